@@ -1,0 +1,267 @@
+"""The configuration of a pipeline: frozen pydantic models read from YAML, with dotted overrides.
+
+Relative paths inside a YAML file are relative to that file; paths given with `--set` to the working directory.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rlhf_core.errors import ConfigError, shorten
+
+PATH_KEYS = (
+    ("run_root",),
+    ("data", "prompts"),
+    ("data", "demonstrations"),
+    ("data", "rankings"),
+    ("evaluate", "detoxify_checkpoint"),
+)
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(Section):
+    """Which files to learn from, and how much of them."""
+
+    prompts: Path
+    demonstrations: Path
+    rankings: Path
+    limit: int | None = Field(None, ge=8, description="use only this many rows of each file (for tests)")
+
+
+class LoraConfig(Section):
+    """Low-rank adapters on the linear layers of the policy."""
+
+    r: int = Field(16, ge=1, le=512)
+    alpha: int = Field(32, ge=1)
+
+
+class PolicyConfig(Section):
+    """The language model that is tuned."""
+
+    model: str = Field("packaged:smollm2-135m-instruct", description="folder, packaged:NAME, hub id, or tiny")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32"
+    )
+    lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
+    system_prompt: str = "You are a helpful assistant. Answer in one or two short sentences."
+    max_prompt_tokens: int = Field(192, ge=8)
+
+
+class OptimConfig(Section):
+    """AdamW with linear warm-up, then linear decay to zero."""
+
+    lr: float = Field(1e-4, gt=0, lt=1)
+    warmup_ratio: float = Field(0.05, ge=0, le=1)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+
+
+class SFTConfig(Section):
+    """Supervised fine-tuning on demonstrations."""
+
+    epochs: int = Field(3, ge=1)
+    batch_size: int = Field(16, ge=1, description="examples per optimiser step")
+    micro_batch_size: int = Field(8, ge=1, description="examples per forward pass; gradients accumulate")
+    max_length: int = Field(256, ge=16)
+    packing: bool = False
+    eval_fraction: float = Field(0.1, gt=0, lt=0.5)
+    eval_every: int = Field(10, ge=1)
+    patience: int = Field(3, ge=1, description="stop after this many held-out evaluations without improvement")
+    optim: OptimConfig = OptimConfig(lr=2e-4)
+
+    @model_validator(mode="after")
+    def _divides(self) -> SFTConfig:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError("batch_size must be a multiple of micro_batch_size")
+        return self
+
+
+class RewardConfig(Section):
+    """The reward model, trained on rankings."""
+
+    model: str = Field("packaged:minilm-l6", description="encoder or decoder; folder, packaged:NAME, hub id, or tiny")
+    lora: LoraConfig | None = Field(None, description="adapters for a large backbone; null trains all weights")
+    epochs: int = Field(4, ge=1)
+    batch_size: int = Field(8, ge=1, description="ranked prompts per optimiser step")
+    max_length: int = Field(128, ge=16)
+    margin: float = Field(0.0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    centering: float = Field(0.01, ge=0, description="weight of mean((r_chosen + r_rejected)²)")
+    eval_fraction: float = Field(0.2, gt=0, lt=0.5)
+    eval_every: int = Field(15, ge=1)
+    normalise_on: int = Field(128, ge=2, description="reference-policy samples that set mean 0 and sd 1")
+    optim: OptimConfig = OptimConfig(lr=5e-5)
+
+
+class PPOConfig(Section):
+    """PPO against the reward model, with a KL price to the reference."""
+
+    iterations: int = Field(24, ge=1)
+    max_steps: int = Field(20_000, ge=1, description="upper bound on iterations, whatever the rest says")
+    batch_size: int = Field(16, ge=1, description="prompts per iteration")
+    minibatch_size: int = Field(8, ge=1)
+    micro_batch_size: int = Field(8, ge=1)
+    epochs: int = Field(2, ge=1)
+    response_length: int = Field(64, ge=1, description="new tokens")
+    temperature: float = Field(1.0, gt=0)
+    kl_coef: float = Field(0.05, ge=0)
+    kl_target: float | None = Field(None, gt=0, description="nats per response; given, β adapts to hold it")
+    kl_horizon: int = Field(1000, ge=1, description="episodes; the pace of the adaptive β")
+    target_kl: float | None = Field(0.1, gt=0, description="stop an update when policy/approxkl passes this")
+    gamma: float = Field(1.0, gt=0, le=1)
+    lam: float = Field(0.95, ge=0, le=1)
+    clip_range: float = Field(0.2, gt=0)
+    value_clip_range: float = Field(0.2, gt=0)
+    value_coef: float = Field(0.1, ge=0)
+    whiten_rewards: bool = False
+    missing_eos_penalty: float = Field(1.0, ge=0)
+    missing_eos_mode: Literal["subtract", "replace"] = "subtract"
+    value_network: Literal["shared", "separate"] = "shared"
+    eval_every: int = Field(4, ge=1)
+    eval_prompts: int = Field(48, ge=2)
+    checkpoint_every: int = Field(2, ge=1)
+    optim: OptimConfig = OptimConfig(lr=1e-4, warmup_ratio=0.0)
+
+    @model_validator(mode="after")
+    def _divides(self) -> PPOConfig:
+        if self.batch_size % self.minibatch_size:
+            raise ValueError("batch_size must be a multiple of minibatch_size")
+        if self.minibatch_size % self.micro_batch_size:
+            raise ValueError("minibatch_size must be a multiple of micro_batch_size")
+        return self
+
+
+class GenerateConfig(Section):
+    """Completions of every contender to the held-out prompts, for people and scorers."""
+
+    contenders: tuple[Literal["base", "sft", "tuned"], ...] = ("base", "sft", "tuned")
+    temperature: float = Field(0.7, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_new_tokens: int = Field(64, ge=1)
+    batch_size: int = Field(24, ge=1)
+
+
+class EvaluateConfig(Section):
+    """Scorers and intervals of the evaluation."""
+
+    toxicity: tuple[Literal["profanity-check", "detoxify"], ...] = ("profanity-check",)
+    detoxify_checkpoint: Path | None = Field(None, description="a local Detoxify checkpoint; only files you trust")
+    bootstrap: int = Field(2000, ge=100)
+
+
+class PipelineConfig(Section):
+    """A whole pipeline: sft → reward → ppo → generate → evaluate."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    run_root: Path = Path("runs")
+    seed: int = Field(0, ge=0)
+    threads: int | None = Field(None, ge=1)
+    data: DataConfig
+    policy: PolicyConfig = PolicyConfig()
+    sft: SFTConfig = SFTConfig()
+    reward: RewardConfig = RewardConfig()
+    ppo: PPOConfig = PPOConfig()
+    generate: GenerateConfig = GenerateConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @property
+    def run_path(self) -> Path:
+        """The run directory of this configuration."""
+        return self.run_root / self.name
+
+    def to_yaml(self) -> str:
+        """Return the resolved configuration as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """Read a YAML file, apply `key.sub=value` overrides, and validate.
+
+    Raises:
+        ConfigError: file missing, not YAML, unknown key (the nearest one is suggested), or a value out of range.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError("no such file", where=path, remedy="configs/quickstart.yaml is the one to start from") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not YAML: {str(error).splitlines()[0]}", where=path) from error
+    if not isinstance(raw, dict):
+        raise ConfigError("expected a mapping of sections", where=path, value=raw)
+    _anchor_paths(raw, path.resolve().parent)
+    for override in overrides:
+        _apply_override(raw, override)
+    try:
+        return PipelineConfig.model_validate(raw)
+    except ValidationError as error:
+        problems = "\n  ".join(_explain(problem) for problem in error.errors(include_url=False))
+        raise ConfigError(f"\n  {problems}", where=path, remedy="`rlhf pipeline --help` lists the sections") from error
+
+
+def field_names(keys: Iterable[str | int]) -> list[str]:
+    """Return the names allowed at a dotted place of the configuration."""
+    section: Any = PipelineConfig
+    for key in keys:
+        field = section.model_fields.get(key) if _is_section(section) else None
+        section = _section_of(field.annotation) if field else None
+    return list(section.model_fields) if _is_section(section) else []
+
+
+def _is_section(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel)
+
+
+def _section_of(annotation: Any) -> Any:
+    options = getattr(annotation, "__args__", (annotation,))
+    return next((option for option in options if _is_section(option)), None)
+
+
+def _anchor_paths(raw: dict[str, Any], folder: Path) -> None:
+    for *parents, key in PATH_KEYS:
+        section: Any = raw
+        for parent in parents:
+            section = section.get(parent) if isinstance(section, dict) else None
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            section[key] = str((folder / Path(section[key]).expanduser()).resolve())
+
+
+def _apply_override(raw: dict[str, Any], override: str) -> None:
+    name, sign, value = override.partition("=")
+    if not sign or not name:
+        raise ConfigError("expected key=value", where="--set", value=override, remedy="For example --set ppo.kl_coef=0.1")
+    *parents, key = name.split(".")
+    section = raw
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"{parent} is not a section", where="--set", value=override)
+    try:
+        section[key] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError("the value is not YAML", where="--set", value=override) from error
+
+
+def _explain(problem: Any) -> str:
+    place = [p for p in problem["loc"] if isinstance(p, str | int)]
+    name = ".".join(str(p) for p in place)
+    if problem["type"] == "extra_forbidden":
+        allowed = field_names(place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), allowed, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(allowed)}"
+        return f"{name}: unknown key; {hint}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{name}: missing"
+    return f"{name}: {message} (found {shorten(problem['input'])})"

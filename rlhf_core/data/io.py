@@ -1,0 +1,109 @@
+"""Read and write JSONL. Reading checks every line and reports up to twenty problems at once as `file:line: field: what`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rlhf_core.errors import DataError, shorten
+
+R = TypeVar("R", bound=BaseModel)
+MAX_PROBLEMS = 20
+
+
+def read_jsonl(path: str | Path, record: type[R]) -> list[R]:
+    """Read every line of `path` as a `record`.
+
+    Lines end at `\\n` only (U+2028 is text). Blank lines are passed over.
+
+    Raises:
+        DataError: the file is missing, holds no rows, or some line is not a `record`; lists up to 20 lines.
+    """
+    rows: list[R] = []
+    problems: list[str] = []
+    for number, line in enumerate(_lines(Path(path)), 1):
+        if line.strip():
+            try:
+                rows.append(record.model_validate(_parse(line)))
+            except (DataError, ValidationError) as error:
+                problems += [f"{path}:{number}: {text}" for text in _explain(error)]
+    _refuse(problems, path, record)
+    if not rows:
+        raise DataError("holds no rows", where=path, remedy=f"Expected one JSON {record.__name__} a line")
+    return rows
+
+
+def write_jsonl(path: str | Path, rows: Iterable[BaseModel | Mapping[str, Any]]) -> None:
+    """Write rows to `path` aside and rename, so that a reader never meets half a file."""
+    lines = [json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) for row in rows]
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write one JSON document to `path` aside and rename."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` to `path` through a neighbour file and an atomic rename."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with aside.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def _plain(row: BaseModel | Mapping[str, Any]) -> Any:
+    return row.model_dump() if isinstance(row, BaseModel) else dict(row)
+
+
+def _lines(path: Path) -> list[bytes]:
+    if not path.is_file():
+        raise DataError("no such file", where=path, remedy="Check the path in the configuration or the command")
+    return path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+
+
+def _parse(line: bytes) -> Any:
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"not JSON: {error.msg} at column {error.colno}") from error
+    if not isinstance(value, dict):
+        raise DataError(f"expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def _explain(error: DataError | ValidationError) -> list[str]:
+    if isinstance(error, DataError):
+        return [str(error)]
+    return [_field_problem(e) for e in error.errors(include_url=False)]
+
+
+def _field_problem(error: Any) -> str:
+    field = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    known = error["type"] in ("missing", "value_error")
+    found = "" if known else f" (found {shorten(error['input'])})"
+    return f"{field}: {message}{found}" if field else message
+
+
+def _refuse(problems: list[str], path: str | Path, record: type[BaseModel]) -> None:
+    if not problems:
+        return
+    shown = problems[:MAX_PROBLEMS]
+    if len(problems) > MAX_PROBLEMS:
+        shown.append(f"… and {len(problems) - MAX_PROBLEMS} more")
+    fields = ", ".join(record.model_fields)
+    raise DataError(
+        "\n".join(shown), remedy=f"Nothing was read from {path}. A {record.__name__} has the fields: {fields}"
+    )

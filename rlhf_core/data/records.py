@@ -1,0 +1,98 @@
+"""The records of our JSONL files: prompts, demonstrations, rankings, completions."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; expected some text")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_not_blank)]
+Split = Literal["train", "eval"]
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Prompt(Record):
+    """One instruction. Field `split` says whether a policy may train on it (`train`) or is held out (`eval`)."""
+
+    id: Text
+    prompt: Text
+    category: str = ""
+    split: Split = "train"
+
+
+class Demonstration(Record):
+    """A prompt with a response worth imitating: one example of supervised fine-tuning."""
+
+    id: Text
+    prompt: Text
+    response: Text
+    category: str = ""
+    prompt_id: str = ""
+
+
+class Completion(Record):
+    """One candidate response inside a `Ranking`; `source` says who wrote it."""
+
+    id: Text
+    text: Text
+    source: str = ""
+
+
+class Ranking(Record):
+    """K completions of one prompt, ranked by a person: `ranking` lists tie groups of completion ids, best first."""
+
+    id: Text
+    prompt: Text
+    completions: list[Completion] = Field(min_length=2, max_length=9)
+    ranking: list[list[str]]
+    category: str = ""
+    prompt_id: str = ""
+
+    @model_validator(mode="after")
+    def _ranks_every_completion_once(self) -> Ranking:
+        known = [c.id for c in self.completions]
+        ranked = [i for group in self.ranking for i in group]
+        if len(set(known)) < len(known):
+            raise ValueError(f"completions: ids repeat; expected each once, found {known}")
+        if unknown := [i for i in ranked if i not in known]:
+            raise ValueError(f"ranking: unknown completion ids {unknown}; expected ids out of {known}")
+        if sorted(ranked) != sorted(known):
+            raise ValueError(f"ranking: expected every completion id exactly once, found {ranked} for {known}")
+        return self
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return all (chosen text, rejected text) pairs; completions tied with each other form none."""
+        text = {c.id: c.text for c in self.completions}
+        place = {i: n for n, group in enumerate(self.ranking) for i in group}
+        ordered = sorted(combinations(place, 2))
+        return [
+            (text[a], text[b]) if place[a] < place[b] else (text[b], text[a])
+            for a, b in ordered
+            if place[a] != place[b]
+        ]
+
+
+class ContenderCompletion(Record):
+    """What one contender answered to one prompt: a row of `completions/<contender>.jsonl`."""
+
+    prompt_id: Text
+    prompt: Text
+    category: str = ""
+    contender: Text
+    text: str
+    tokens: int = Field(ge=0)
+    finished: bool
+    """True when the model ended its answer itself, False when the token limit cut it off."""

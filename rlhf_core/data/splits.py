@@ -1,0 +1,64 @@
+"""Splits by prompt, and the guard that keeps evaluation prompts out of training."""
+
+from __future__ import annotations
+
+import random
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from rlhf_core.errors import DataError
+
+T = TypeVar("T")
+
+
+def normalise(text: str) -> str:
+    """Fold case, width, punctuation and white space away, so that equal questions compare equal."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(re.findall(r"\w+", folded))
+
+
+def split_by_prompt(rows: Sequence[T], prompts: Sequence[str], eval_fraction: float, seed: int) -> tuple[list[T], list[T]]:
+    """Split `rows` into (train, eval) so that all rows of one normalised prompt fall on the same side."""
+    keys = [normalise(p) for p in prompts]
+    unique = sorted(set(keys))
+    random.Random(seed).shuffle(unique)
+    held_out = set(unique[: max(1, round(len(unique) * eval_fraction))])
+    train = [row for row, key in zip(rows, keys, strict=True) if key not in held_out]
+    return train, [row for row, key in zip(rows, keys, strict=True) if key in held_out]
+
+
+def refuse_overlap(train: Mapping[str, str], held_out: Mapping[str, str], where: str) -> None:
+    """Raise when a held-out prompt (id → text) is also a training prompt, listing the rows.
+
+    Raises:
+        DataError: some prompts appear on both sides after normalisation.
+    """
+    seen = {normalise(text): name for name, text in train.items()}
+    both = [f"{name} = {seen[normalise(text)]}: {text!r}" for name, text in held_out.items() if normalise(text) in seen]
+    if both:
+        rows = "\n  ".join(both[:20])
+        raise DataError(
+            f"{len(both)} held-out prompts are also training prompts:\n  {rows}\n",
+            where=where,
+            remedy="Remove them from one side: a model may not be judged on what it was trained on",
+        )
+
+
+def near_duplicates(left: Mapping[str, str], right: Mapping[str, str], threshold: float = 0.5) -> list[tuple[str, str, float]]:
+    """Return (left id, right id, share) for prompts that share more than `threshold` of the shorter one's 3-word sequences."""
+    grams = {name: _trigrams(text) for name, text in right.items()}
+    found = []
+    for name, text in left.items():
+        mine = _trigrams(text)
+        for other, theirs in grams.items():
+            share = len(mine & theirs) / min(len(mine), len(theirs))
+            if share > threshold:
+                found.append((name, other, share))
+    return found
+
+
+def _trigrams(text: str) -> set[tuple[str, ...]]:
+    words = normalise(text).split()
+    return {tuple(words[i : i + 3]) for i in range(len(words) - 2)} or {tuple(words)}

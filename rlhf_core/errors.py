@@ -1,0 +1,54 @@
+"""One tree of errors. Each says what is wrong, where, the value found, and the remedy."""
+
+from __future__ import annotations
+
+
+class RlhfError(Exception):
+    """An error a user can act on; its text is `where: what (value): remedy`."""
+
+    def __init__(self, what: str, *, where: object = None, value: object = None, remedy: str | None = None) -> None:
+        self.what, self.where, self.value, self.remedy = what, where, value, remedy
+        text = what if where is None else f"{where}: {what}"
+        if value is not None:
+            text += f" (found {shorten(value)})"
+        if remedy:
+            text += f". {remedy}"
+        super().__init__(text)
+
+
+class ConfigError(RlhfError, ValueError):
+    """A configuration is misspelt, out of range or contradicts itself."""
+
+
+class DataError(RlhfError, ValueError):
+    """A data file or record is not what its format asks for."""
+
+
+class ModelError(RlhfError, ValueError):
+    """A model does not fit what it is used for."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """A model source names nothing that is here."""
+
+
+class CheckpointError(RlhfError, RuntimeError):
+    """A checkpoint is damaged, or belongs to another model or configuration."""
+
+
+class RunError(RlhfError, FileNotFoundError):
+    """A run directory is missing, incomplete or busy."""
+
+
+class VoteError(RlhfError, ValueError):
+    """A vote that cannot be accepted: unknown item, used token, unknown verdict."""
+
+
+class ScorerError(RlhfError, ValueError):
+    """A scorer cannot be loaded or returned something that is not one number per text."""
+
+
+def shorten(value: object, limit: int = 120) -> str:
+    """Return `repr(value)`, cut to `limit` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

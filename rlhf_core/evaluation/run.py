@@ -1,0 +1,57 @@
+"""Evaluate one run: score every contender's completions with every scorer, compare them, write `evaluation/*.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlhf_core.config import EvaluateConfig
+from rlhf_core.data.io import read_jsonl, write_json
+from rlhf_core.data.records import ContenderCompletion
+from rlhf_core.evaluation.compare import compare, kl_summary
+from rlhf_core.evaluation.scores import describe_scorers, reward_rows, text_rows, toxicity_rows
+from rlhf_core.evaluation.toxicity import load_scorer
+from rlhf_core.runs.reader import RunReader
+
+Report = Callable[[int, int, str], None]
+
+
+def evaluate_run(path: Path, config: EvaluateConfig, score: Callable[..., Any], report: Report) -> None:
+    """Write `evaluation/scores.json` and `evaluation/comparisons.json` of the run at `path`.
+
+    `score(prompts, responses)` is the reward model. KL comes from the held-out samples of PPO's last measurement.
+
+    Raises:
+        ScorerError: a scorer asked for cannot be had.
+    """
+    scorers = [load_scorer(name, config.detoxify_checkpoint) for name in config.toxicity]
+    files = sorted((path / "completions").glob("*.jsonl"))
+    total = len(files) + 1
+    rows: list[dict[str, Any]] = []
+    for n, file in enumerate(files):
+        completions = read_jsonl(file, ContenderCompletion)
+        rows += reward_rows(completions, score([c.prompt for c in completions], [c.text for c in completions]).tolist())
+        for scorer in scorers:
+            rows += toxicity_rows(completions, scorer)
+        rows += text_rows(completions)
+        report(n + 1, total, f"scored {file.stem}")
+    described = describe_scorers(scorers, reward_model_name(path))
+    write_json(path / "evaluation" / "scores.json", {"rows": rows, "scorers": described})
+    comparisons = {"rows": compare(rows, bootstrap=config.bootstrap), "kl": held_out_kl(path, config.bootstrap)}
+    write_json(path / "evaluation" / "comparisons.json", comparisons)
+    report(total, total, "compared")
+
+
+def reward_model_name(path: Path) -> str:
+    """Return what the run's reward model was built on."""
+    return str((RunReader(path).evaluation("reward_model") or {}).get("model", "reward model"))
+
+
+def held_out_kl(path: Path, bootstrap: int) -> dict[str, Any] | None:
+    """Return the KL to the reference over the last measured held-out responses, or None when none were measured."""
+    samples = RunReader(path).samples("ppo")
+    if samples.empty:
+        return None
+    last: Sequence[float] = samples.loc[samples["step"] == samples["step"].max(), "kl"].tolist()
+    return kl_summary(last, bootstrap=bootstrap)

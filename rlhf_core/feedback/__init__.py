@@ -1,0 +1,1 @@
+"""What people say: judging tasks, blind assignments and the votes."""

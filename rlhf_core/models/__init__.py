@@ -1,0 +1,1 @@
+"""Where weights come from, and the policy, reward and sampling code around them."""

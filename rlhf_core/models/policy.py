@@ -1,0 +1,220 @@
+"""The policy: a causal language model with adapters, its value function, and the reference behind it.
+
+A *policy folder* holds either plain Hugging Face weights, or a LoRA adapter with `policy.json` naming the model below it.
+Loading merges the adapters below, so the policy starts equal to its reference, and the reference is "adapter off".
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from rlhf_core.config import LoraConfig, PolicyConfig
+from rlhf_core.data.io import write_json
+from rlhf_core.errors import ModelError
+from rlhf_core.models.heads import value_head
+from rlhf_core.models.sources import load_tokenizer, read_json, resolve
+from rlhf_core.ops.text_masks import position_ids
+
+FORMAT = "policy.json"
+
+
+class Policy(nn.Module):
+    """A causal LM that is trained, or only sampled from.
+
+    Attributes:
+        lm: the language model, with adapters injected when `lora` was given.
+        reference_lm: what KL is measured against: `lm` with adapters off, or a frozen copy under full fine-tuning.
+    """
+
+    def __init__(self, lm: Any, tokenizer: Any, source: str, lora: LoraConfig | None, trainable: bool) -> None:
+        super().__init__()
+        self.tokenizer, self.source, self.lora = tokenizer, source, lora
+        self.fingerprint = fingerprint_of(lm)
+        self._frozen: list[Any] = []  # in a list, so that the copy is not a submodule with parameters to save
+        lm.requires_grad_(trainable and lora is None)
+        self.lm = add_adapters(lm, lora) if trainable and lora else lm
+        if trainable and lora is None:
+            self._frozen.append(copy.deepcopy(lm).requires_grad_(False))
+            self.lm.float()
+        self.eval()  # dropout stays off, in training too
+
+    @property
+    def width(self) -> int:
+        """Hidden size of the trunk."""
+        return self.lm.config.hidden_size
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the frozen base."""
+        return next(self.lm.parameters()).dtype
+
+    @property
+    def context(self) -> int:
+        """Longest sequence, in tokens."""
+        return int(getattr(self.lm.config, "max_position_embeddings", 1 << 20))
+
+    @contextmanager
+    def reference(self) -> Iterator[Any]:
+        """Yield the reference language model: adapters off, or the frozen copy."""
+        switch = self.lm.disable_adapter() if self.lora and hasattr(self.lm, "disable_adapter") else nullcontext()
+        with switch:
+            yield self._frozen[0] if self._frozen else self.lm
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Return the parameters that learn, by name."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+    def encode_prompt(self, prompt: str, system_prompt: str, max_tokens: int) -> list[int]:
+        """Return the token ids of the chat-formatted prompt, ready for the assistant's answer.
+
+        Raises:
+            ModelError: the prompt is longer than `max_tokens`.
+        """
+        messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
+        messages.append({"role": "user", "content": prompt})
+        ids = _token_ids(self.tokenizer, messages)
+        if len(ids) > max_tokens:
+            raise ModelError(
+                f"the prompt has {len(ids)} tokens with the chat format; the limit is {max_tokens}",
+                value=prompt,
+                remedy="Shorten it, or raise policy.max_prompt_tokens (the model's own limit is "
+                f"{self.context} tokens)",
+            )
+        return ids
+
+    def encode_response(self, response: str) -> list[int]:
+        """Return the token ids of a response, closed with eos."""
+        return [*self.tokenizer(response, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+
+    def decode_response(self, ids: Sequence[int]) -> str:
+        """Return the text of a response up to its eos."""
+        return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+
+    def save(self, folder: Path) -> None:
+        """Write the policy as a policy folder: an adapter and its base, or full weights."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.lm.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        if self.lora:
+            write_json(folder / FORMAT, {"base": _portable(self.source, folder)})
+
+
+class ValueModel(nn.Module):
+    """V(s) for every response position: a zero-initialised head on the policy's own trunk, or on a trunk of its own.
+
+    A separate trunk starts as a copy of the policy's base and gets adapters like the policy's.
+    """
+
+    def __init__(self, policy: Policy, *, separate: bool) -> None:
+        super().__init__()
+        self.head = value_head(policy.width)
+        self.lm = _separate_trunk(policy) if separate else None
+
+    def forward(
+        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], hidden: Float[Tensor, "batch response width"]
+    ) -> Float[Tensor, "batch response"]:
+        """Return the value before each response token; `hidden` are the policy's states, which a shared head reads."""
+        if self.lm is not None:
+            hidden = run_responses(self.lm, ids, mask, hidden.shape[1])[1]
+        return self.head(hidden.float()).squeeze(-1)
+
+
+def load_policy(source: str | Path, config: PolicyConfig, *, trainable: bool) -> Policy:
+    """Load a policy from a model source or a policy folder, merging the adapters on the way down.
+
+    Raises:
+        ModelNotFoundError: `source`, or a model below it, is not here.
+    """
+    lm = load_merged(str(source), choose_dtype(config.dtype))
+    tokenizer = load_tokenizer(source)
+    lm.config.pad_token_id = tokenizer.pad_token_id
+    return Policy(lm, tokenizer, str(source), config.lora, trainable)
+
+
+def load_merged(source: str, dtype: torch.dtype) -> Any:
+    """Return the plain causal LM of a source: its weights with every adapter in the chain merged in."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    folder = resolve(source)
+    if not (folder / FORMAT).is_file():
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
+    base = read_json(folder / FORMAT)["base"]
+    below = load_merged(str(folder / base) if base.startswith(".") else base, dtype)
+    merged: Any = PeftModel.from_pretrained(below, str(folder)).merge_and_unload()
+    return merged.eval()
+
+
+def add_adapters(lm: Any, lora: LoraConfig) -> Any:
+    """Wrap `lm` with LoRA adapters on all linear layers but the head; adapters are float32 and change nothing yet."""
+    from peft import LoraConfig as PeftLora
+    from peft import get_peft_model
+
+    settings = PeftLora(
+        r=lora.r, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    return get_peft_model(lm, settings)
+
+
+def run_responses(
+    lm: Any, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], response_width: int
+) -> tuple[Float[Tensor, "batch response vocab"], Float[Tensor, "batch response width"]]:
+    """Run left-padded prompts with right-padded responses; return logits and hidden states that predict each response token."""
+    out = lm(
+        input_ids=ids, attention_mask=mask.long(), position_ids=position_ids(mask), use_cache=False,
+        logits_to_keep=response_width + 1, output_hidden_states=True,
+    )  # fmt: skip
+    return out.logits[:, :-1], out.hidden_states[-1][:, -response_width - 1 : -1]
+
+
+def choose_dtype(name: str) -> torch.dtype:
+    """Return the torch dtype: "auto" takes bfloat16 where the hardware multiplies it fast, and float32 elsewhere."""
+    if name != "auto":
+        return getattr(torch, name)
+    if torch.cuda.is_available():
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if cpu_has_fast_bfloat16() else torch.float32
+
+
+def cpu_has_fast_bfloat16() -> bool:
+    """Say whether this processor has bfloat16 matrix instructions (AVX512-BF16 or AMX); without them it is slower than float32."""
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(probe() for probe in probes if probe)
+
+
+def fingerprint_of(model: nn.Module) -> str:
+    """Return a short hash of a model's parameter names, shapes and a few weights: tells models apart, costs milliseconds."""
+    digest = hashlib.sha256()
+    for name, weight in model.state_dict().items():
+        flat = weight.detach().flatten()
+        digest.update(f"{name}{tuple(weight.shape)}".encode())
+        digest.update(flat[:: max(1, flat.numel() // 16)].float().numpy(force=True).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _separate_trunk(policy: Policy) -> Any:
+    twin = load_merged(policy.source, policy.dtype)
+    return add_adapters(twin, policy.lora).eval() if policy.lora else twin.float().requires_grad_(True)
+
+
+def _portable(source: str, folder: Path) -> str:
+    """A folder as a path relative to the one that names it, so that a run directory can be moved; other sources as they are."""
+    return os.path.relpath(source, folder) if Path(source).is_dir() else source
+
+
+def _token_ids(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
+    if tokenizer.chat_template:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    else:
+        text = "\n\n".join(m["content"] for m in messages) + "\n\n"
+    return tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -1,0 +1,52 @@
+"""Log-probabilities and entropy of tokens under temperature, without keeping a float32 copy of all logits."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def token_logprobs(
+    logits: Float[Tensor, "batch time vocab"], tokens: Int[Tensor, "batch time"], temperature: float
+) -> Float[Tensor, "batch time"]:
+    """log softmax(logits / T) at `tokens`, in float32: z_a − logsumexp(z)."""
+    scaled = logits.float() / temperature
+    picked = scaled.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    return picked - scaled.logsumexp(-1)
+
+
+def token_entropy(logits: Float[Tensor, "batch time vocab"], temperature: float) -> Float[Tensor, "batch time"]:
+    """Entropy of softmax(logits / T), in nats: logsumexp(z) − Σ p·z. Never negative but for rounding."""
+    scaled = logits.float() / temperature
+    return scaled.logsumexp(-1) - (scaled.softmax(-1) * scaled).sum(-1)
+
+
+def sample_tokens(
+    logits: Float[Tensor, "batch vocab"], temperature: float, top_p: float, uniform: Float[Tensor, "batch"]
+) -> Int[Tensor, "batch"]:
+    """Draw one token a row from softmax(logits / T), kept to the nucleus `top_p` (1 = all), by inverting the CDF at `uniform`.
+
+    The numbers in [0, 1) come from the caller, one stream a row: the same numbers give common random numbers across policies.
+
+    Raises:
+        ValueError: the temperature is not positive (a greedy policy has no distribution to score).
+    """
+    if temperature <= 0:
+        raise ValueError(f"temperature must be > 0, found {temperature}: a greedy policy has no log-probabilities")
+    probabilities = (logits.float() / temperature).softmax(-1)
+    if top_p < 1:
+        probabilities = _nucleus(probabilities, top_p)
+    cumulative = probabilities.cumsum(-1)
+    threshold = uniform.unsqueeze(-1) * cumulative[:, -1:]
+    drawn = torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
+    # Rounding must never pick a token of probability zero, so the last possible one bounds the search.
+    steps = torch.arange(logits.shape[-1], device=logits.device)
+    return torch.minimum(drawn, (steps * (probabilities > 0)).amax(-1))
+
+
+def _nucleus(probabilities: Float[Tensor, "batch vocab"], top_p: float) -> Float[Tensor, "batch vocab"]:
+    ordered, index = probabilities.sort(-1, descending=True)
+    outside = ordered.cumsum(-1) - ordered >= top_p
+    kept = ordered.masked_fill(outside, 0.0)
+    return torch.zeros_like(probabilities).scatter(-1, index, kept)

@@ -1,0 +1,157 @@
+"""sft → reward → ppo → generate → evaluate over one run directory. Each stage resumes; a complete one is skipped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rlhf_core.config import PipelineConfig
+from rlhf_core.data.datasets import content_hash, load_datasets
+from rlhf_core.errors import RunError
+from rlhf_core.runs.directory import STAGES, RunDirectory
+
+STATUS_INTERVAL = 1.0  # seconds between two writes of status.json
+
+
+class Listener(Protocol):
+    """Someone who is told how a run goes: a terminal with progress bars, or a test."""
+
+    def stage_skipped(self, stage: str) -> None:
+        """The stage was complete with the same inputs."""
+
+    def stage_started(self, stage: str) -> None:
+        """The stage begins, or goes on."""
+
+    def progress(self, stage: str, step: int, total: int, message: str) -> None:
+        """The stage has done `step` of `total`."""
+
+    def stage_finished(self, stage: str, seconds: float) -> None:
+        """The stage is complete."""
+
+
+def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[str] = STAGES) -> Path:
+    """Run the given stages in order and return the run directory.
+
+    Raises:
+        DataError, ModelNotFoundError: before any work, when data or models are not as they should be.
+        RunError: another process writes this run, or an earlier stage is missing.
+    """
+    from rlhf_core import stages as work
+    from rlhf_core.models.sources import resolve
+
+    datasets = load_datasets(config.data)
+    for source in {config.policy.model, config.reward.model}:
+        resolve(source)
+    run = RunDirectory(config.run_path)
+    run.create(config.to_yaml(), config.seed)
+    run.lock()
+    run.update(state="running", message="")
+    bodies: dict[str, Callable[..., None]] = {name: getattr(work, f"run_{name}") for name in STAGES}
+    try:
+        for name in stages:
+            _run_stage(run, config, name, listener, lambda stage, body=bodies[name]: body(config, datasets, stage))
+    except BaseException as error:
+        state = "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
+        run.update(state=state, message=str(error))
+        raise
+    done = run.read_status()["stages"]
+    run.update(state="complete" if all(done.get(n, {}).get("state") == "complete" for n in STAGES) else "interrupted")
+    return run.path
+
+
+def stage_inputs(config: PipelineConfig, name: str) -> str:
+    """Return a hash of everything stage `name` depends on: its settings, data files, and the stages before it."""
+    parts = [str(config.seed), config.policy.model_dump_json()]
+    data = config.data
+    if name == "sft":
+        parts += [config.sft.model_dump_json(), content_hash(data.demonstrations), str(data.limit)]
+    elif name == "reward":
+        parts += [stage_inputs(config, "sft"), config.reward.model_dump_json(), content_hash(data.rankings)]
+    elif name == "ppo":
+        parts += [stage_inputs(config, "reward"), config.ppo.model_dump_json(), content_hash(data.prompts)]
+    elif name == "generate":
+        parts += [stage_inputs(config, "ppo"), config.generate.model_dump_json()]
+    else:
+        parts += [stage_inputs(config, "generate"), config.evaluate.model_dump_json()]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def _run_stage(
+    run: RunDirectory, config: PipelineConfig, name: str, listener: Listener, body: Callable[..., None]
+) -> None:
+    from rlhf_core.training.stage import Stage
+
+    inputs = stage_inputs(config, name)
+    entry = run.read_status()["stages"].get(name, {})
+    if entry.get("state") == "complete" and entry.get("inputs") == inputs:
+        listener.stage_skipped(name)
+        return
+    _refuse_missing(run, name)
+    if entry and entry.get("inputs") != inputs:
+        _set_aside(run, name)
+        entry = {}
+    clock = _Clock(run, name, entry.get("seconds", 0.0), listener)
+    run.update_stage(name, state="running", inputs=inputs, step=0, total=0, started=time.time(), message="", eta_seconds=None)
+    listener.stage_started(name)
+    try:
+        body(Stage(name, run.stage(name), config.seed, inputs, clock.progress))
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+        clock.write(state="interrupted" if interrupted else "failed", message=str(error) or type(error).__name__)
+        raise
+    clock.write(state="complete", eta_seconds=0.0)
+    listener.stage_finished(name, clock.seconds())
+
+
+def _refuse_missing(run: RunDirectory, name: str) -> None:
+    done = run.read_status()["stages"]
+    for earlier in STAGES[: STAGES.index(name)]:
+        if done.get(earlier, {}).get("state") != "complete":
+            raise RunError(
+                f"stage {name} needs stage {earlier}, which is not complete",
+                where=run.path,
+                remedy="Run `rlhf pipeline CONFIG`, which does the stages in order",
+            )
+
+
+def _set_aside(run: RunDirectory, name: str) -> None:
+    """Keep what an earlier configuration made under another name, and start the stage afresh."""
+    folder = run.path / name
+    if folder.is_dir():
+        number = 1 + sum(1 for _ in run.path.glob(f"{name}.before-*"))
+        folder.rename(run.path / f"{name}.before-{number}")
+    status = run.read_status()
+    status["stages"].pop(name, None)
+    (run.path / "status.json").write_text(json.dumps(status), encoding="utf-8")
+
+
+class _Clock:
+    """Keeps a stage's entry of status.json: steps, seconds spent over all attempts, time left."""
+
+    def __init__(self, run: RunDirectory, name: str, spent: float, listener: Listener) -> None:
+        self.run, self.name, self.spent, self.listener = run, name, spent, listener
+        self.started = self.written = time.monotonic()
+        self.first: tuple[float, int] | None = None
+
+    def seconds(self) -> float:
+        return self.spent + time.monotonic() - self.started
+
+    def progress(self, step: int, total: int, message: str) -> None:
+        now = time.monotonic()
+        self.first = self.first or (now, step)
+        self.listener.progress(self.name, step, total, message)
+        if now - self.written >= STATUS_INTERVAL or step == total:
+            self.written = now
+            self.write(step=step, total=total, message=message, eta_seconds=self._time_left(now, step, total))
+
+    def write(self, **fields: object) -> None:
+        self.run.update_stage(self.name, seconds=round(self.seconds(), 1), **fields)
+
+    def _time_left(self, now: float, step: int, total: int) -> float | None:
+        since, first_step = self.first or (now, step)
+        done = step - first_step
+        return (total - step) * (now - since) / done if done > 0 else None

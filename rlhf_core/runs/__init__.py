@@ -1,0 +1,1 @@
+"""What a run leaves on disk: written by `directory`, read by `reader`, named by `metrics`."""

@@ -1,0 +1,185 @@
+"""Write a run directory: configuration, environment, status, metrics, samples.
+
+Layout of `<run_root>/<name>/`::
+
+    config.yaml   env.json   status.json
+    sft/ reward/ ppo/            metrics.jsonl  samples.jsonl  checkpoints/  model/
+    completions/<contender>.jsonl
+    evaluation/*.json
+
+Appends are whole lines; whole files are written aside and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rlhf_core.data.io import write_json, write_text
+from rlhf_core.errors import RunError
+
+STAGES = ("sft", "reward", "ppo", "generate", "evaluate")
+Number = float | int | None
+
+
+class RunDirectory:
+    """One run on disk. Only one process writes it at a time; any number may read."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def create(self, config_yaml: str, seed: int) -> None:
+        """Make the folder and write `config.yaml` and `env.json`; an existing run is kept and goes on."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(self.path / "config.yaml", config_yaml)
+        write_json(self.path / "env.json", describe_environment(seed))
+
+    def stage(self, name: str) -> StageDirectory:
+        """Return the folder of one stage."""
+        return StageDirectory(self.path / name)
+
+    def lock(self) -> None:
+        """Claim the directory for this process.
+
+        Raises:
+            RunError: another live process is writing it.
+        """
+        owner = self.path / "writer.pid"
+        with suppress(FileNotFoundError, ValueError):
+            pid = int(owner.read_text())
+            if pid != os.getpid() and process_alive(pid):
+                raise RunError(
+                    f"process {pid} is already writing this run",
+                    where=self.path,
+                    remedy="Wait for it, stop it, or choose another name with --set name=…",
+                )
+        write_text(owner, str(os.getpid()))
+
+    def read_status(self) -> dict[str, Any]:
+        """Return `status.json`, or an empty status when there is none."""
+        try:
+            return json.loads((self.path / "status.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {"state": "new", "stages": {}}
+
+    def update_stage(self, stage: str, **fields: Any) -> None:
+        """Merge `fields` into one stage's entry of `status.json` and stamp the time."""
+        status = self.read_status()
+        entry = status["stages"].setdefault(stage, {})
+        entry.update(fields, updated=time.time())
+        status["updated"], status["pid"] = entry["updated"], os.getpid()
+        write_json(self.path / "status.json", status)
+
+    def update(self, **fields: Any) -> None:
+        """Merge `fields` into the top of `status.json` and stamp the time."""
+        status = self.read_status()
+        status.update(fields, updated=time.time(), pid=os.getpid())
+        write_json(self.path / "status.json", status)
+
+
+class StageDirectory:
+    """The folder of one stage: appends metrics and samples, keeps checkpoints and the finished model."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model"
+
+    def log(self, step: int, metrics: Mapping[str, Number]) -> None:
+        """Append one row to `metrics.jsonl`: `step`, `time` (Unix seconds), then the metrics; NaN becomes null."""
+        row = {"step": step, "time": time.time()} | {name: _finite(value) for name, value in metrics.items()}
+        self._append("metrics.jsonl", row)
+
+    def sample(self, rows: list[dict[str, Any]]) -> None:
+        """Append completions written during training to `samples.jsonl`."""
+        for row in rows:
+            self._append("samples.jsonl", {key: _finite(value) for key, value in row.items()})
+
+    def rewind(self, step: int) -> None:
+        """Drop rows logged after `step` (and a torn last line), so that a resumed run appends where it left off."""
+        for name in ("metrics.jsonl", "samples.jsonl"):
+            path = self.path / name
+            if path.is_file():
+                kept = [line for line in path.read_bytes().split(b"\n") if _row_step(line) <= step]
+                write_text(path, b"".join(line + b"\n" for line in kept).decode("utf-8"))
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+        descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, line.encode("utf-8"))
+        finally:
+            os.close(descriptor)
+
+
+def describe_environment(seed: int) -> dict[str, Any]:
+    """Return what is needed to repeat a run: commit, versions, seed, hardware and command."""
+    packages = ("torch", "transformers", "peft", "evaluate", "streamlit", "pandas", "numpy")
+    return {
+        "commit": _git_commit(),
+        "command": " ".join(["rlhf", *sys.argv[1:]]),
+        "seed": seed,
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in packages},
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "started": time.time(),
+    }
+
+
+def process_alive(pid: int) -> bool:
+    """Say whether a process with this id runs on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _row_step(line: bytes) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _cpu_name() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

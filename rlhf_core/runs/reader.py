@@ -1,0 +1,230 @@
+"""Read run directories while they are being written: status, metrics, samples, completions, evaluation."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from rlhf_core.data.io import read_jsonl
+from rlhf_core.data.records import ContenderCompletion
+from rlhf_core.errors import RunError
+from rlhf_core.runs.directory import STAGES, process_alive
+from rlhf_core.runs.tail import JsonlTail
+
+CONTENDERS = ("base", "sft", "tuned")
+LOGGED_STAGES = ("sft", "reward", "ppo")
+SAMPLE_COLUMNS = ["step", "prompt_id", "prompt", "text", "score", "kl"]
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """Where one stage stands. `state` is waiting, running, complete, failed or interrupted; times in seconds."""
+
+    name: str
+    state: str = "waiting"
+    step: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    eta_seconds: float | None = None
+    updated: float | None = None
+    message: str = ""
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps done, 0 … 1."""
+        return 1.0 if self.state == "complete" else min(self.step / self.total, 1.0) if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where a run stands; `stages` holds every stage in order, those not begun as waiting."""
+
+    state: str
+    stages: tuple[StageStatus, ...]
+    updated: float | None = None
+    message: str = ""
+    recorded: bool = False
+
+    @property
+    def current(self) -> StageStatus | None:
+        """The stage that runs, failed or was interrupted; None when all are complete or waiting."""
+        return next((s for s in self.stages if s.state in ("running", "failed", "interrupted")), None)
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds left in the current stage; None when nothing runs or nobody knows."""
+        return self.current.eta_seconds if self.current and self.current.state == "running" else None
+
+
+def list_runs(root: str | Path) -> list[Path]:
+    """Return the run directories directly under `root`, newest status first; none when `root` is missing."""
+    root = Path(root)
+    found = [path for path in root.iterdir() if is_run(path)] if root.is_dir() else []
+    return sorted(found, key=lambda path: (-_modified(path), path.name))
+
+
+def is_run(path: str | Path) -> bool:
+    """Say whether `path` looks like a run directory: it holds `status.json` or `config.yaml`."""
+    path = Path(path)
+    return (path / "status.json").is_file() or (path / "config.yaml").is_file()
+
+
+class RunReader:
+    """One run directory, read only. Keep it: metrics and samples are then read on from where the last call stopped."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise RunError("no such run", where=self.path, remedy="`rlhf runs` lists the runs that are there")
+        self._metrics = {stage: JsonlTail(self.path / stage / "metrics.jsonl") for stage in LOGGED_STAGES}
+        self._samples = {stage: JsonlTail(self.path / stage / "samples.jsonl") for stage in LOGGED_STAGES}
+
+    @property
+    def name(self) -> str:
+        """The run's name: its folder's."""
+        return self.path.name
+
+    def status(self) -> RunStatus:
+        """Return where the run and each of its stages stand.
+
+        A run whose writing process has died while "running" is interrupted, and so is its running stage.
+
+        Raises:
+            RunError: `status.json` is not a JSON object of the expected shape.
+        """
+        raw = self._json(self.path / "status.json") or {}
+        recorded = bool(raw.get("recorded", False))
+        dead = not recorded and raw.get("state") == "running" and not _alive(raw.get("pid"))
+        entries = raw.get("stages", {})
+        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+            raise RunError("`stages` is not an object of objects", where=self.path / "status.json", value=entries)
+        stages = tuple(_stage(name, entries.get(name, {}), dead) for name in STAGES)
+        state = "interrupted" if dead else str(raw.get("state", "new"))
+        return RunStatus(state, stages, raw.get("updated"), str(raw.get("message") or ""), recorded)
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """`env.json`: commit, versions, seed, hardware, command; empty when the file is missing."""
+        return self._json(self.path / "env.json") or {}
+
+    def config(self) -> dict[str, Any]:
+        """Return `config.yaml` as plain data; empty when it is missing.
+
+        Raises:
+            RunError: the file is not YAML.
+        """
+        path = self.path / "config.yaml"
+        try:
+            return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            return {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise RunError(f"not YAML: {str(error).splitlines()[0]}", where=path) from error
+
+    def metrics(self, stage: str) -> pd.DataFrame:
+        """Return the stage's rows so far: `step`, `time`, then one float column per metric logged, NaN where absent."""
+        frame = pd.DataFrame(self._tail(self._metrics, stage).read(), columns=None)
+        if frame.empty:
+            return pd.DataFrame({"step": pd.Series(dtype="int64"), "time": pd.Series(dtype="float64")})
+        return _numeric(frame)
+
+    def samples(self, stage: str = "ppo") -> pd.DataFrame:
+        """Return completions written during training: step, prompt_id, prompt, text, score, kl."""
+        return pd.DataFrame(self._tail(self._samples, stage).read(), columns=SAMPLE_COLUMNS)
+
+    def damaged_lines(self, stage: str) -> int:
+        """Return how many damaged lines of the stage's metrics and samples were passed over."""
+        return self._tail(self._metrics, stage).damaged + self._tail(self._samples, stage).damaged
+
+    def checkpoints(self, stage: str) -> list[int]:
+        """Return the steps with a checkpoint, ascending: the number each folder's name ends with."""
+        folder = self.path / stage / "checkpoints"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted({int(match[0]) for name in names if (match := re.search(r"\d+$", name))})
+
+    def contenders(self) -> list[str]:
+        """Return the contenders with completions: base, sft, tuned first, then any others by name."""
+        found = {path.stem for path in (self.path / "completions").glob("*.jsonl")}
+        return [name for name in CONTENDERS if name in found] + sorted(found.difference(CONTENDERS))
+
+    def completions(self, contender: str) -> list[ContenderCompletion]:
+        """Return what one contender answered; nothing when it has no file.
+
+        Raises:
+            DataError: a line is not a completion (file:line: field).
+        """
+        path = self.path / "completions" / f"{contender}.jsonl"
+        return read_jsonl(path, ContenderCompletion) if path.is_file() else []
+
+    def evaluation(self, name: str) -> dict[str, Any] | None:
+        """Return `evaluation/<name>.json`, or None when it has not been written.
+
+        Raises:
+            RunError: the file is not a JSON object.
+        """
+        return self._json(self.path / "evaluation" / f"{name}.json")
+
+    def _tail(self, tails: dict[str, JsonlTail], stage: str) -> JsonlTail:
+        if stage not in tails:
+            raise RunError("no such stage", where=self.path, value=stage, remedy=f"Stages: {', '.join(tails)}")
+        return tails[stage]
+
+    @staticmethod
+    def _json(path: Path) -> dict[str, Any] | None:
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RunError(f"not JSON: {error}", where=path, remedy="Run the stage that writes it again") from error
+        if not isinstance(value, dict):
+            raise RunError("expected a JSON object", where=path, value=value)
+        return value
+
+
+def _stage(name: str, entry: dict[str, Any], dead: bool) -> StageStatus:
+    state = str(entry.get("state", "waiting"))
+    running = state == "running" and not dead
+    return StageStatus(
+        name,
+        "interrupted" if state == "running" and dead else state,
+        int(entry.get("step") or 0),
+        int(entry.get("total") or 0),
+        float(entry.get("seconds") or 0.0),
+        _time_left(entry) if running else None,
+        entry.get("updated"),
+        str(entry.get("message") or ""),
+    )
+
+
+def _time_left(entry: dict[str, Any]) -> float | None:
+    eta = entry.get("eta_seconds")
+    if eta is None:
+        return None
+    return max(float(eta) - (time.time() - float(entry.get("updated") or time.time())), 0.0)
+
+
+def _alive(pid: Any) -> bool:
+    return isinstance(pid, int) and pid > 0 and process_alive(pid)
+
+
+def _numeric(frame: pd.DataFrame) -> pd.DataFrame:
+    columns: Iterable[str] = frame.columns
+    numbers = frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce") for name in columns})
+    return numbers.dropna(subset=["step"]).astype({"step": "int64"}).reset_index(drop=True)
+
+
+def _modified(path: Path) -> float:
+    for name in ("status.json", "config.yaml"):
+        if (path / name).is_file():
+            return (path / name).stat().st_mtime
+    return 0.0

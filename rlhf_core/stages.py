@@ -1,0 +1,148 @@
+"""What each stage of the pipeline does: load what it needs, run one loop, leave its result in the run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlhf_core.config import PipelineConfig
+from rlhf_core.data.collate import Example
+from rlhf_core.data.datasets import Datasets
+from rlhf_core.data.io import write_json, write_jsonl
+from rlhf_core.data.records import ContenderCompletion, Prompt, Ranking
+from rlhf_core.data.splits import split_by_prompt
+from rlhf_core.evaluation.reward_eval import reward_report
+from rlhf_core.evaluation.run import evaluate_run
+from rlhf_core.models.policy import Policy, fingerprint_of, load_policy
+from rlhf_core.models.rewards import RewardModel, load_reward_model, new_reward_model
+from rlhf_core.models.sampling import SamplingConfig
+from rlhf_core.training.heldout import HeldOut
+from rlhf_core.training.ppo import train_ppo
+from rlhf_core.training.reward import train_reward
+from rlhf_core.training.rollout import Episode, sample
+from rlhf_core.training.sft import check_lengths, train_sft
+from rlhf_core.training.stage import Stage
+
+
+def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
+    """Fine-tune the base model on demonstrations; leaves `sft/model`."""
+    policy = _policy(config, config.policy.model, trainable=True)
+    rows = data.demonstrations
+    examples = [Example(_encode(policy, config, r.prompt), policy.encode_response(r.response)) for r in rows]
+    check_lengths(examples, [r.id for r in rows], min(config.sft.max_length, policy.context))
+    train, held_out = split_by_prompt(examples, [r.prompt for r in rows], config.sft.eval_fraction, config.seed)
+    train_sft(policy, train, held_out, config.sft, stage)
+    policy.save(stage.directory.model)
+
+
+def run_reward(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
+    """Train the reward model on rankings and normalise it on the fine-tuned policy's samples; leaves `reward/model`."""
+    model = new_reward_model(config.reward, stage.generator("head"))
+    prompts = [r.prompt for r in data.rankings]
+    train, held_out = split_by_prompt(data.rankings, prompts, config.reward.eval_fraction, config.seed)
+    train_reward(model, train, held_out, config.reward, stage, fingerprint_of(model.classifier))
+    report = _held_out_report(model, held_out)
+    sources = _spread(data.train_prompts, config.reward.normalise_on)
+    model.normalise_on([p.prompt for p in sources], _reference_samples(config, sources, stage))
+    report |= {"normalisation": {"mean": model.mean, "sd": model.sd, "n": len(sources)}, "model": model.source}
+    write_json(stage.path.parent / "evaluation" / "reward_model.json", report)
+    model.save(stage.directory.model)
+
+
+def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
+    """Tune the fine-tuned policy against the reward model; leaves `ppo/model`."""
+    run = stage.path.parent
+    torch.manual_seed(config.seed)
+    policy = _policy(config, run / "sft" / "model", trainable=True)
+    scorer = load_reward_model(run / "reward" / "model").score
+    train = _episodes(policy, config, data.train_prompts)
+    judged = _spread(data.eval_prompts, config.ppo.eval_prompts)
+    held_out = HeldOut(_episodes(policy, config, judged), scorer, config.ppo, stage)
+    train_ppo(policy, scorer, train, held_out, config.ppo, stage)
+    policy.save(stage.directory.model)
+
+
+def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
+    """Let every contender answer every held-out prompt; leaves `completions/<contender>.jsonl`."""
+    folder = stage.path.parent / "completions"
+    settings = config.generate
+    batches = range(0, len(data.eval_prompts), settings.batch_size)
+    total = len(settings.contenders) * len(batches)
+    for n, contender in enumerate(settings.contenders):
+        if (folder / f"{contender}.jsonl").is_file() and (folder / f"{contender}.inputs").read_text() == stage.inputs:
+            continue
+        policy = _policy(config, contender_source(config, contender), trainable=False)
+        rows: list[ContenderCompletion] = []
+        for k, start in enumerate(batches):
+            part = data.eval_prompts[start : start + settings.batch_size]
+            rows += complete(policy, config, part, contender, stage.generator("prompts", start))
+            stage.report(n * len(batches) + k + 1, total, f"{contender}: {len(rows)} of {len(data.eval_prompts)} answers")
+        write_jsonl(folder / f"{contender}.jsonl", rows)
+        (folder / f"{contender}.inputs").write_text(stage.inputs)
+
+
+def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
+    """Score every contender's completions: reward model, toxicity, text measures; leaves `evaluation/*.json`."""
+    model = load_reward_model(stage.path.parent / "reward" / "model")
+    evaluate_run(stage.path.parent, config.evaluate, model.score, stage.report)
+
+
+def contender_source(config: PipelineConfig, contender: str) -> str:
+    """Return the model source behind a contender's name."""
+    folders = {"sft": "sft", "tuned": "ppo"}
+    return str(config.run_path / folders[contender] / "model") if contender in folders else config.policy.model
+
+
+def complete(
+    policy: Policy, config: PipelineConfig, prompts: Sequence[Prompt], contender: str, generator: torch.Generator
+) -> list[ContenderCompletion]:
+    """Sample one answer per prompt at the configured reading temperature."""
+    settings = SamplingConfig(config.generate.max_new_tokens, config.generate.temperature, config.generate.top_p)
+    sampled = sample(policy, _episodes(policy, config, prompts), settings, generator)
+    eos = policy.tokenizer.eos_token_id
+    return [
+        ContenderCompletion(
+            prompt_id=p.id, prompt=p.prompt, category=p.category, contender=contender,
+            text=text, tokens=len(ids), finished=ids[-1] == eos,
+        )  # fmt: skip
+        for p, ids, text in zip(prompts, sampled.responses, sampled.texts, strict=True)
+    ]
+
+
+def _policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> Policy:
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)  # adapters draw their first weights from the global stream
+    return load_policy(source, config.policy, trainable=trainable)
+
+
+def _encode(policy: Policy, config: PipelineConfig, prompt: str) -> list[int]:
+    return policy.encode_prompt(prompt, config.policy.system_prompt, config.policy.max_prompt_tokens)
+
+
+def _episodes(policy: Policy, config: PipelineConfig, prompts: Sequence[Prompt]) -> list[Episode]:
+    return [Episode(p.id, p.prompt, _encode(policy, config, p.prompt)) for p in prompts]
+
+
+def _spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
+    count = min(count, len(prompts))
+    return [prompts[n * len(prompts) // count] for n in range(count)]
+
+
+def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage: Stage) -> list[str]:
+    policy = _policy(config, stage.path.parent / "sft" / "model", trainable=False)
+    settings = SamplingConfig(config.ppo.response_length, config.ppo.temperature)
+    texts: list[str] = []
+    for start in range(0, len(prompts), config.generate.batch_size):
+        part = prompts[start : start + config.generate.batch_size]
+        texts += sample(policy, _episodes(policy, config, part), settings, stage.generator("normalise", start)).texts
+    return texts
+
+
+def _held_out_report(model: RewardModel, held_out: Sequence[Ranking]) -> dict[str, Any]:
+    """Compare raw scores (nothing is normalised yet) with held-out rankings."""
+    scores = [model.score([r.prompt] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out]
+    return reward_report(held_out, scores)

@@ -1,0 +1,90 @@
+"""Save and restore training state. A torn file is found by its hash, and the checkpoint before it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rlhf_core.data.io import write_json
+from rlhf_core.errors import CheckpointError
+from rlhf_core.models.sources import read_json
+
+KEEP = 2
+
+
+def save_checkpoint(folder: Path, step: int, fingerprint: str, state: dict[str, Any]) -> None:
+    """Write `state` as `folder/step-NNNNNN/`, aside and renamed, and keep the newest two."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    data = buffer.getvalue()
+    target = folder / f"step-{step:06d}"
+    aside = folder / f".{target.name}.tmp"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    (aside / "state.pt").write_bytes(data)
+    about = {"step": step, "fingerprint": fingerprint, "sha256": hashlib.sha256(data).hexdigest()}
+    write_json(aside / "about.json", about)
+    shutil.rmtree(target, ignore_errors=True)
+    aside.replace(target)
+    for old in _newest_first(folder)[KEEP:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path, fingerprint: str) -> tuple[int, dict[str, Any]] | None:
+    """Return (step, state) of the newest whole checkpoint, or None when there is none.
+
+    Raises:
+        CheckpointError: the newest whole checkpoint was made from another model, configuration or data.
+    """
+    for path in _newest_first(folder):
+        about = _read_about(path)
+        if about is None:
+            continue
+        if about["fingerprint"] != fingerprint:
+            raise CheckpointError(
+                f"was made from another model, configuration or data ({about['fingerprint']}, expected {fingerprint})",
+                where=path,
+                remedy="Give this run another name (--set name=…), or move the folder away",
+            )
+        data = (path / "state.pt").read_bytes()
+        return about["step"], torch.load(io.BytesIO(data), weights_only=True)
+    return None
+
+
+def trainable_state(*modules: nn.Module) -> list[dict[str, torch.Tensor]]:
+    """Return copies of the parameters that learn, one dict per module."""
+    return [{n: p.detach().clone() for n, p in m.named_parameters() if p.requires_grad} for m in modules]
+
+
+def restore_trainable(state: list[dict[str, torch.Tensor]], *modules: nn.Module) -> None:
+    """Copy saved parameters back into the modules.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    for saved, module in zip(state, modules, strict=True):
+        mine = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        if {n: p.shape for n, p in mine.items()} != {n: t.shape for n, t in saved.items()}:
+            raise CheckpointError("the checkpoint's parameters are not this model's", where=type(module).__name__)
+        with torch.no_grad():
+            for name, parameter in mine.items():
+                parameter.copy_(saved[name])
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"), reverse=True)
+
+
+def _read_about(path: Path) -> dict[str, Any] | None:
+    """The checkpoint's description, or None when the checkpoint is torn."""
+    if not ((path / "about.json").is_file() and (path / "state.pt").is_file()):
+        return None
+    about = read_json(path / "about.json")
+    whole = hashlib.sha256((path / "state.pt").read_bytes()).hexdigest() == about["sha256"]
+    return about if whole else None

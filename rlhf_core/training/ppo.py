@@ -1,0 +1,206 @@
+"""PPO with a KL price to the reference, on a learned reward.
+
+Ziegler et al. 2019 (arXiv 1909.08593); Stiennon et al. 2020; Huang et al. 2024 (arXiv 2403.17031).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rlhf_core.config import PPOConfig
+from rlhf_core.models.policy import Policy, ValueModel, run_responses
+from rlhf_core.models.sampling import SamplingConfig
+from rlhf_core.ops import advantages as adv
+from rlhf_core.ops.kl import adapt_kl_coef, kl_k1, kl_k2
+from rlhf_core.ops.logprobs import token_logprobs
+from rlhf_core.ops.losses import clip_fraction, explained_variance, ppo_policy_loss, ppo_value_loss
+from rlhf_core.ops.masking import masked_mean, masked_sum, masked_var, masked_whiten
+from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
+from rlhf_core.training.heldout import HeldOut
+from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
+from rlhf_core.training.rollout import Episode, Rollout, Scorer, judge, minibatches, sample
+from rlhf_core.training.stage import Stage
+
+FIRST_RATIO = "policy/first_ratio_error"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What one update regresses on, per response token: whitened advantages, and returns from unwhitened ones."""
+
+    advantages: Tensor
+    returns: Tensor
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Everything an update touches: the networks that learn, their optimiser, who scores, and the settings."""
+
+    policy: Policy
+    value_model: ValueModel
+    optimizer: torch.optim.Optimizer
+    scorer: Scorer
+    config: PPOConfig
+    stage: Stage
+
+
+def train_ppo(
+    policy: Policy, scorer: Scorer, train: Sequence[Episode], held_out: HeldOut, config: PPOConfig, stage: Stage
+) -> None:
+    """Tune `policy` against `scorer`; resumes from the stage's newest checkpoint.
+
+    One iteration: sample a batch, score it, price the KL, estimate advantages, `epochs` passes of clipped updates.
+    """
+    value_model = ValueModel(policy, separate=config.value_network == "separate")
+    parameters = [*policy.trainable().values(), *(p for p in value_model.parameters() if p.requires_grad)]
+    learner = Learner(policy, value_model, adamw(parameters, config.optim), scorer, config, stage)
+    total = min(config.iterations, config.max_steps)
+    fingerprint = f"{policy.fingerprint}:{stage.inputs}"
+    step, kl_coef = restore(learner, fingerprint, total)
+    if step == 0:
+        held_out.measure(policy, stage.directory, 0)
+    while step < total:
+        episodes = episodes_at(train, step, config.batch_size, stage)
+        metrics = iterate(learner, episodes, kl_coef, step, learning_rate(step, total, config.optim))
+        step += 1
+        if config.kl_target:
+            kl_coef = adapt_kl_coef(kl_coef, metrics["objective/kl"], config.kl_target, config.batch_size, config.kl_horizon)
+        metrics |= {"progress/step": step, "progress/episodes": step * config.batch_size}
+        stage.directory.log(step, metrics)
+        if step % config.eval_every == 0 or step == total:
+            held_out.measure(policy, stage.directory, step)
+        if step % config.checkpoint_every == 0 or step == total:
+            state = {"parameters": trainable_state(policy, value_model), "optimizer": learner.optimizer.state_dict()}
+            save_checkpoint(stage.directory.checkpoints, step, fingerprint, state | {"kl_coef": kl_coef})
+        stage.report(step, total, f"score {metrics['objective/scores']:+.2f}, KL {metrics['objective/kl']:.1f} nats")
+
+
+def restore(learner: Learner, fingerprint: str, total: int) -> tuple[int, float]:
+    """Bring back the newest checkpoint, if any; return (iterations done, β)."""
+    stage, step, kl_coef = learner.stage, 0, learner.config.kl_coef
+    if found := load_checkpoint(stage.directory.checkpoints, fingerprint):
+        step, state = found
+        restore_trainable(state["parameters"], learner.policy, learner.value_model)
+        learner.optimizer.load_state_dict(state["optimizer"])
+        kl_coef = state["kl_coef"]
+        stage.report(step, total, f"resumed at iteration {step}")
+    stage.directory.rewind(step)
+    return step, kl_coef
+
+
+def iterate(learner: Learner, episodes: Sequence[Episode], kl_coef: float, step: int, rate: float) -> dict[str, float]:
+    """Run one PPO iteration and return its metrics."""
+    config, policy = learner.config, learner.policy
+    started = time.perf_counter()
+    settings = SamplingConfig(config.response_length, config.temperature)
+    sampled = sample(policy, episodes, settings, learner.stage.generator("rollout", step))
+    rolled = time.perf_counter()
+    scores = learner.scorer([e.prompt for e in episodes], sampled.texts)
+    rollout = judge(policy, learner.value_model, episodes, sampled, scores, config)
+    targets, metrics = prepare(rollout, config, kl_coef)
+    judged = time.perf_counter()
+    metrics |= update(learner, rollout, targets, step, rate)
+    times = (rolled - started, judged - rolled, time.perf_counter() - judged)
+    return metrics | dict(zip(("time/rollout", "time/score", "time/update"), times, strict=True))
+
+
+def prepare(rollout: Rollout, config: PPOConfig, kl_coef: float) -> tuple[Targets, dict[str, float]]:
+    """Turn scores and KL into advantages and returns; report the objective of the batch."""
+    mask = rollout.response_mask
+    scores = adv.penalise_missing_eos(rollout.scores, rollout.finished, config.missing_eos_penalty, config.missing_eos_mode)
+    kl = kl_k1(rollout.logprobs, rollout.reference)
+    rewards = adv.shape_rewards(scores, kl, mask, kl_coef)
+    total = masked_sum(rewards, mask, 1)
+    if config.whiten_rewards:
+        rewards = masked_whiten(rewards, mask, keep_mean=True)
+    advantages, returns = adv.gae(rewards, rollout.values, mask, config.gamma, config.lam)
+    metrics = {
+        "objective/kl": masked_sum(kl, mask, 1).mean(),
+        "objective/kl_coef": torch.tensor(kl_coef),
+        "objective/entropy": -masked_sum(rollout.logprobs, mask, 1).mean(),
+        "objective/scores": scores.mean(),
+        "objective/non_score_reward": (total - scores).mean(),
+        "objective/rlhf_reward": total.mean(),
+        "policy/entropy": masked_mean(rollout.entropy, mask),
+        "returns/mean": masked_mean(returns, mask),
+        "returns/var": masked_var(returns, mask),
+        "val/error": masked_mean((rollout.values - returns).square(), mask),
+        "val/explained_variance": explained_variance(rollout.values, returns, mask),
+        "tokens/response_length": mask.sum(1).float().mean(),
+        "tokens/eos_frac": rollout.finished.float().mean(),
+    }
+    targets = Targets(masked_whiten(advantages, mask, keep_mean=False), returns)
+    return targets, {name: float(value) for name, value in metrics.items()}
+
+
+def update(learner: Learner, rollout: Rollout, targets: Targets, step: int, rate: float) -> dict[str, float]:
+    """Run the clipped updates over the batch; stop early when policy/approxkl passes `target_kl`. Return their metrics."""
+    config = learner.config
+    seen: list[dict[str, float]] = []
+    for epoch in range(config.epochs):
+        for rows in minibatches(rollout, config.minibatch_size, learner.stage.generator("minibatch", step, epoch)):
+            seen.append(step_minibatch(learner, rollout, targets, rows))
+            seen[-1]["optim/grad_norm"] = step_optimizer(learner.optimizer, rate, config.optim.max_grad_norm)
+        if config.target_kl and seen[-1]["policy/approxkl"] > config.target_kl:
+            break
+    means = {name: sum(row[name] for row in seen) / len(seen) for name in seen[0]}
+    return means | {FIRST_RATIO: seen[0][FIRST_RATIO], "optim/lr": rate}
+
+
+def step_minibatch(learner: Learner, rollout: Rollout, targets: Targets, rows: Tensor) -> dict[str, float]:
+    """Backpropagate one minibatch, micro-batch by micro-batch; return its metrics.
+
+    Every sum is divided by the token count of the whole minibatch, so accumulation changes nothing.
+    """
+    length = rollout.response_mask[rows].sum(1)
+    tokens = float(length.sum())
+    parts: list[dict[str, float]] = []
+    for part in rows[length.argsort(stable=True)].split(learner.config.micro_batch_size):
+        measured, loss = micro_loss(learner, rollout.rows(part), targets, part)
+        (loss / tokens).backward()
+        parts.append({name: float(value) for name, value in measured.items()})
+    means = {name: sum(row[name] for row in parts) / tokens for name in parts[0]}
+    return means | {FIRST_RATIO: max(row[FIRST_RATIO] for row in parts)}
+
+
+def micro_loss(learner: Learner, rollout: Rollout, targets: Targets, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """Return (sums over response tokens of what is logged, the summed loss) of one micro-batch."""
+    config, mask = learner.config, rollout.response_mask
+    width = mask.shape[1]
+    advantages, returns = targets.advantages[rows, :width], targets.returns[rows, :width]
+    logits, hidden = run_responses(learner.policy.lm, rollout.ids, rollout.mask, width)
+    new = token_logprobs(logits, rollout.responses, config.temperature)
+    values = learner.value_model(rollout.ids, rollout.mask, hidden)
+    policy_loss = ppo_policy_loss(new, rollout.logprobs, advantages, mask, config.clip_range).sum()
+    value_loss = ppo_value_loss(values, rollout.values, returns, mask, config.value_clip_range).sum()
+    loss = policy_loss + config.value_coef * value_loss
+    with torch.no_grad():
+        logr = (new - rollout.logprobs).masked_fill(~mask, 0.0)
+        moved = (values - rollout.values).abs() > config.value_clip_range
+        measured = {
+            "loss/policy": policy_loss,
+            "loss/value": value_loss,
+            "loss/total": loss,
+            "policy/approxkl": masked_sum(kl_k2(new, rollout.logprobs), mask),
+            "policy/clipfrac": clip_fraction(new, rollout.logprobs, mask, config.clip_range) * mask.sum(),
+            "policy/ratio": masked_sum(logr.exp(), mask),
+            "val/clipfrac": masked_sum(moved.float(), mask),
+            FIRST_RATIO: logr.abs().max(),
+        }
+    return measured, loss
+
+
+def episodes_at(train: Sequence[Episode], step: int, size: int, stage: Stage) -> list[Episode]:
+    """Return the prompts of one iteration: a fresh permutation of all prompts each time they are used up."""
+    first = step * size
+    chosen = []
+    for n in range(first, first + size):
+        epoch, within = divmod(n, len(train))
+        order = torch.randperm(len(train), generator=stage.generator("prompts", epoch))
+        chosen.append(train[int(order[within])])
+    return chosen

@@ -1,0 +1,115 @@
+"""Reward-model training on rankings: all pairs of a ranked prompt in one forward pass (InstructGPT), held-out report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rlhf_core.config import RewardConfig
+from rlhf_core.data.records import Ranking
+from rlhf_core.models.rewards import RewardModel
+from rlhf_core.ops.losses import kwise_loss
+from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
+from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
+from rlhf_core.training.stage import Stage
+
+EVAL_PROMPTS = 16
+
+
+def train_reward(
+    model: RewardModel, train: Sequence[Ranking], held_out: Sequence[Ranking], config: RewardConfig, stage: Stage, identity: str
+) -> None:
+    """Train `model` on ranked prompts and leave it at its best held-out loss.
+
+    Resumes from the stage's newest checkpoint. `identity` is the fingerprint of the pretrained backbone.
+    Logs train/loss, train/accuracy, eval/loss, eval/accuracy, eval/margin, optim/*.
+    """
+    per_epoch = math.ceil(len(train) / config.batch_size)
+    total = config.epochs * per_epoch
+    model.requires_grad_(config.lora is None)
+    _unfreeze_adapters(model, config)
+    optimizer = adamw([p for p in model.parameters() if p.requires_grad], config.optim)
+    step, best, best_state = 0, math.inf, trainable_state(model)
+    fingerprint = f"{identity}:{stage.inputs}"
+    if found := load_checkpoint(stage.directory.checkpoints, fingerprint):
+        step, state = found
+        restore_trainable(state["parameters"], model)
+        optimizer.load_state_dict(state["optimizer"])
+        best, best_state = state["best"], state["best_parameters"]
+        stage.report(step, total, f"resumed at step {step}")
+    stage.directory.rewind(step)
+    while step < total:
+        epoch, within = divmod(step, per_epoch)
+        order = torch.randperm(len(train), generator=stage.generator("epoch", epoch)).tolist()
+        batch = [train[n] for n in order[within * config.batch_size : (within + 1) * config.batch_size]]
+        loss, accuracy = ranking_loss(model, batch, config)
+        loss.backward()
+        rate = learning_rate(step, total, config.optim)
+        norm = step_optimizer(optimizer, rate, config.optim.max_grad_norm)
+        step += 1
+        row = {"train/loss": loss.item(), "train/accuracy": accuracy, "optim/lr": rate, "optim/grad_norm": norm}
+        stage.directory.log(step, row)
+        if step % config.eval_every == 0 or step == total:
+            measured = evaluate_ranking_loss(model, held_out, config)
+            stage.directory.log(step, measured)
+            if measured["eval/loss"] < best:
+                best, best_state = measured["eval/loss"], trainable_state(model)
+            state = {"parameters": trainable_state(model), "optimizer": optimizer.state_dict()}
+            state |= {"best": best, "best_parameters": best_state}
+            save_checkpoint(stage.directory.checkpoints, step, fingerprint, state)
+        stage.report(step, total, f"loss {row['train/loss']:.3f}, pairs right {accuracy:.0%}")
+    restore_trainable(best_state, model)
+
+
+def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> tuple[Tensor, float]:
+    """Return (K-wise loss, share of pairs ordered as people did) of ranked prompts, every completion scored once."""
+    prompts = [r.prompt for r in rankings for _ in r.completions]
+    texts = [c.text for r in rankings for c in r.completions]
+    chosen, rejected, owner = pair_indices(rankings)
+    scores = model(model.tokenize(prompts, texts))
+    loss = kwise_loss(
+        scores, chosen, rejected, owner, config.margin, config.label_smoothing, config.centering,
+    )  # fmt: skip
+    return loss, (scores[chosen] > scores[rejected]).float().mean().item()
+
+
+def pair_indices(rankings: Sequence[Ranking]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (chosen, rejected, prompt) indices of all untied pairs, counting completions through all rankings."""
+    rows: list[tuple[int, int, int]] = []
+    start = 0
+    for n, ranking in enumerate(rankings):
+        place = {c.id: start + k for k, c in enumerate(ranking.completions)}
+        rank = {i: g for g, group in enumerate(ranking.ranking) for i in group}
+        ids = [c.id for c in ranking.completions]
+        rows += [(place[a], place[b], n) for a in ids for b in ids if rank[a] < rank[b]]
+        start += len(ids)
+    chosen, rejected, owner = torch.tensor(rows, dtype=torch.long).reshape(-1, 3).unbind(1)
+    return chosen, rejected, owner
+
+
+@torch.no_grad()
+def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], config: RewardConfig) -> dict[str, float]:
+    """Return held-out loss, pair accuracy and mean margin."""
+    losses, margins = [], []
+    for start in range(0, len(held_out), EVAL_PROMPTS):
+        part = held_out[start : start + EVAL_PROMPTS]
+        prompts = [r.prompt for r in part for _ in r.completions]
+        scores = model(model.tokenize(prompts, [c.text for r in part for c in r.completions]))
+        chosen, rejected, owner = pair_indices(part)
+        losses.append(kwise_loss(scores, chosen, rejected, owner, config.margin, config.label_smoothing).item() * len(part))
+        margins.append(scores[chosen] - scores[rejected])
+    margin = torch.cat(margins)
+    return {
+        "eval/loss": sum(losses) / len(held_out),
+        "eval/accuracy": (margin > 0).float().mean().item(),
+        "eval/margin": margin.mean().item(),
+    }
+
+
+def _unfreeze_adapters(model: RewardModel, config: RewardConfig) -> None:
+    if config.lora:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_("lora_" in name or "modules_to_save" in name)

@@ -1,0 +1,125 @@
+"""One PPO rollout: sample responses, score them, run policy, reference and value model over the sampled ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from rlhf_core.config import PPOConfig
+from rlhf_core.models.policy import Policy, ValueModel, run_responses
+from rlhf_core.models.sampling import SamplingConfig, draw_uniform, sample_responses
+from rlhf_core.ops.logprobs import token_entropy, token_logprobs
+from rlhf_core.ops.text_masks import ends_with_eos, pad_rows, response_mask
+
+Scorer = Callable[[Sequence[str], Sequence[str]], Tensor]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One prompt as text and as token ids."""
+
+    id: str
+    prompt: str
+    ids: list[int]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A batch of prompts with sampled responses, and what every model said of them. All masks: True counts."""
+
+    ids: Int[Tensor, "batch time"]
+    mask: Bool[Tensor, "batch time"]
+    responses: Int[Tensor, "batch response"]
+    response_mask: Bool[Tensor, "batch response"]
+    finished: Bool[Tensor, "batch"]
+    scores: Float[Tensor, "batch"]
+    logprobs: Float[Tensor, "batch response"]
+    reference: Float[Tensor, "batch response"]
+    values: Float[Tensor, "batch response"]
+    entropy: Float[Tensor, "batch response"]
+
+    def rows(self, index: Tensor) -> Rollout:
+        """Return some rows of the batch, without the columns that are padding in all of them."""
+        part = {f.name: getattr(self, f.name)[index] for f in fields(self)}
+        width = int(part["response_mask"].sum(1).max())
+        prompt_width = part["ids"].shape[1] - part["responses"].shape[1]
+        lead = int(part["mask"][:, :prompt_width].any(0).long().argmax())
+        for name in ("responses", "response_mask", "logprobs", "reference", "values", "entropy"):
+            part[name] = part[name][:, :width]
+        for name in ("ids", "mask"):
+            part[name] = part[name][:, lead : prompt_width + width]
+        return Rollout(**part)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Responses as ids and as text, before any model has judged them."""
+
+    responses: list[list[int]]
+    texts: list[str]
+
+
+def sample(
+    policy: Policy, episodes: Sequence[Episode], config: SamplingConfig, generator: torch.Generator, lm: object | None = None
+) -> Sampled:
+    """Sample one response per prompt from the policy, or from another `lm` with its tokenizer (the reference)."""
+    tokenizer = policy.tokenizer
+    responses = sample_responses(
+        lm or policy.lm, [e.ids for e in episodes], config, draw_uniform(len(episodes), config, generator),
+        tokenizer.eos_token_id, tokenizer.pad_token_id,
+    )  # fmt: skip
+    return Sampled(responses, [policy.decode_response(r) for r in responses])
+
+
+def judge(
+    policy: Policy, value_model: ValueModel, episodes: Sequence[Episode], sampled: Sampled, scores: Tensor, config: PPOConfig
+) -> Rollout:
+    """Run policy, reference and value model over the sampled ids, in the same forward passes as the update will use.
+
+    With β = 0 the reference is not run and counts as equal to the policy.
+    """
+    ids, mask, responses, counted = assemble(policy, episodes, sampled.responses)
+    parts = []
+    for rows in torch.arange(len(episodes)).split(config.micro_batch_size):
+        width = responses.shape[1]
+        with torch.no_grad():
+            logits, hidden = run_responses(policy.lm, ids[rows], mask[rows], width)
+            logprobs = token_logprobs(logits, responses[rows], config.temperature)
+            entropy = token_entropy(logits, config.temperature)
+            values = value_model(ids[rows], mask[rows], hidden)
+            del logits
+            reference = logprobs
+            if config.kl_coef > 0 or config.kl_target:
+                with policy.reference() as lm:
+                    reference = token_logprobs(
+                        run_responses(lm, ids[rows], mask[rows], width)[0], responses[rows], config.temperature
+                    )
+        parts.append((logprobs, reference, values, entropy))
+    logprobs, reference, values, entropy = (torch.cat(column).masked_fill(~counted, 0.0) for column in zip(*parts, strict=True))
+    finished = ends_with_eos(responses.masked_fill(~counted, policy.tokenizer.pad_token_id), policy.tokenizer.eos_token_id)
+    return Rollout(ids, mask, responses, counted, finished, scores, logprobs, reference, values, entropy)
+
+
+def assemble(
+    policy: Policy, episodes: Sequence[Episode], responses: Sequence[Sequence[int]]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (ids, mask, responses, response_mask): prompts padded on the left, responses on the right, side by side."""
+    pad = policy.tokenizer.pad_token_id
+    prompt_ids, prompt_mask = pad_rows([e.ids for e in episodes], pad, left=True)
+    response_ids, real = pad_rows(responses, pad, left=False)
+    counted = real & response_mask(response_ids, policy.tokenizer.eos_token_id)
+    return (
+        torch.cat([prompt_ids, response_ids], 1),
+        torch.cat([prompt_mask, counted], 1),
+        response_ids,
+        counted,
+    )
+
+
+def minibatches(rollout: Rollout, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield row indices: every sample exactly once, in a fresh permutation."""
+    yield from torch.randperm(len(rollout.scores), generator=generator).split(size)

@@ -1,0 +1,131 @@
+"""Supervised fine-tuning: cross-entropy on response tokens only, early stop on held-out loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from rlhf_core.config import SFTConfig
+from rlhf_core.data.collate import Batch, Example, collate_packed, collate_padded
+from rlhf_core.errors import DataError
+from rlhf_core.models.policy import Policy
+from rlhf_core.ops.logprobs import token_logprobs
+from rlhf_core.ops.losses import response_nll
+from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
+from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
+from rlhf_core.training.stage import Stage
+
+EVAL_BATCH = 16
+
+
+def train_sft(policy: Policy, train: Sequence[Example], held_out: Sequence[Example], config: SFTConfig, stage: Stage) -> None:
+    """Fine-tune `policy` on demonstrations and leave it at its best held-out loss.
+
+    Resumes from the stage's newest checkpoint. Logs train/loss, eval/loss, eval/perplexity, optim/*.
+    """
+    batches_per_epoch = math.ceil(len(train) / config.batch_size)
+    total = config.epochs * batches_per_epoch
+    optimizer = adamw(policy.trainable().values(), config.optim)
+    step, best, best_state, bad = 0, math.inf, trainable_state(policy), 0
+    fingerprint = f"{policy.fingerprint}:{stage.inputs}"
+    if found := load_checkpoint(stage.directory.checkpoints, fingerprint):
+        step, state = found
+        restore_trainable(state["parameters"], policy)
+        optimizer.load_state_dict(state["optimizer"])
+        best, best_state, bad = state["best"], state["best_parameters"], state["bad"]
+        stage.report(step, total, f"resumed at step {step}")
+    stage.directory.rewind(step)
+    while step < total and bad < config.patience:
+        if step == 0:
+            best = log_held_out(policy, held_out, stage, 0)
+        batch = batch_at(train, step, batches_per_epoch, config.batch_size, stage)
+        loss = accumulate(policy, batch, config)
+        rate = learning_rate(step, total, config.optim)
+        norm = step_optimizer(optimizer, rate, config.optim.max_grad_norm)
+        step += 1
+        stage.directory.log(step, {"train/loss": loss, "optim/lr": rate, "optim/grad_norm": norm})
+        if step % config.eval_every == 0 or step == total:
+            loss_now = log_held_out(policy, held_out, stage, step)
+            bad = 0 if loss_now < best else bad + 1
+            if loss_now < best:
+                best, best_state = loss_now, trainable_state(policy)
+            state = {"parameters": trainable_state(policy), "optimizer": optimizer.state_dict()}
+            state |= {"best": best, "best_parameters": best_state, "bad": bad}
+            save_checkpoint(stage.directory.checkpoints, step, fingerprint, state)
+        stage.report(step, total, f"loss {loss:.3f}, held-out {best:.3f}")
+    restore_trainable(best_state, policy)
+
+
+def accumulate(policy: Policy, examples: Sequence[Example], config: SFTConfig) -> float:
+    """Backpropagate the mean loss per response token of a whole batch, micro-batch by micro-batch; return it.
+
+    Each micro-batch is divided by the token count of the whole batch, so `1 × 8` accumulation equals `8 × 1`.
+    """
+    tokens = sum(len(e.response) for e in examples)
+    total = 0.0
+    for batch in micro_batches(examples, policy.tokenizer.pad_token_id, config):
+        nll, _ = batch_nll(policy, batch)
+        (nll / tokens).backward()
+        total += nll.item()
+    return total / tokens
+
+
+def micro_batches(examples: Sequence[Example], pad_id: int, config: SFTConfig) -> Iterator[Batch]:
+    """Yield the forward passes of one batch, shortest examples first to waste little padding."""
+    ordered = sorted(examples, key=lambda e: len(e.prompt) + len(e.response))
+    for start in range(0, len(ordered), config.micro_batch_size):
+        part = ordered[start : start + config.micro_batch_size]
+        yield collate_packed(part, pad_id, config.max_length) if config.packing else collate_padded(part, pad_id)
+
+
+def batch_nll(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return (summed −log p of the response tokens, their number). Logits are computed where a response is predicted."""
+    predicts = batch.response_mask[:, 1:].any(0).nonzero()
+    first = int(predicts[0]) if len(predicts) else 0
+    attention = batch.attention if batch.attention.dim() == 4 else batch.attention.long()
+    out = policy.lm(
+        input_ids=batch.ids, attention_mask=attention, position_ids=batch.position_ids, use_cache=False,
+        logits_to_keep=batch.ids.shape[1] - first,
+    )  # fmt: skip
+    logprobs = token_logprobs(out.logits[:, :-1], batch.ids[:, first + 1 :], temperature=1.0)
+    return response_nll(logprobs, batch.response_mask[:, first + 1 :])
+
+
+@torch.no_grad()
+def held_out_loss(policy: Policy, examples: Sequence[Example]) -> float:
+    """Return the mean −log p per response token over all examples, in nats."""
+    nll, tokens = 0.0, 0
+    for start in range(0, len(examples), EVAL_BATCH):
+        batch = collate_padded(examples[start : start + EVAL_BATCH], policy.tokenizer.pad_token_id)
+        part, count = batch_nll(policy, batch)
+        nll, tokens = nll + part.item(), tokens + int(count)
+    return nll / tokens
+
+
+def log_held_out(policy: Policy, held_out: Sequence[Example], stage: Stage, step: int) -> float:
+    """Log held-out loss and perplexity; return the loss."""
+    loss = held_out_loss(policy, held_out)
+    stage.directory.log(step, {"eval/loss": loss, "eval/perplexity": math.exp(min(loss, 50.0))})
+    return loss
+
+
+def batch_at(train: Sequence[Example], step: int, per_epoch: int, size: int, stage: Stage) -> list[Example]:
+    """Return the examples of one step: every example once per epoch, in a fresh permutation each epoch."""
+    epoch, within = divmod(step, per_epoch)
+    order = torch.randperm(len(train), generator=stage.generator("epoch", epoch)).tolist()
+    return [train[n] for n in order[within * size : (within + 1) * size]]
+
+
+def check_lengths(examples: Sequence[Example], ids: Sequence[str], max_length: int) -> None:
+    """Refuse examples longer than `max_length` tokens, listing them.
+
+    Raises:
+        DataError: some example does not fit.
+    """
+    sizes = zip(ids, examples, strict=True)
+    long = [f"{i} ({n} tokens)" for i, e in sizes if (n := len(e.prompt) + len(e.response)) > max_length]
+    if long:
+        raise DataError(f"longer than sft.max_length = {max_length}: {', '.join(long[:20])}", remedy="Shorten or raise it")
