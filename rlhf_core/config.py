@@ -40,8 +40,9 @@ class DataConfig(Section):
 
 
 class LoraConfig(Section):
-    """Low-rank adapters on the linear layers of the policy."""
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685). Attention alone trains nearly twice as fast as all layers."""
 
+    targets: Literal["attention", "all-linear"] = "attention"
     r: int = Field(16, ge=1, le=512)
     alpha: int = Field(32, ge=1)
 
@@ -70,7 +71,7 @@ class OptimConfig(Section):
 class SFTConfig(Section):
     """Supervised fine-tuning on demonstrations."""
 
-    epochs: int = Field(3, ge=1)
+    epochs: int = Field(2, ge=1)
     batch_size: int = Field(16, ge=1, description="examples per optimiser step")
     micro_batch_size: int = Field(8, ge=1, description="examples per forward pass; gradients accumulate")
     max_length: int = Field(256, ge=16)
@@ -78,7 +79,7 @@ class SFTConfig(Section):
     eval_fraction: float = Field(0.1, gt=0, lt=0.5)
     eval_every: int = Field(10, ge=1)
     patience: int = Field(3, ge=1, description="stop after this many held-out evaluations without improvement")
-    optim: OptimConfig = OptimConfig(lr=2e-4)
+    optim: OptimConfig = OptimConfig(lr=5e-4)
 
     @model_validator(mode="after")
     def _divides(self) -> SFTConfig:
@@ -100,14 +101,14 @@ class RewardConfig(Section):
     centering: float = Field(0.01, ge=0, description="weight of mean((r_chosen + r_rejected)²)")
     eval_fraction: float = Field(0.2, gt=0, lt=0.5)
     eval_every: int = Field(15, ge=1)
-    normalise_on: int = Field(128, ge=2, description="reference-policy samples that set mean 0 and sd 1")
+    normalise_on: int = Field(64, ge=2, description="reference-policy samples that set mean 0 and sd 1")
     optim: OptimConfig = OptimConfig(lr=5e-5)
 
 
 class PPOConfig(Section):
     """PPO against the reward model, with a KL price to the reference."""
 
-    iterations: int = Field(24, ge=1)
+    iterations: int = Field(20, ge=1)
     max_steps: int = Field(20_000, ge=1, description="upper bound on iterations, whatever the rest says")
     batch_size: int = Field(16, ge=1, description="prompts per iteration")
     minibatch_size: int = Field(8, ge=1)
@@ -128,8 +129,8 @@ class PPOConfig(Section):
     missing_eos_penalty: float = Field(1.0, ge=0)
     missing_eos_mode: Literal["subtract", "replace"] = "subtract"
     value_network: Literal["shared", "separate"] = "shared"
-    eval_every: int = Field(4, ge=1)
-    eval_prompts: int = Field(48, ge=2)
+    eval_every: int = Field(5, ge=1)
+    eval_prompts: int = Field(32, ge=2)
     checkpoint_every: int = Field(2, ge=1)
     optim: OptimConfig = OptimConfig(lr=1e-4, warmup_ratio=0.0)
 

@@ -204,11 +204,12 @@ def _wilson(mean: float, n: float, quantile: float) -> tuple[float, float]:
 
 
 def _bca(sums: Floats, counts: Floats, resamples: int, seed: int) -> tuple[float, float]:
-    groups = len(sums)
+    """Return the BCa ends. Means are rounded, so that resamples which tie with the data tie in any arithmetic."""
+    groups, scale = len(sums), float(np.abs(sums / counts).max())
     tail = float(stats.norm.cdf(-sqrt(groups / (groups - 1)) * _t(groups - 1)))
     result = stats.bootstrap(
-        (sums, counts),
-        lambda s, c, axis: s.sum(axis=axis) / c.sum(axis=axis),
+        (sums / scale, counts),
+        lambda s, c, axis: np.round(s.sum(axis=axis) / c.sum(axis=axis), 12),
         n_resamples=resamples,
         paired=True,
         vectorized=True,
@@ -216,7 +217,7 @@ def _bca(sums: Floats, counts: Floats, resamples: int, seed: int) -> tuple[float
         method="BCa",
         rng=np.random.default_rng(seed),
     )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    return scale * float(result.confidence_interval.low), scale * float(result.confidence_interval.high)
 
 
 def _z() -> float:

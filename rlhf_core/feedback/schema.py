@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from rlhf_core.errors import VoteError
 
@@ -91,8 +92,7 @@ def open_engine(url_or_path: str | Path) -> sa.Engine:
         VoteError: not SQLite, not a vote store, or one of another version.
     """
     url = _sqlite_url(url_or_path)
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(url)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_MS / 1000})
     event.listen(engine, "connect", _set_up_connection)
     event.listen(engine, "begin", _begin)
@@ -112,9 +112,22 @@ def open_engine(url_or_path: str | Path) -> sa.Engine:
     return engine
 
 
-def write(engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
-    """Begin a transaction that holds the write lock from its first statement; a context manager."""
-    return engine.execution_options(writes=True).begin()
+@contextmanager
+def write(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Begin a transaction that holds the write lock from its first statement.
+
+    Raises:
+        VoteError: another writer kept the lock too long, the disk is full, or the file cannot be written.
+    """
+    try:
+        with engine.execution_options(writes=True).begin() as connection:
+            yield connection
+    except OperationalError as error:
+        raise VoteError(
+            f"the vote store cannot be written: {error.orig}; nothing was recorded",
+            where=engine.url.database,
+            remedy="Check the disk and its permissions, or wait for the other writer; then try again",
+        ) from error
 
 
 def _sqlite_url(url_or_path: str | Path) -> URL:
@@ -127,6 +140,16 @@ def _sqlite_url(url_or_path: str | Path) -> URL:
     if url.get_backend_name() != "sqlite":
         raise VoteError("votes are kept in SQLite", value=url.drivername, remedy="Expected a path or sqlite:///path")
     return url
+
+
+def _make_folder(url: URL) -> None:
+    folder = Path(url.database or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VoteError(
+            f"no folder for the votes: {error.strerror}", where=folder, remedy="Give a path in a folder you can write"
+        ) from error
 
 
 def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:

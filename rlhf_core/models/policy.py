@@ -155,15 +155,27 @@ def load_merged(source: str, dtype: torch.dtype) -> Any:
     return merged.eval()
 
 
-def add_adapters(lm: Any, lora: LoraConfig) -> Any:
-    """Wrap `lm` with LoRA adapters on all linear layers but the head; adapters are float32 and change nothing yet."""
+def add_adapters(model: Any, lora: LoraConfig, task: str = "CAUSAL_LM") -> Any:
+    """Wrap `model` with LoRA adapters; they are float32 and change nothing yet.
+
+    Raises:
+        ModelError: no layer has a name the chosen targets know.
+    """
     from peft import LoraConfig as PeftLora
     from peft import get_peft_model
 
-    settings = PeftLora(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
-    return get_peft_model(lm, settings)
+    targets = "all-linear" if lora.targets == "all-linear" else attention_layers(model)
+    settings: Any = {"r": lora.r, "lora_alpha": lora.alpha, "lora_dropout": 0.0, "task_type": task}
+    return get_peft_model(model, PeftLora(target_modules=targets, **settings))
+
+
+def attention_layers(model: nn.Module) -> list[str]:
+    """Return the names of the attention projections as this architecture calls them."""
+    known = {"q_proj", "k_proj", "v_proj", "o_proj", "query", "key", "value", "query_key_value", "c_attn", "qkv_proj"}
+    found = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()} & known
+    if not found:
+        raise ModelError("has no attention layer by a known name", where=type(model).__name__, remedy="Set lora.targets=all-linear")
+    return sorted(found)
 
 
 def run_responses(

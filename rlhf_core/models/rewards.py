@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rlhf_core.config import LoraConfig, RewardConfig
+from rlhf_core.config import RewardConfig
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import ModelError
 from rlhf_core.models.heads import init_reward_head
+from rlhf_core.models.policy import add_adapters
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
 from rlhf_core.ops.text_masks import position_ids
 
@@ -91,7 +92,7 @@ def new_reward_model(config: RewardConfig, generator: torch.Generator) -> Reward
     classifier = _classifier(config.model, tokenizer)
     init_reward_head(_head(classifier), generator)
     if config.lora:
-        classifier = _add_adapters(classifier, config.lora)
+        classifier = add_adapters(classifier, config.lora, "SEQ_CLS")
     return RewardModel(classifier, tokenizer, config.model, config.max_length)
 
 
@@ -136,11 +137,3 @@ def _head(classifier: Any) -> nn.Linear:
         if isinstance(head := getattr(classifier, name, None), nn.Linear):
             return head
     raise ModelError("has no linear score head", where=type(classifier).__name__, remedy="Use a BERT- or Llama-like model")
-
-
-def _add_adapters(classifier: Any, lora: LoraConfig) -> Any:
-    from peft import LoraConfig as PeftLora
-    from peft import get_peft_model
-
-    settings = PeftLora(r=lora.r, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="SEQ_CLS")
-    return get_peft_model(classifier, settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from rlhf_core.errors import DataError
 def keep_extremes(values: NDArray[np.float64], limit: int = 1000) -> NDArray[np.int64]:
     """Return indices of at most `limit` points that keep every bucket's lowest and highest value.
 
-    The points are cut into ⌊(limit − 2)/2⌋ buckets of equal count; each gives its minimum and maximum, and the first and
+    The points are cut into ⌊(limit − 2)/2⌋ buckets of equal count; each gives its minimum and maximum. The first and
     last points are kept. NaN is passed over unless a whole bucket is NaN.
 
     Args:
@@ -28,7 +30,7 @@ def keep_extremes(values: NDArray[np.float64], limit: int = 1000) -> NDArray[np.
         return np.arange(count, dtype=np.int64)
     edges = np.linspace(0, count, (limit - 2) // 2 + 1).astype(np.int64)
     kept = [0, count - 1]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         bucket = values[start:stop]
         finite = np.flatnonzero(np.isfinite(bucket))
         if finite.size:

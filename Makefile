@@ -1,0 +1,41 @@
+# make demo: the dashboard with a live training run. make test: everything. make help lists the rest.
+PORT ?= 8501
+RUNS ?= runs
+BIN := .venv/bin
+
+.PHONY: help setup dev demo pipeline test check metrics-doc
+help:
+	@echo "make demo       dashboard at http://127.0.0.1:$(PORT) and the quickstart training beside it"
+	@echo "make pipeline   the quickstart without the browser"
+	@echo "make test       install what tests need, then run all of them"
+	@echo "make check      ruff, pyright and the quick tests"
+	@echo "make setup      .venv with the pinned packages"
+
+setup:
+	@scripts/setup.sh
+
+dev:
+	@scripts/setup.sh --dev
+
+demo: setup
+	@$(BIN)/rlhf dashboard --run-root $(RUNS) --port $(PORT) --train configs/quickstart.yaml
+
+pipeline: setup
+	@$(BIN)/rlhf pipeline configs/quickstart.yaml --fetch --set run_root=$(RUNS)
+
+test: dev
+	@scripts/system-packages.sh
+	@$(BIN)/rlhf models fetch
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/pytest
+
+check: dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/pytest -m "not slow and not real_model and not browser"
+
+metrics-doc: setup
+	@$(BIN)/python -m rlhf_core.runs.metrics > docs/metrics.md

