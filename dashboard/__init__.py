@@ -1,0 +1,1 @@
+"""The browser side of RLHF Studio: views over components over services."""

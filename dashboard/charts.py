@@ -1,0 +1,316 @@
+"""Frames to figures, pure. `new_figure` is the one place that sets margins, grid, hover and behaviour on refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard.palette import Palette, translucent
+from dashboard.services.curves import Series
+from rlhf_core.evaluation.statistics import Estimate
+
+FONT_SIZE = 12
+NAMED_AT_END = 3
+PLOT_PIXELS = 150
+
+
+def new_figure(height: int, *, x_title: str = "", y_title: str = "") -> go.Figure:
+    """Return an empty figure in the house style; zoom and hidden traces survive a refresh (`uirevision`)."""
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 12, "t": 10, "b": 8},
+        hovermode="closest",
+        showlegend=False,
+        uirevision="keep",
+        font={"size": FONT_SIZE},
+        dragmode="zoom",
+    )
+    figure.update_xaxes(title={"text": x_title, "standoff": 6}, showgrid=False, zeroline=False, automargin=True)
+    figure.update_yaxes(title={"text": y_title, "standoff": 6}, zeroline=False, automargin=True, nticks=6)
+    return figure
+
+
+def curves(
+    series: Sequence[Series],
+    palette: Palette,
+    *,
+    healthy: tuple[float, float] | None = None,
+    mark: float | None = None,
+    events: Sequence[int] = (),
+) -> go.Figure:
+    """Draw runs over steps: smoothed over raw at 20%, the interval as a band, the healthy range behind.
+
+    Args:
+        series: one per run.
+        healthy: range a good run usually stays in.
+        mark: a height worth a line, such as chance.
+        events: steps at which a checkpoint was written.
+    """
+    figure = new_figure(220, x_title="step")
+    figure.update_layout(hovermode="x unified")
+    for one in reversed(series):
+        _add_line(figure, one, palette.run(one.place))
+    low, high = _reach(series, mark)
+    figure.update_yaxes(range=[low, high])
+    if healthy:
+        bottom, top = max(healthy[0], low), min(healthy[1], high)
+        if bottom < top:
+            figure.add_hrect(bottom, top, fillcolor=palette.band, line_width=0, layer="below")
+    if mark is not None:
+        figure.add_hline(mark, line={"color": palette.faint, "width": 1})
+    if events:
+        _add_events(figure, events, low, palette)
+    if 1 < len(series) <= NAMED_AT_END:
+        _name_ends(figure, series, palette)
+    return figure
+
+
+def outcome_bar(shares: Mapping[str, Estimate], names: Mapping[str, str], palette: Palette) -> go.Figure:
+    """Draw the shares of outcomes as one bar: tuned wins, tie, both bad, base wins, each labelled."""
+    colours = {"contender": palette.tuned, "baseline": palette.base}
+    quiet = {"tie": 0.28, "both_bad": 0.14}
+    figure = new_figure(92)
+    for outcome, name in names.items():
+        share = shares[outcome]
+        fill = colours.get(outcome) or translucent(palette.base, quiet[outcome])
+        figure.add_bar(
+            x=[share.value],
+            y=[""],
+            name=name,
+            orientation="h",
+            marker={"color": fill, "line": {"width": 0}},
+            text=f"{name}<br>{share.value:.0%}" if share.value >= 0.08 else "",
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"color": palette.on_fill if outcome in colours else palette.ink},
+            constraintext="none",
+            hovertemplate=f"{name}: {share.value:.1%} [{share.low:.1%}, {share.high:.1%}]<extra></extra>",
+        )
+    figure.update_layout(barmode="stack", bargap=0, margin={"l": 0, "r": 0})
+    figure.update_xaxes(visible=False, range=[0, 1], fixedrange=True)
+    figure.update_yaxes(visible=False, fixedrange=True)
+    return figure
+
+
+def intervals(
+    names: Sequence[str],
+    rows: Sequence[tuple[float, float, float]],
+    palette: Palette,
+    *,
+    reference: float,
+    x_title: str,
+    share: bool = False,
+) -> go.Figure:
+    """Draw one dot with its interval a row, first row on top, against a reference line.
+
+    Args:
+        names: one per row.
+        rows: value, low, high.
+        reference: the height of "no difference".
+        x_title: what is measured, with its unit.
+        share: write the axis in percent.
+    """
+    value, low, high = (np.array(column) for column in zip(*rows, strict=True))
+    figure = new_figure(70 + 30 * len(names), x_title=x_title)
+    figure.add_scatter(
+        x=value,
+        y=list(names),
+        mode="markers",
+        marker={"color": palette.tuned, "size": 9},
+        error_x={"type": "data", "array": high - value, "arrayminus": value - low, "width": 0, "thickness": 2},
+        customdata=np.stack([low, high], axis=1),
+        hovertemplate=(
+            "%{y}: %{x:.1%} [%{customdata[0]:.1%}, %{customdata[1]:.1%}]<extra></extra>"
+            if share
+            else "%{y}: %{x:.3g} [%{customdata[0]:.3g}, %{customdata[1]:.3g}]<extra></extra>"
+        ),
+    )
+    figure.add_vline(reference, line={"color": palette.faint, "width": 1.5})
+    figure.update_yaxes(autorange="reversed", showgrid=False, nticks=len(names) + 1)
+    figure.update_xaxes(showgrid=True, tickformat=".0%" if share else None, rangemode="normal")
+    if share:
+        figure.update_xaxes(range=[0, 1])
+    return figure
+
+
+def slopes(prompts: pd.DataFrame, palette: Palette, *, unit: str) -> go.Figure:
+    """Draw every prompt's change as a line from base to tuned, risers in ink, the mean thick in blue.
+
+    `prompts` holds `before`, `after`, `prompt` and `prompt_id`.
+    """
+    figure = new_figure(320, y_title=unit)
+    for row in prompts.itertuples():
+        colour = palette.third if row.after > row.before else palette.base
+        figure.add_scatter(
+            x=["base model", "tuned"],
+            y=[row.before, row.after],
+            mode="lines+markers",
+            line={"color": translucent(colour, 0.5), "width": 1.2},
+            marker={"size": 4, "color": colour},
+            hovertemplate=f"{_clip(str(row.prompt))}<br>%{{x}}: %{{y:.3f}}<extra></extra>",
+        )
+    means = [prompts["before"].mean(), prompts["after"].mean()]
+    figure.add_scatter(
+        x=["base model", "tuned"],
+        y=means,
+        mode="lines+markers",
+        line={"color": palette.tuned, "width": 4},
+        marker={"size": 10, "color": [palette.base, palette.tuned]},
+        hovertemplate="mean, %{x}: %{y:.3f}<extra></extra>",
+    )
+    figure.update_xaxes(range=[-0.25, 1.25], fixedrange=True)
+    return figure
+
+
+def dot_rows(groups: Mapping[str, np.ndarray], colours: Sequence[str], palette: Palette, *, x_title: str) -> go.Figure:
+    """Draw each group's values as stacked dots on its own row, sharing x, with the mean as a line.
+
+    `groups` maps a row's name to its values, first row on top.
+    """
+    figure = new_figure(90 + 110 * len(groups), x_title=x_title)
+    everything = np.concatenate(list(groups.values()))
+    edges = np.linspace(everything.min(), everything.max() or 1.0, 61)
+    for place, ((name, values), colour) in enumerate(zip(groups.items(), colours, strict=True)):
+        row = len(groups) - 1 - place
+        figure.add_scatter(
+            x=values,
+            y=row + _stack(values, edges),
+            mode="markers",
+            marker={"color": translucent(colour, 0.75), "size": 7},
+            hovertemplate=f"{name}: %{{x:.3f}}<extra></extra>",
+        )
+        figure.add_scatter(
+            x=[values.mean()] * 2,
+            y=[row - 0.08, row + 0.75],
+            mode="lines",
+            line={"color": colour, "width": 2},
+            hovertemplate=f"{name}, mean: %{{x:.3f}}<extra></extra>",
+        )
+    figure.update_yaxes(
+        tickvals=list(range(len(groups))), ticktext=list(groups)[::-1], range=[-0.2, len(groups) - 0.1], showgrid=False
+    )
+    figure.update_xaxes(showgrid=True)
+    figure.update_layout(font={"color": palette.ink})
+    return figure
+
+
+def reliability(bins: Sequence[Mapping[str, float]], palette: Palette) -> go.Figure:
+    """Draw how often the reward model is right against how sure it is; on the diagonal it is calibrated.
+
+    `bins` hold confidence, accuracy and n.
+    """
+    figure = new_figure(300, x_title="confidence", y_title="share right")
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.faint, "dash": "dot"}, hoverinfo="skip")
+    filled = [one for one in bins if one["n"]]
+    most = max((one["n"] for one in filled), default=1)
+    figure.add_scatter(
+        x=[one["confidence"] for one in filled],
+        y=[one["accuracy"] for one in filled],
+        mode="lines+markers",
+        line={"color": palette.tuned, "width": 2},
+        marker={"size": [6 + 12 * (one["n"] / most) ** 0.5 for one in filled]},
+        customdata=[one["n"] for one in filled],
+        hovertemplate="confidence %{x:.0%}: right in %{y:.0%} of %{customdata} pairs<extra></extra>",
+    )
+    figure.update_xaxes(range=[-0.03, 1.03], tickformat=".0%", showgrid=True)
+    figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%")
+    return figure
+
+
+def _add_line(figure: go.Figure, one: Series, colour: str) -> None:
+    if one.low is not None and one.high is not None:
+        figure.add_scatter(
+            x=np.concatenate([one.steps, one.steps[::-1]]),
+            y=np.concatenate([one.high, one.low[::-1]]),
+            fill="toself",
+            fillcolor=translucent(colour, 0.15),
+            mode="lines",
+            line={"width": 0},
+            hoverinfo="skip",
+        )
+    if not np.array_equal(one.raw, one.smooth):
+        figure.add_scatter(
+            x=one.steps,
+            y=one.raw,
+            mode="lines",
+            line={"color": translucent(colour, 0.2), "width": 1.5},
+            hoverinfo="skip",
+        )
+    few = len(one.steps) <= 30
+    figure.add_scatter(
+        x=one.steps,
+        y=one.smooth,
+        name=one.name,
+        mode="lines+markers" if few else "lines",
+        line={"color": colour, "width": 2},
+        marker={"size": 4},
+        hovertemplate="%{y:.4g}",
+    )
+
+
+def _reach(series: Sequence[Series], mark: float | None) -> tuple[float, float]:
+    parts = [values for one in series for values in (one.raw, one.low, one.high) if values is not None]
+    values = np.concatenate([*parts, np.array([] if mark is None else [mark])])
+    values = values[np.isfinite(values)]
+    low, high = float(values.min()), float(values.max())
+    pad = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - pad, high + pad
+
+
+def _add_events(figure: go.Figure, events: Sequence[int], bottom: float, palette: Palette) -> None:
+    figure.add_scatter(
+        x=list(events),
+        y=[bottom] * len(events),
+        mode="markers",
+        marker={"symbol": "triangle-up", "size": 7, "color": palette.faint},
+        cliponaxis=False,
+        name="checkpoint",
+        hovertemplate="checkpoint",
+    )
+
+
+def _name_ends(figure: go.Figure, series: Sequence[Series], palette: Palette) -> None:
+    low, high = figure.layout.yaxis.range
+    pixels = [(one.smooth[-1] - low) / (high - low) * PLOT_PIXELS for one in series]
+    for one, at, shown in zip(series, pixels, _apart(pixels), strict=True):
+        figure.add_annotation(
+            x=1,
+            xref="paper",
+            y=one.smooth[-1],
+            yshift=shown - at,
+            text=_clip(one.name, 14),
+            xanchor="left",
+            xshift=6,
+            showarrow=False,
+            font={"color": palette.run(one.place), "size": FONT_SIZE},
+        )
+    figure.update_layout(margin={"r": 96})
+
+
+def _apart(pixels: Sequence[float], gap: float = 15.0) -> list[float]:
+    """Return the heights pushed up, lowest first, until neighbours are `gap` apart."""
+    shown, last = [0.0] * len(pixels), -np.inf
+    for place in np.argsort(pixels, kind="stable"):
+        last = shown[place] = max(pixels[place], last + gap)
+    return shown
+
+
+def _stack(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    bins = np.digitize(values, edges)
+    seen: dict[int, int] = {}
+    places = []
+    for one in bins:
+        places.append(seen.get(int(one), 0))
+        seen[int(one)] = places[-1] + 1
+    step = min(0.08, 0.75 / max(seen.values()))
+    return np.array(places) * step
+
+
+def _clip(text: str, limit: int = 60) -> str:
+    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,19 @@
+"""Links from one page to another by name. Owns the key `pages`, which the app fills before a page runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import streamlit as st
+
+
+def remember_pages(pages: Iterable[Any]) -> None:
+    """Keep the app's pages by title."""
+    st.session_state["pages"] = {page.title: page for page in pages}
+
+
+def link_to(title: str, label: str) -> None:
+    """Show a link to the page of that title, with its icon."""
+    page = st.session_state["pages"][title]
+    st.page_link(page, label=label, icon=page.icon)

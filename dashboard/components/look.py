@@ -1,0 +1,38 @@
+"""The palette of the browser's theme, figures with their alt text, and the line that answers the page's question."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard.palette import DARK, LIGHT, Palette
+from dashboard.services.wording import plain
+
+CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
+
+
+def current_palette() -> Palette:
+    """Return the colours for the theme the browser shows."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def page_heading(title: str, sentence: str = "", more: str = "") -> None:
+    """Open a page: its name, the answer in one sentence, and a quieter second one."""
+    st.title(title, anchor=False)
+    if sentence:
+        st.subheader(plain(sentence), anchor=False)
+    if more:
+        st.markdown(f":gray[{plain(more)}]")
+
+
+def show_figure(figure: go.Figure, key: str, alt: str) -> None:
+    """Show a figure under a fixed key, so that a refresh changes its data and nothing else."""
+    st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt=alt)
+
+
+def data_behind(frame: pd.DataFrame, key: str, label: str = "Data behind this") -> None:
+    """Offer the table behind a figure; it is sent only once it is opened."""
+    panel = st.expander(label, key=key, icon=":material/table:", type="compact", on_change="rerun")
+    if panel.open:
+        panel.dataframe(frame, hide_index=True)

@@ -1,0 +1,66 @@
+"""The run picker in the sidebar, and refreshing while a run is being written. Owns the keys `run` and `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard.components.states import empty_state
+from dashboard.services.catalogue import RunEntry, list_entries
+from dashboard.services.settings import Settings
+from rlhf_core.errors import RlhfError
+
+BUSY_SECONDS, IDLE_SECONDS = 2, 15
+START_COMMAND = "rlhf pipeline configs/quickstart.yaml"
+
+
+def pick_run(settings: Settings) -> RunEntry | None:
+    """Return the run chosen in the sidebar, the newest by default; show how to start one when there is none."""
+    entries = list_entries(settings)
+    if not entries:
+        empty_state(
+            "No runs yet",
+            f"Runs appear here as soon as they start. This page looks in `{settings.run_root}`.",
+            START_COMMAND,
+        )
+        return None
+    names = {entry.label: entry for entry in entries}
+    chosen = st.sidebar.selectbox("Run", list(names), key="run", persist_state="session")
+    entry = names[chosen]
+    if entry.recorded:
+        st.sidebar.badge("recorded earlier, not live", icon=":material/history:", color="gray")
+    return entry
+
+
+def pick_more_runs(settings: Settings, entry: RunEntry) -> list[RunEntry]:
+    """Return `entry` and the runs chosen to be drawn over it."""
+    others = {other.label: other for other in list_entries(settings) if other.path != entry.path}
+    chosen = st.sidebar.multiselect(
+        "Compare with", list(others), key="compare", persist_state="session", placeholder="Other runs"
+    )
+    return [entry, *(others[label] for label in chosen)]
+
+
+def live(body: Callable[[], None], settings: Settings, entry: RunEntry) -> None:
+    """Draw `body` and redraw it in place: often while the run is written, seldom otherwise.
+
+    The whole page runs again only when a run appears or disappears, or starts or stops being written.
+    """
+    before = _signature(settings, entry)
+
+    @st.fragment(run_every=BUSY_SECONDS if before[1] == "running" else IDLE_SECONDS)
+    def refreshed() -> None:
+        if _signature(settings, entry) != before:
+            st.rerun()
+        body()
+
+    refreshed()
+
+
+def _signature(settings: Settings, entry: RunEntry) -> tuple[tuple[str, ...], str]:
+    labels = tuple(sorted(other.label for other in list_entries(settings)))
+    try:
+        return labels, entry.reader.status().state
+    except RlhfError:
+        return labels, "damaged"

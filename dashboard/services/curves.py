@@ -1,0 +1,147 @@
+"""Training curves: which metrics stand together, what they are called, smoothing, and series ready to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dashboard.services.catalogue import RunEntry
+from rlhf_core.runs.downsample import keep_extremes
+from rlhf_core.runs.metrics import REGISTRY
+
+POINTS = 1000
+LABELS = {
+    "train/loss": "Training loss",
+    "train/accuracy": "Training accuracy",
+    "eval/loss": "Held-out loss",
+    "eval/perplexity": "Held-out perplexity",
+    "eval/accuracy": "Held-out accuracy",
+    "eval/margin": "Held-out margin",
+    "eval/calibration_error": "Calibration error",
+    "eval/kendall_tau": "Agreement with the ranking (Kendall τ)",
+    "eval/score": "Held-out score",
+    "eval/win_rate": "Held-out win rate, by score",
+    "objective/kl": "Drift from the reference (KL)",
+    "objective/kl_coef": "Price of drift (β)",
+    "objective/entropy": "Entropy per response",
+    "objective/scores": "Score while training",
+    "objective/non_score_reward": "KL penalty paid",
+    "objective/rlhf_reward": "Score less penalty",
+    "policy/approxkl": "Update size (approximate KL)",
+    "policy/clipfrac": "Clipped ratios",
+    "policy/entropy": "Entropy per token",
+    "policy/ratio": "Mean probability ratio",
+    "policy/first_ratio_error": "Ratio error before the first step",
+    "loss/policy": "Policy loss",
+    "loss/value": "Value loss",
+    "loss/total": "Total loss",
+    "returns/mean": "Mean return",
+    "returns/var": "Variance of returns",
+    "val/error": "Value error",
+    "val/clipfrac": "Clipped values",
+    "val/explained_variance": "Explained variance",
+    "tokens/response_length": "Response length",
+    "tokens/eos_frac": "Responses that end by themselves",
+    "optim/lr": "Learning rate",
+    "optim/grad_norm": "Gradient norm",
+    "time/rollout": "Sampling time",
+    "time/score": "Scoring time",
+    "time/update": "Update time",
+}
+GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
+    "sft": {
+        "Key curves": ("train/loss", "eval/loss", "eval/perplexity"),
+        "Optimiser": ("optim/lr", "optim/grad_norm"),
+    },
+    "reward": {
+        "Key curves": ("train/loss", "eval/loss", "train/accuracy", "eval/accuracy"),
+        "Ranking quality": ("eval/margin", "eval/calibration_error", "eval/kendall_tau"),
+        "Optimiser": ("optim/lr", "optim/grad_norm"),
+    },
+    "ppo": {
+        "Key curves": ("eval/score", "eval/win_rate", "objective/kl", "objective/scores"),
+        "Reward": ("objective/rlhf_reward", "objective/non_score_reward", "objective/kl_coef", "returns/mean"),
+        "Policy": (
+            *("policy/entropy", "objective/entropy", "policy/approxkl", "policy/clipfrac"),
+            *("policy/ratio", "policy/first_ratio_error"),
+        ),
+        "Value": ("val/explained_variance", "val/error", "val/clipfrac", "returns/var"),
+        "Text": ("tokens/response_length", "tokens/eos_frac"),
+        "Loss and time": (
+            *("loss/policy", "loss/value", "loss/total", "optim/grad_norm", "optim/lr"),
+            *("time/rollout", "time/score", "time/update"),
+        ),
+    },
+}
+BANDS = {"eval/win_rate": ("eval/win_rate_low", "eval/win_rate_high")}
+MARKS = {"eval/win_rate": 0.5, "train/accuracy": 0.5, "eval/accuracy": 0.5, "objective/kl": 0.0, "eval/score": 0.0}
+"""Heights at which nothing has been gained: chance for shares, zero for scores and drift."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One run's line: `raw` and `smooth` heights at `steps`; `low` and `high` bound its interval when it has one."""
+
+    name: str
+    place: int
+    steps: NDArray[np.int64]
+    raw: NDArray[np.float64]
+    smooth: NDArray[np.float64]
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
+
+
+def label(metric: str) -> str:
+    """Return what a metric is called on the pages."""
+    return LABELS.get(metric, metric)
+
+
+def describe(metric: str) -> str:
+    """Return a metric's definition, unit, healthy range and name, for its tooltip."""
+    about = REGISTRY[metric]
+    healthy = f" A good run usually stays in {about.healthy[0]:g} … {about.healthy[1]:g}." if about.healthy else ""
+    return f"{about.definition[0].upper()}{about.definition[1:]}. Unit: {about.unit}.{healthy} Logged as {metric}."
+
+
+def smooth(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
+    """Return the debiased exponential moving average, past points only: y_t = Σ w^(t−i)·x_i / Σ w^(t−i).
+
+    `weight` is w, from 0 (no smoothing) to below 1.
+    """
+    if not weight or not len(values):
+        return values
+    return pd.Series(values).ewm(alpha=1 - weight, adjust=True).mean().to_numpy()
+
+
+def build_series(entries: Sequence[RunEntry], stage: str, metric: str, weight: float) -> list[Series]:
+    """Return one series per run that logged the metric; `place` is the run's place in `entries`, for its colour."""
+    found = (_series(entry, place, stage, metric, weight) for place, entry in enumerate(entries))
+    return [series for series in found if series is not None]
+
+
+def logged(entries: Sequence[RunEntry], stage: str) -> dict[str, list[str]]:
+    """Return the groups of a stage with the metrics that at least one run has logged."""
+    names = {name for entry in entries for name in entry.reader.metrics(stage).columns}
+    groups = {group: [name for name in metrics if name in names] for group, metrics in GROUPS[stage].items()}
+    return {group: metrics for group, metrics in groups.items() if metrics}
+
+
+def _series(entry: RunEntry, place: int, stage: str, metric: str, weight: float) -> Series | None:
+    frame = entry.reader.metrics(stage)
+    if metric not in frame or frame[metric].notna().sum() == 0:
+        return None
+    part = frame[frame[metric].notna()]
+    raw = part[metric].to_numpy(dtype=np.float64)
+    held_out = metric.startswith("eval/")
+    line = raw if held_out else smooth(raw, weight)
+    kept = keep_extremes(raw, POINTS)
+    low, high = (_column(part, name, kept) for name in BANDS.get(metric, ("", "")))
+    return Series(entry.label, place, part["step"].to_numpy()[kept], raw[kept], line[kept], low, high)
+
+
+def _column(frame: pd.DataFrame, name: str, kept: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    return frame[name].to_numpy(dtype=np.float64)[kept] if name in frame else None

@@ -1,0 +1,188 @@
+"""The overview in numbers and sentences: did it get better, can I trust that, what next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from dashboard.services import evaluation, wording
+from dashboard.services.catalogue import STAGE_NAMES, RunEntry
+from dashboard.services.results import preference
+from dashboard.services.toxicity import lead_comparison
+from rlhf_core.evaluation.statistics import Estimate, position_bias, win_rate
+from rlhf_core.runs.reader import RunStatus
+
+KL_LIMIT = 10.0
+ACCURACY_FLOOR = 0.65
+DECIDED_VOTES = 30
+HOLDS, LOOK, UNKNOWN = "holds", "look", "not measured"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One headline number: `value` in words, `interval` in words, and where it came from."""
+
+    label: str
+    value: str
+    interval: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One reason to trust the result or not; `reading` is holds, look or not measured."""
+
+    question: str
+    measured: str
+    reading: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the overview says."""
+
+    sentence: str
+    people: str
+    figures: tuple[Figure, ...]
+    checks: tuple[Check, ...]
+
+
+def build_headline(entry: RunEntry, human: pd.DataFrame, simulated: pd.DataFrame) -> Headline:
+    """Compute the overview of one run; `human` and `simulated` are votes frames and are never mixed."""
+    frame = evaluation.comparisons(entry.reader)
+    gain = evaluation.comparison(frame, evaluation.REWARD_MODEL, "score")
+    rate = win_rate(human) if len(human) else None
+    figures = (_gain(gain), _rate(rate, simulated), _toxicity(lead_comparison(frame)), _kl(entry))
+    people = _people(rate) if gain or rate else ""
+    return Headline(_verdict(gain, entry.reader.status()), people, figures, _checks(entry, frame, human))
+
+
+def status_sentence(status: RunStatus) -> str:
+    """Say where a run stands: `PPO is running: step 8 of 24, about 3 min 20 s left.`"""
+    stage = status.current
+    if stage is None:
+        done = sum(stage.state == "complete" for stage in status.stages)
+        return (
+            "All stages are complete." if done == len(status.stages) else f"{done} of {len(status.stages)} stages done."
+        )
+    name, steps = STAGE_NAMES[stage.name], f"step {stage.step} of {stage.total}" if stage.total else "starting"
+    if stage.state == "running":
+        return f"{name} is running: {steps}{wording.time_left(stage.eta_seconds)}."
+    reason = f" {stage.message}" if stage.message else ""
+    return f"{name} {'failed' if stage.state == 'failed' else 'was interrupted'} at {steps}.{reason}"
+
+
+def _verdict(gain: Mapping[str, Any] | None, status: RunStatus) -> str:
+    if gain is None:
+        return f"No result yet. {status_sentence(status)}"
+    size = wording.interval(abs(gain["difference"]), *sorted((abs(gain["low"]), abs(gain["high"]))))
+    if gain["low"] > 0:
+        return f"The tuned model scores {size} base SD above the base model, by its own reward model."
+    if gain["high"] < 0:
+        return f"The tuned model scores {size} base SD below the base model, by its own reward model."
+    change = wording.interval(gain["difference"], gain["low"], gain["high"], signed=True)
+    return f"No clear change: the tuned model scores {change} base SD against the base model; the interval includes 0."
+
+
+def _people(rate: Estimate | None) -> str:
+    if rate is None:
+        return "No person has judged it yet: the reward model is the only judge so far."
+    share = wording.percent_interval(rate.value, rate.low, rate.high)
+    votes = wording.count(rate.n, "human vote")
+    return f"{preference(rate)}: the tuned model wins {share} of {votes}, ties counted as half."
+
+
+def _gain(row: Mapping[str, Any] | None) -> Figure:
+    label = "Reward gain"
+    if row is None:
+        return Figure(label, "–", "not measured yet", "`rlhf evaluate` measures it")
+    value = f"{wording.number(row['difference'], wording.digits_for(row['low'], row['high']))} SD"
+    return Figure(label, value, _band(row), f"Reward model, tuned − base in base SD; {row['n']} held-out prompts")
+
+
+def _rate(rate: Estimate | None, simulated: pd.DataFrame) -> Figure:
+    label = "Human win rate"
+    if rate is not None:
+        source = f"{wording.count(rate.n, 'human vote')}; {rate.method}"
+        return Figure(label, wording.percent(rate.value), _percent_band(rate.low, rate.high), source)
+    if simulated.empty:
+        return Figure(label, "–", "no votes yet", "Votes come from the Judge page")
+    rule = win_rate(simulated)
+    return Figure(
+        label,
+        "–",
+        "no human votes yet",
+        f"Simulated votes (made by a rule, not by people): {wording.percent_interval(rule.value, rule.low, rule.high)}",
+    )
+
+
+def _toxicity(row: Mapping[str, Any] | None) -> Figure:
+    label = "Toxicity change"
+    if row is None:
+        return Figure(label, "–", "not measured yet", "`rlhf evaluate` measures it")
+    digits = wording.digits_for(row["low"], row["high"])
+    value = ("+" if row["difference"] > 0 else "") + wording.number(row["difference"], digits)
+    source = f"{row['scorer']}, {row['measure']} ({row['unit']}), tuned − base; {row['n']} held-out prompts"
+    return Figure(label, value, _band(row), source)
+
+
+def _kl(entry: RunEntry) -> Figure:
+    row = (entry.reader.evaluation("comparisons") or {}).get("kl")
+    if not row:
+        return Figure("Drift (KL)", "–", "not measured yet", "KL of the tuned policy to its reference")
+    value = f"{wording.number(row['value'], 1)} nats"
+    return Figure("Drift (KL)", value, _band(row), f"KL to the reference, {row['unit']}; n = {row['n']}")
+
+
+def _band(row: Mapping[str, Any]) -> str:
+    return wording.bracket(row["low"], row["high"])
+
+
+def _percent_band(low: float, high: float) -> str:
+    return f"[{wording.number(100 * low, 1)}, {wording.number(100 * high, 1)}]"
+
+
+def _checks(entry: RunEntry, frame: pd.DataFrame, human: pd.DataFrame) -> tuple[Check, ...]:
+    gain = evaluation.comparison(frame, evaluation.REWARD_MODEL, "score")
+    finished = evaluation.comparison(frame, evaluation.TEXT, "finished")
+    kl = (entry.reader.evaluation("comparisons") or {}).get("kl")
+    accuracy = (entry.reader.evaluation("reward_model") or {}).get("accuracy")
+    return (
+        _check(
+            f"The reward model agrees with people on held-out pairs (at least {ACCURACY_FLOOR:.0%})",
+            accuracy and wording.percent_interval(accuracy["value"], accuracy["low"], accuracy["high"]),
+            bool(accuracy) and accuracy["low"] >= ACCURACY_FLOOR,
+        ),
+        _check(
+            f"The policy stayed near its reference (at most {KL_LIMIT:.0f} nats)",
+            kl and f"{wording.interval(kl['value'], kl['low'], kl['high'])} nats",
+            bool(kl) and kl["high"] <= KL_LIMIT,
+        ),
+        _check(
+            "Few prompts got worse (at most 25%)",
+            gain and f"{gain['share_down']:.0%} of {gain['n']} prompts",
+            bool(gain) and gain["share_down"] <= 0.25,
+        ),
+        _check(
+            "Answers still end by themselves",
+            finished and f"{finished['mean_baseline']:.0%} before, {finished['mean_contender']:.0%} after",
+            bool(finished) and finished["high"] >= 0,
+        ),
+        _side_check(human),
+    )
+
+
+def _side_check(human: pd.DataFrame) -> Check:
+    question = "People did not favour a side"
+    bias = position_bias(human) if len(human) else None
+    if bias is None or bias.n < DECIDED_VOTES:
+        return Check(question, f"needs {DECIDED_VOTES} decided votes", UNKNOWN)
+    measured = f"A wins {wording.percent_interval(bias.value, bias.low, bias.high)} of {bias.n} decided"
+    return _check(question, measured, bias.low <= 0.5 <= bias.high)
+
+
+def _check(question: str, measured: str | None, holds: bool) -> Check:
+    return Check(question, measured or "–", UNKNOWN if not measured else HOLDS if holds else LOOK)

@@ -1,0 +1,56 @@
+"""Words and numbers of the pages: the report's wording, so that both say the same, and what only a browser needs."""
+
+from __future__ import annotations
+
+import time
+
+from rlhf_core.report.words import (
+    contender_name,
+    count,
+    digits_for,
+    duration,
+    interval,
+    number,
+    percent,
+    percent_interval,
+)
+
+__all__ = [
+    "ago",
+    "bracket",
+    "contender_name",
+    "count",
+    "digits_for",
+    "duration",
+    "interval",
+    "number",
+    "percent",
+    "percent_interval",
+    "plain",
+    "time_left",
+]
+MARKDOWN = frozenset("\\`*_{}[]()<>#+-.!|~$:&")
+
+
+def bracket(low: float, high: float) -> str:
+    """Return an interval alone: `[0.83, 1.21]`."""
+    digits = digits_for(low, high)
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def ago(moment: float | None, now: float | None = None) -> str:
+    """Return how long ago a Unix time was: `3 min 20 s ago`; `3 days ago` beyond two days."""
+    if moment is None:
+        return "at an unknown time"
+    seconds = max((time.time() if now is None else now) - moment, 0.0)
+    return f"{seconds / 86_400:.0f} days ago" if seconds > 2 * 86_400 else f"{duration(seconds)} ago"
+
+
+def time_left(seconds: float | None) -> str:
+    """Return `, about 3 min 20 s left`; nothing when unknown or when the estimate has run out."""
+    return "" if seconds is None or seconds < 1 else f", about {duration(seconds)} left"
+
+
+def plain(text: str) -> str:
+    """Escape text so that Streamlit's Markdown shows it letter by letter."""
+    return "".join(f"\\{letter}" if letter in MARKDOWN else letter for letter in text)

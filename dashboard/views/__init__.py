@@ -1,0 +1,1 @@
+"""One short file per page, each with one function `show`."""

@@ -1,0 +1,94 @@
+"""Overview: what was trained, did it get better, can I trust that, what next."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.components.links import link_to
+from dashboard.components.look import page_heading
+from dashboard.components.runs import START_COMMAND, live, pick_run
+from dashboard.components.stages import stage_table
+from dashboard.components.states import guarded
+from dashboard.services import wording
+from dashboard.services.catalogue import RunEntry
+from dashboard.services.headline import Check, Figure, build_headline, status_sentence
+from dashboard.services.settings import Settings, read_settings
+from dashboard.services.voting import can_judge, human_votes, simulated_votes
+
+ENOUGH_VOTES = 100
+READINGS = {
+    "holds": ":green[:material/check_circle:] holds",
+    "look": ":orange[:material/visibility:] look closer",
+    "not measured": ":gray[:material/remove:] not measured",
+}
+
+
+def show() -> None:
+    """Draw the page."""
+    settings = read_settings()
+    if (entry := pick_run(settings)) is None:
+        return
+    live(lambda: _body(settings, entry), settings, entry)
+
+
+def _body(settings: Settings, entry: RunEntry) -> None:
+    headline = None
+    with guarded("The result"):
+        headline = build_headline(entry, human_votes(settings, entry), simulated_votes(entry))
+        page_heading("Overview", headline.sentence, headline.people)
+        _cards(headline.figures)
+    with guarded("The state of the stages"):
+        st.markdown("#### What was trained")
+        status = entry.reader.status()
+        stage_table(status)
+        st.caption(wording.plain(_provenance(entry, status.updated)))
+    if headline:
+        st.markdown("#### Can I trust it?")
+        _checks(headline.checks)
+    with guarded("The next step"):
+        _what_next(settings, entry)
+
+
+def _cards(figures: tuple[Figure, ...]) -> None:
+    for column, figure in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(
+            figure.label,
+            wording.plain(figure.value),
+            figure.interval,
+            delta_color="off",
+            delta_arrow="off",
+            help=figure.source,
+            border=True,
+            height="stretch",
+        )
+    st.caption("Square brackets hold 95% intervals.")
+
+
+def _checks(checks: tuple[Check, ...]) -> None:
+    rows = [
+        {"Question": wording.plain(c.question), "Measured": wording.plain(c.measured), "Reading": READINGS[c.reading]}
+        for c in checks
+    ]
+    st.table(pd.DataFrame(rows), border="horizontal", hide_index=True, alt="Reasons to trust the result or not")
+
+
+def _provenance(entry: RunEntry, updated: float | None) -> str:
+    environment = entry.reader.environment
+    commit = str(environment.get("commit") or "unknown")[:10]
+    parts = [f"seed {environment.get('seed', 'unknown')}", f"commit {commit}", str(environment.get("cpu", ""))]
+    when = "recorded" if entry.recorded else "last written"
+    return " · ".join([f"{when} {wording.ago(updated)}", *(part for part in parts if part)])
+
+
+def _what_next(settings: Settings, entry: RunEntry) -> None:
+    status = entry.reader.status()
+    if status.state in ("failed", "interrupted"):
+        st.markdown(f"**Next:** {wording.plain(status_sentence(status))} The same command goes on where it stopped:")
+        st.code(str(entry.reader.environment.get("command") or START_COMMAND), language=None)
+    elif not can_judge(entry):
+        link_to("Training", "Next: follow the curves while it trains")
+    elif len(human_votes(settings, entry)) < ENOUGH_VOTES:
+        link_to("Judge", "Next: judge some pairs, blind")
+    else:
+        link_to("Results", "Next: read what people prefer")

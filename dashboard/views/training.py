@@ -1,0 +1,112 @@
+"""Training: curves of every stage, several runs overlaid, and what the policy wrote along the way."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts
+from dashboard.components.look import current_palette, data_behind, page_heading, show_figure
+from dashboard.components.reward_test import reward_test
+from dashboard.components.runs import live, pick_more_runs, pick_run
+from dashboard.components.states import empty_state, guarded
+from dashboard.services import curves, wording
+from dashboard.services.catalogue import STAGE_NAMES, RunEntry
+from dashboard.services.headline import status_sentence
+from dashboard.services.settings import read_settings
+from rlhf_core.runs.metrics import REGISTRY
+from rlhf_core.runs.reader import LOGGED_STAGES
+
+
+def show() -> None:
+    """Draw the page."""
+    settings = read_settings()
+    if (entry := pick_run(settings)) is None:
+        return
+    entries = pick_more_runs(settings, entry)
+    live(lambda: _body(entries), settings, entry)
+
+
+def _body(entries: list[RunEntry]) -> None:
+    with guarded("The state of the run"):
+        page_heading("Training", status_sentence(entries[0].reader.status()))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        stage = st.segmented_control(
+            "Stage", LOGGED_STAGES, default="ppo", required=True, format_func=STAGE_NAMES.get, key="stage"
+        )
+        weight = st.slider("Smoothing", 0.0, 0.95, 0.6, 0.05, key="smoothing", width=240)
+    with guarded(f"{STAGE_NAMES[stage]} curves"):
+        _curves(entries, stage, weight)
+    if stage == "reward":
+        with guarded("The reward model's test"):
+            reward_test(entries[0])
+    if stage == "ppo":
+        with guarded("Completions through training"):
+            _samples(entries[0])
+
+
+def _curves(entries: list[RunEntry], stage: str, weight: float) -> None:
+    groups = curves.logged(entries, stage)
+    if not groups:
+        empty_state(f"No {STAGE_NAMES[stage]} curves yet", "They appear here with the first logged step.")
+        return
+    group = st.segmented_control(
+        "Curves", list(groups), default=next(iter(groups)), required=True, key=f"group-{stage}"
+    )
+    columns = st.columns(2, gap="medium")
+    for place, metric in enumerate(groups.get(group, next(iter(groups.values())))):
+        with columns[place % 2]:
+            _curve(entries, stage, metric, weight)
+    _legend(entries, stage)
+    data_behind(entries[0].reader.metrics(stage), f"data-{stage}", f"All {STAGE_NAMES[stage]} metrics of this run")
+
+
+def _curve(entries: list[RunEntry], stage: str, metric: str, weight: float) -> None:
+    about = REGISTRY[metric]
+    name = f"**{wording.plain(curves.label(metric))}** :small[:gray[{wording.plain(about.unit)}]]"
+    st.markdown(name, help=wording.plain(curves.describe(metric)))
+    figure = charts.curves(
+        curves.build_series(entries, stage, metric, weight),
+        current_palette(),
+        healthy=about.healthy,
+        mark=curves.MARKS.get(metric),
+        events=entries[0].reader.checkpoints(stage),
+    )
+    show_figure(figure, f"curve-{stage}-{metric}", f"{curves.label(metric)} in {about.unit} over training steps")
+
+
+def _legend(entries: list[RunEntry], stage: str) -> None:
+    said = ["Held-out curves are not smoothed; others are faint where raw, strong where smoothed."]
+    said.append("A green band is the range a good run usually stays in, a thin line is chance or zero.")
+    if entries[0].reader.checkpoints(stage):
+        said.append("Triangles are checkpoints.")
+    damaged = entries[0].reader.damaged_lines(stage)
+    if damaged:
+        said.append(f"{wording.count(damaged, 'damaged line')} passed over.")
+    st.caption(" ".join(said))
+
+
+def _samples(entry: RunEntry) -> None:
+    st.markdown("#### Completions through training")
+    samples = entry.reader.samples()
+    if samples.empty:
+        empty_state("No completions yet", "PPO writes answers to held-out prompts at every evaluation.")
+        return
+    prompts = samples.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
+    chosen = st.selectbox(
+        "Held-out prompt", list(prompts.index), format_func=lambda key: str(prompts[key]), key="sample"
+    )
+    rows = samples[samples["prompt_id"] == chosen].sort_values("step")[["step", "score", "kl", "text"]]
+    _sample_table(rows)
+
+
+def _sample_table(rows: pd.DataFrame) -> None:
+    config = {
+        "step": st.column_config.NumberColumn("Step", width="small"),
+        "score": st.column_config.NumberColumn(
+            "Score", format="%.2f", width="small", help="Reward model, reference SD"
+        ),
+        "kl": st.column_config.NumberColumn("KL, nats", format="%.1f", width="small"),
+        "text": st.column_config.TextColumn("Completion", width="large"),
+    }
+    st.dataframe(rows, hide_index=True, column_config=config, row_height=72, key="samples")

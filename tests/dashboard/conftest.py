@@ -1,0 +1,71 @@
+"""Pages under test, on run directories that are complete, empty, running or damaged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.services.voting import open_store
+from tests.run_factory import write_run
+
+INSTRUCTIONS = "# How to judge\n\nPrefer the answer that helps more.\n"
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A place with runs, a recorded run, votes and instructions, and a way to open a page on it."""
+
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        """The run root."""
+        return self.root / "runs"
+
+    @property
+    def votes(self) -> str:
+        """The vote store's path."""
+        return str(self.root / "votes.db")
+
+    def add_run(self, name: str = "demo") -> Path:
+        """Write a complete run."""
+        return write_run(self.runs / name)
+
+    def add_recorded(self) -> Path:
+        """Write a recorded run with simulated votes."""
+        return write_run(self.root / "recorded", votes="simulated", recorded=True)
+
+    def open(self, page: str = "Overview") -> AppTest:
+        """Run the app with `page` in front."""
+        script = f"from dashboard.navigation import choose_page\nchoose_page({page!r}).run()\n"
+        return AppTest.from_string(script, default_timeout=20).run()
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    """An empty studio that the pages look at."""
+    studio = Studio(tmp_path)
+    studio.runs.mkdir()
+    (tmp_path / "instructions.md").write_text(INSTRUCTIONS, encoding="utf-8")
+    for name, value in (
+        ("RLHF_RUN_ROOT", studio.runs),
+        ("RLHF_RECORDED_RUN", tmp_path / "recorded"),
+        ("RLHF_VOTES", studio.votes),
+        ("RLHF_INSTRUCTIONS", tmp_path / "instructions.md"),
+    ):
+        monkeypatch.setitem(os.environ, name, str(value))
+    yield studio
+    open_store(studio.votes).close()
+    open_store.cache_clear()
+
+
+def said(app: AppTest) -> str:
+    """Return everything a page says, one element a line, without Markdown's escapes."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.text, app.code, app.error, app.warning)
+    lines = [str(element.value) for kind in kinds for element in kind]
+    return "\n".join(lines).replace("\\", "")

@@ -1,0 +1,105 @@
+"""Figures: what is drawn where, in which colour, and that a refresh keeps the view."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboard import charts
+from dashboard.palette import DARK, LIGHT, Palette, translucent
+from dashboard.services.curves import Series
+from rlhf_core.evaluation.statistics import Estimate
+
+
+def series(name: str, place: int, values: list[float]) -> Series:
+    heights = np.array(values)
+    return Series(name, place, np.arange(1, len(values) + 1), heights, heights)
+
+
+def test_a_figure_keeps_zoom_and_legend_on_refresh() -> None:
+    assert charts.new_figure(200).layout.uirevision == "keep"
+
+
+def test_raw_lies_faint_behind_smooth_and_is_left_out_when_equal() -> None:
+    raw, smooth = np.array([0.0, 2.0]), np.array([0.0, 1.0])
+    one = Series("a", 0, np.array([1, 2]), raw, smooth)
+    lines = charts.curves([one], LIGHT).data
+    assert [line.line.color for line in lines] == [translucent(LIGHT.tuned, 0.2), LIGHT.tuned]
+    assert len(charts.curves([series("a", 0, [0.0, 2.0])], LIGHT).data) == 1
+
+
+def test_the_range_holds_lines_interval_and_mark() -> None:
+    one = Series("a", 0, np.array([1]), np.array([0.6]), np.array([0.6]), np.array([0.55]), np.array([0.9]))
+    low, high = charts.curves([one], LIGHT, mark=0.5).layout.yaxis.range
+    assert low < 0.5 and high > 0.9
+
+
+def test_up_to_three_runs_are_named_at_their_ends_apart() -> None:
+    three = [series(name, place, [0.0, 1.0]) for place, name in enumerate("abc")]
+    names = charts.curves(three, LIGHT).layout.annotations
+    assert [name.text for name in names] == ["a", "b", "c"]
+    assert np.diff([name.yshift for name in names]).tolist() == pytest.approx([15, 15])  # same end, pushed 15 px apart
+    four = [series(name, place, [0.0, 1.0]) for place, name in enumerate("abcd")]
+    assert not charts.curves(four, LIGHT).layout.annotations
+
+
+def test_the_chosen_run_is_drawn_on_top() -> None:
+    lines = charts.curves([series("chosen", 0, [0.0, 1.0]), series("other", 1, [1.0, 0.0])], LIGHT).data
+    assert [line.name for line in lines] == ["other", "chosen"]
+
+
+def test_the_outcome_bar_adds_up_and_keeps_the_colours() -> None:
+    shares = {
+        name: Estimate(value, 0.0, 1.0, 10, 10, "t")
+        for name, value in (("contender", 0.5), ("tie", 0.2), ("both_bad", 0.05), ("baseline", 0.25))
+    }
+    names = {"contender": "tuned wins", "tie": "tie", "both_bad": "both bad", "baseline": "base wins"}
+    bars = charts.outcome_bar(shares, names, LIGHT).data
+    assert sum(bar.x[0] for bar in bars) == pytest.approx(1.0)
+    assert (bars[0].marker.color, bars[3].marker.color) == (LIGHT.tuned, LIGHT.base)
+    assert bars[2].text == ""  # 5% is too narrow for a label; the caption has it
+
+
+def test_intervals_reach_from_low_to_high() -> None:
+    figure = charts.intervals(["x"], [(0.6, 0.5, 0.8)], LIGHT, reference=0.5, x_title="share", share=True)
+    error = figure.data[0].error_x
+    assert (error.array[0], error.arrayminus[0]) == pytest.approx((0.2, 0.1))
+
+
+def test_slopes_mark_risers_and_draw_the_mean_last() -> None:
+    prompts = pd.DataFrame({"before": [0.1, 0.5], "after": [0.3, 0.1], "prompt": ["<b>up</b>", "down"]})
+    lines = charts.slopes(prompts, LIGHT, unit="probability").data
+    assert [line.marker.color for line in lines[:2]] == [LIGHT.third, LIGHT.base]
+    assert list(lines[-1].y) == pytest.approx([0.3, 0.2])  # (0.1 + 0.5)/2 and (0.3 + 0.1)/2
+    assert "&lt;b&gt;" in lines[0].hovertemplate
+
+
+def test_dots_of_equal_value_are_stacked() -> None:
+    figure = charts.dot_rows({"base": np.array([0.1, 0.1, 0.9])}, [LIGHT.base], LIGHT, x_title="value")
+    assert list(figure.data[0].y) == pytest.approx([0.0, 0.08, 0.0])
+
+
+def test_reliability_leaves_out_empty_bins() -> None:
+    bins = [{"confidence": 0.6, "accuracy": 0.5, "n": 4}, {"confidence": 0.9, "accuracy": 0.0, "n": 0}]
+    assert list(charts.reliability(bins, LIGHT).data[1].x) == [0.6]
+
+
+@pytest.mark.parametrize(("palette", "page"), [(LIGHT, "#ffffff"), (DARK, "#12171e")])
+def test_every_line_colour_stands_out_from_the_page(palette: Palette, page: str) -> None:
+    for colour in (palette.base, palette.tuned, palette.third, palette.fourth, palette.fifth):
+        assert contrast(colour, page) >= 3.0  # WCAG 2.2, 1.4.11: graphical objects
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the WCAG contrast ratio (L1 + 0.05)/(L2 + 0.05) of two `#rrggbb` colours."""
+    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    channels = [int(part, 16) / 255 for part in re.findall("..", colour[1:])]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))

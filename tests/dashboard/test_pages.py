@@ -1,0 +1,171 @@
+"""Every page on full, empty and damaged run directories: what it says, and that the rest goes on working."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard.conftest import Studio, said
+
+PAGES = ("Overview", "Training", "Toxicity", "Judge", "Results", "Report")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_runs_every_page_names_the_command(studio: Studio, page: str) -> None:
+    app = studio.open(page)
+    assert not app.exception
+    assert "No runs yet" in said(app)
+    assert "rlhf pipeline configs/quickstart.yaml" in said(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_on_a_complete_run_no_page_shows_an_error(studio: Studio, page: str) -> None:
+    studio.add_run()
+    app = studio.open(page)
+    assert not app.exception and not app.error
+    assert app.title[0].value == page
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_on_a_run_that_has_just_begun_no_page_shows_an_error(studio: Studio, page: str) -> None:
+    begin_run(studio)
+    app = studio.open(page)
+    assert not app.exception
+    assert page == "Report" or not app.error
+
+
+def test_overview_answers_with_an_interval(studio: Studio) -> None:
+    studio.add_run()
+    app = studio.open("Overview")
+    # The factory's comparison of reward scores: tuned − base in base SD, its interval above 0.
+    row = comparison(studio.runs / "demo", "reward model", "score")
+    assert row["low"] > 0
+    assert (
+        f"The tuned model scores {row['difference']:.1f} [{row['low']:.1f}, {row['high']:.1f}] base SD above"
+        in said(app)
+    )
+    assert "No person has judged it yet" in said(app)
+    assert [metric.label for metric in app.metric] == ["Reward gain", "Human win rate", "Toxicity change", "Drift (KL)"]
+
+
+def test_overview_shows_state_steps_and_time_left(studio: Studio) -> None:
+    begin_run(studio)
+    app = studio.open("Overview")
+    assert "No result yet. PPO is running: step 6 of 24" in said(app)
+    states = dict(zip(app.table[0].value["Stage"], app.table[0].value["State"], strict=True))
+    assert "complete" in states["**SFT**"] and "running" in states["**PPO**"] and "waiting" in states["**Evaluation**"]
+
+
+def test_a_dead_run_is_interrupted_and_its_command_is_shown(studio: Studio) -> None:
+    run = begin_run(studio)
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps(status | {"pid": 2**22 + 1}))  # beyond pid_max: nobody's
+    app = studio.open("Overview")
+    assert "PPO was interrupted at step 6 of 24" in said(app)
+    assert "rlhf pipeline configs/quickstart.yaml" in said(app)
+
+
+def test_a_damaged_status_leaves_the_rest_of_the_page_alive(studio: Studio) -> None:
+    run = studio.add_run()
+    (run / "status.json").write_text('{"state"')
+    app = studio.open("Training")
+    assert not app.exception
+    assert "status.json: not JSON" in said(app) and "Run the stage that writes it again" in said(app)
+    assert "Held-out score" in said(app)
+
+
+def test_a_damaged_evaluation_says_where_and_what_to_do(studio: Studio) -> None:
+    run = studio.add_run()
+    (run / "evaluation" / "scores.json").write_text('{"rows": 3}')
+    app = studio.open("Toxicity")
+    assert not app.exception
+    assert "scores.json: `rows` is not a list (found 3). Run `rlhf evaluate` again" in said(app)
+
+
+def test_a_damaged_completion_is_named_on_the_judge_page(studio: Studio) -> None:
+    run = studio.add_run()
+    (run / "completions" / "base.jsonl").write_text('{"prompt_id": ""}\n')
+    app = studio.open("Judge")
+    assert not app.exception
+    assert "base.jsonl:1: prompt_id" in said(app)
+
+
+def test_training_shows_the_key_curves_and_groups(studio: Studio) -> None:
+    studio.add_run()
+    app = studio.open("Training")
+    for curve in (
+        "Held-out score",
+        "Held-out win rate, by score",
+        "Drift from the reference (KL)",
+        "Score while training",
+    ):
+        assert f"**{curve}**" in said(app)
+    assert len(app.get("plotly_chart")) == 4
+    app.segmented_control(key="stage").set_value("reward").run()
+    assert "Can the reward model be trusted?" in said(app)
+    assert "79.1% [70.8, 86.1] of 110 held-out pairs" in said(app)  # the factory's reward_model.json
+
+
+def test_training_counts_damaged_lines(studio: Studio) -> None:
+    run = studio.add_run()
+    with (run / "ppo" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 25, oops}\n{"step": 26')
+    app = studio.open("Training")
+    assert "1 damaged line passed over." in said(app)  # the torn last line is no damage: it may still grow
+
+
+def test_toxicity_names_the_scorer_and_its_blind_spots(studio: Studio) -> None:
+    studio.add_run()
+    app = studio.open("Toxicity")
+    row = comparison(studio.runs / "demo", "profanity-check", "profanity")
+    assert f"{row['mean_baseline']:.2f} before, {row['mean_contender']:.2f} after" in said(app)
+    assert "Scorer: profanity-check, alt-profanity-check 1.9.1. Blind spots: It knows swear words" in said(app)
+
+
+def test_a_recorded_run_and_its_simulated_votes_are_labelled(studio: Studio) -> None:
+    studio.add_recorded()
+    app = studio.open("Results")
+    assert app.selectbox(key="run").options == ["Recorded run"]
+    assert "Simulated votes." in said(app) and "no person judged" in said(app)
+    assert "By the rule that made them" in said(app) and "24 simulated votes" in said(app)
+
+
+def test_simulated_votes_never_count_as_human(studio: Studio) -> None:
+    studio.add_recorded()
+    app = studio.open("Results")
+    app.segmented_control(key="votes").set_value("Human votes").run()
+    assert "Nobody has judged this run yet." in said(app)
+    overview = studio.open("Overview")
+    assert {metric.label: metric.value for metric in overview.metric}["Human win rate"] == "–"
+
+
+def test_votes_not_marked_as_simulated_are_refused(studio: Studio) -> None:
+    run = studio.add_recorded()
+    votes = (run / "votes.jsonl").read_text().replace('"simulated": true', '"simulated": false', 1)
+    (run / "votes.jsonl").write_text(votes)
+    app = studio.open("Results")
+    assert "a vote is not marked as simulated" in said(app) and "belong in the vote store" in said(app)
+
+
+def begin_run(studio: Studio) -> Path:
+    """Cut a complete run back to step 6 of PPO, written by this process."""
+    run = studio.add_run()
+    status = json.loads((run / "status.json").read_text())
+    status |= {"state": "running", "pid": os.getpid()}
+    status["stages"] = {name: status["stages"][name] for name in ("sft", "reward", "ppo")}
+    status["stages"]["ppo"] |= {"state": "running", "step": 6, "total": 24, "eta_seconds": 200.0}
+    (run / "status.json").write_text(json.dumps(status))
+    for folder in ("completions", "evaluation"):
+        for path in (run / folder).iterdir():
+            path.unlink()
+    return run
+
+
+def comparison(run: Path, scorer: str, measure: str) -> dict[str, float]:
+    """Return the factory's own row of base against tuned."""
+    rows = json.loads((run / "evaluation" / "comparisons.json").read_text())["rows"]
+    wanted = {"scorer": scorer, "measure": measure, "baseline": "base", "contender": "tuned", "category": ""}
+    return next(row for row in rows if all(row[key] == value for key, value in wanted.items()))

@@ -1,0 +1,153 @@
+"""What the pages ask for: wording, curves, votes, headline, report files."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboard.services import curves, wording
+from dashboard.services.catalogue import RunEntry, list_entries
+from dashboard.services.headline import build_headline
+from dashboard.services.reports import build_report
+from dashboard.services.results import bias_sentence, summarise_votes
+from dashboard.services.settings import SAMPLE_DATA, read_settings
+from dashboard.services.toxicity import view_toxicity
+from dashboard.services.voting import open_task
+from rlhf_core.errors import DataError, RunError
+from rlhf_core.evaluation.statistics import Estimate
+from rlhf_core.runs.metrics import REGISTRY
+from tests.dashboard.conftest import Studio
+from tests.run_factory import vote_frame, write_run
+
+
+def entry_of(studio: Studio) -> RunEntry:
+    studio.add_run()
+    return list_entries(read_settings())[0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0.4, ""), (200.0, ", about 3 min 20 s left"), (7500.0, ", about 2 h 05 min left")],
+)
+def test_time_left_says_nothing_it_does_not_know(seconds: float | None, text: str) -> None:
+    assert wording.time_left(seconds) == text
+
+
+def test_ago_counts_seconds_then_days() -> None:
+    assert wording.ago(1000.0, now=1075.0) == "1 min 15 s ago"
+    assert wording.ago(0.0, now=3 * 86_400.0) == "3 days ago"
+    assert wording.ago(None) == "at an unknown time"
+
+
+def test_plain_disarms_markdown() -> None:
+    assert wording.plain("a*b*[c](d) :red[e] $x$ <b>") == r"a\*b\*\[c\]\(d\) \:red\[e\] \$x\$ \<b\>"
+
+
+def test_settings_come_from_the_environment_with_defaults() -> None:
+    settings = read_settings({"RLHF_RUN_ROOT": "/x/runs"})
+    assert settings.votes == "/x/runs/votes.db"
+    assert settings.recorded_run == SAMPLE_DATA / "recorded_run"
+    assert read_settings({"RLHF_VOTES": "sqlite:///y.db"}).votes == "sqlite:///y.db"
+
+
+def test_smoothing_is_a_debiased_average_of_the_past() -> None:
+    # w = 0.5 on 1, 3, 5: y0 = 1; y1 = (3 + 0.5·1)/1.5 = 7/3; y2 = (5 + 0.5·3 + 0.25·1)/1.75 = 27/7.
+    np.testing.assert_allclose(curves.smooth(np.array([1.0, 3.0, 5.0]), 0.5), [1, 7 / 3, 27 / 7])
+    np.testing.assert_array_equal(curves.smooth(np.array([1.0, 3.0]), 0.0), [1, 3])
+
+
+def test_every_metric_shown_is_in_the_registry_and_has_a_name() -> None:
+    shown = {name for groups in curves.GROUPS.values() for metrics in groups.values() for name in metrics}
+    assert shown <= REGISTRY.keys()
+    assert shown <= curves.LABELS.keys()
+    # Intervals are drawn around their metric, and progress is the axis: everything else has a place.
+    hidden = {"eval/win_rate_low", "eval/win_rate_high", "progress/step", "progress/episodes"}
+    assert shown | hidden == set(REGISTRY)
+
+
+def test_series_skip_rows_without_the_metric_and_leave_held_out_curves_raw(studio: Studio) -> None:
+    entry = entry_of(studio)
+    (series,) = curves.build_series([entry], "ppo", "eval/win_rate", 0.9)
+    assert series.steps.tolist() == [4, 8, 12, 16, 20, 24]  # the factory evaluates every fourth of 24 steps
+    np.testing.assert_array_equal(series.raw, series.smooth)
+    assert series.low is not None
+    np.testing.assert_allclose(series.raw - series.low, 0.12)  # the factory's interval is ± 0.12
+    assert curves.build_series([entry], "sft", "objective/kl", 0.0) == []
+
+
+def test_results_refuse_mixed_votes() -> None:
+    mixed = pd.concat([vote_frame(), vote_frame(simulated=True)])
+    with pytest.raises(DataError, match="several values of `simulated` in one estimate"):
+        summarise_votes(mixed)
+
+
+def test_results_sentence_follows_the_interval() -> None:
+    votes = vote_frame().assign(outcome="contender", score=1.0)
+    results = summarise_votes(votes)
+    assert results is not None
+    # All 24 votes for the contender: the share is 1 and the Wilson floor over 12 prompts stays above one half.
+    assert results.sentence.startswith("People prefer the tuned model: the tuned model wins 100.0%")
+    lost = summarise_votes(votes.assign(outcome="baseline", score=0.0))
+    assert lost is not None and lost.sentence.startswith("People prefer the base model")
+    assert summarise_votes(pd.DataFrame()) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(0.4, 0.6, "No sign of a side bias"), (0.55, 0.7, "Side A is favoured"), (0.2, 0.4, "Side B is favoured")],
+)
+def test_side_bias_is_named_when_the_interval_leaves_one_half(low: float, high: float, text: str) -> None:
+    assert bias_sentence(Estimate((low + high) / 2, low, high, 40, 20, "t")).startswith(text)
+    assert bias_sentence(None) == "No vote has picked a side yet."
+
+
+def test_headline_says_worse_and_unclear(studio: Studio) -> None:
+    entry = entry_of(studio)
+    path = entry.path / "evaluation" / "comparisons.json"
+    content = json.loads(path.read_text())
+    for low, high, text in ((-0.9, -0.3, "base SD below the base model"), (-0.3, 0.3, "the interval includes 0")):
+        for row in content["rows"]:
+            row |= {"difference": (low + high) / 2, "low": low, "high": high}
+        path.write_text(json.dumps(content))
+        assert text in build_headline(entry, pd.DataFrame(), pd.DataFrame()).sentence
+
+
+def test_headline_reads_the_checks(studio: Studio) -> None:
+    checks = build_headline(entry_of(studio), pd.DataFrame(), pd.DataFrame()).checks
+    # The factory: accuracy from 70.8%, KL up to 7.7 nats, 2 of 12 prompts worse, more answers finished; nobody judged.
+    assert [check.reading for check in checks] == ["holds", "holds", "holds", "holds", "not measured"]
+
+
+def test_threshold_crossings_count_both_ways(studio: Studio) -> None:
+    view = view_toxicity(entry_of(studio).reader, "profanity-check", "profanity")
+    # The factory's base has two answers at 0.5 or more (0.97 and 0.71), tuned none.
+    assert view.crossings == (2, 0)
+
+
+def test_judging_needs_both_contenders(studio: Studio) -> None:
+    entry = entry_of(studio)
+    (entry.path / "completions" / "tuned.jsonl").unlink()
+    with pytest.raises(RunError, match=r"completions of both contenders are needed\. `rlhf generate` writes them"):
+        open_task(read_settings(), entry)
+
+
+def test_recorded_runs_come_last_and_say_so(studio: Studio) -> None:
+    studio.add_run()
+    studio.add_recorded()
+    assert [entry.label for entry in list_entries(read_settings())] == ["demo", "Recorded run"]
+
+
+def test_the_report_has_every_format(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "demo")
+    report = build_report(RunEntry(run), vote_frame())
+    assert report.html.lstrip().lower().startswith("<!doctype html>")
+    assert json.loads(report.json)
+    assert report.markdown.startswith("#")
+    with zipfile.ZipFile(io.BytesIO(report.tables)) as archive:
+        assert archive.namelist() and all(name.endswith(".csv") for name in archive.namelist())

@@ -1,0 +1,342 @@
+"""The vote store: blindness, sides, double clicks, skip and undo, the frames, and every refusal."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rlhf_core.errors import VoteError
+from rlhf_core.feedback.store import Assignment, Progress, VoteStore
+from tests.vote_factory import INSTRUCTIONS, contender_side, make_spec
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[VoteStore]:
+    with closing(VoteStore(tmp_path / "votes.db")) as opened:
+        yield opened
+
+
+def shown(store: VoteStore, task: int, labeller: str = "ana") -> Assignment:
+    item = store.next_item(task, labeller)
+    assert item is not None
+    return item
+
+
+def judge(store: VoteStore, task: int, verdict: str = "tie", labeller: str = "ana") -> Assignment:
+    item = shown(store, task, labeller)
+    store.vote(item.token, verdict, reading_seconds=1.0)
+    return item
+
+
+def test_a_task_is_stored_once(store: VoteStore):
+    first = store.ensure_task(make_spec())
+    assert store.ensure_task(make_spec()) == first
+    assert store.ensure_task(make_spec(seed=1)) != first
+    assert len(store.tasks()) == 2
+
+
+def test_a_task_tells_its_owner_what_was_left_out_and_how_far_it_is(store: VoteStore):
+    task = store.ensure_task(make_spec(size=3))
+    judge(store, task, "a")
+    judge(store, task, "skip")
+    judge(store, task, "b", labeller="ben")
+    (info,) = store.tasks()
+    assert (info.run_name, info.baseline, info.contender, info.instructions) == ("demo", "base", "tuned", INSTRUCTIONS)
+    assert (info.items, info.identical, info.unmatched, info.leaks) == (3, 0, 0, 0)
+    assert (info.votes, info.labellers) == (2, 2)  # the skip is no vote
+
+
+def test_an_assignment_tells_no_side(store: VoteStore):
+    names = {field.name for field in fields(Assignment)}
+    assert names == {"token", "item_id", "prompt", "category", "text_a", "text_b", "position", "total"}
+    item = shown(store, store.ensure_task(make_spec()))
+    assert "base" not in repr(item) and "tuned" not in repr(item)
+    assert {item.text_a, item.text_b} == {f"old {item.prompt[9:-1]}", f"new {item.prompt[9:-1]}"}
+
+
+def test_tokens_are_unguessable_and_never_repeat(store: VoteStore):
+    task = store.ensure_task(make_spec(size=20))
+    tokens = [judge(store, task).token for _ in range(20)]
+    assert len(set(tokens)) == 20
+    assert min(map(len, tokens)) == 22  # 16 random bytes in base64: 128 bits over 6 a character, rounded up
+
+
+def test_the_open_item_comes_back_after_a_reload(store: VoteStore, tmp_path: Path):
+    task = store.ensure_task(make_spec())
+    judge(store, task)
+    before = shown(store, task)
+    with closing(VoteStore(tmp_path / "votes.db")) as reopened:
+        assert reopened.next_item(task, "ana") == before
+    assert before.position == 2
+
+
+def test_every_item_once_then_none(store: VoteStore):
+    task = store.ensure_task(make_spec(size=5))
+    items = [judge(store, task) for _ in range(5)]
+    assert len({item.item_id for item in items}) == 5
+    assert [item.position for item in items] == [1, 2, 3, 4, 5]
+    assert {item.total for item in items} == {5}
+    assert store.next_item(task, "ana") is None
+    assert store.progress(task, "ana") == Progress(done=5, total=5)
+    assert store.progress(task, "ben") == Progress(done=0, total=5)
+
+
+def test_items_with_fewest_votes_come_first(store: VoteStore):
+    task = store.ensure_task(make_spec(size=6))
+    seen = {judge(store, task, labeller="ana").item_id for _ in range(3)}
+    assert seen.isdisjoint({judge(store, task, labeller="ben").item_id for _ in range(3)})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sides_are_halved_in_every_prefix(store: VoteStore, seed: int):
+    task = store.ensure_task(make_spec(size=11, seed=seed))
+    sides = [contender_side(judge(store, task, labeller=f"ana {seed}")) for _ in range(11)]
+    for length in range(1, 12):
+        assert abs(2 * sides[:length].count("a") - length) <= 1
+
+
+def test_sides_differ_between_labellers_and_repeat_with_the_seed(tmp_path: Path):
+    def sides(name: str, labeller: str, seed: int = 0) -> str:
+        with closing(VoteStore(tmp_path / name)) as store:
+            task = store.ensure_task(make_spec(size=40, seed=seed))
+            return "".join(contender_side(judge(store, task, labeller=labeller)) for _ in range(40))
+
+    ana = sides("1.db", "ana")
+    assert ana == sides("2.db", "ana")
+    assert ana != sides("3.db", "ana", seed=1)
+    assert ana != sides("1.db", "ben")  # equal by chance: 2⁻²⁰
+    assert {ana[i : i + 2] for i in range(0, 40, 2)} == {"ab", "ba"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "contender_is_a", "contender_is_b", "score_a", "score_b"),
+    [
+        ("a", "contender", "baseline", 1.0, 0.0),
+        ("b", "baseline", "contender", 0.0, 1.0),
+        ("tie", "tie", "tie", 0.5, 0.5),
+        ("both_bad", "both_bad", "both_bad", 0.5, 0.5),
+    ],
+)
+def test_a_verdict_on_a_side_becomes_an_outcome(
+    store: VoteStore, verdict: str, contender_is_a: str, contender_is_b: str, score_a: float, score_b: float
+):
+    task = store.ensure_task(make_spec(size=2))
+    sides = [contender_side(judge(store, task, verdict)) for _ in range(2)]
+    assert sorted(sides) == ["a", "b"]
+    frame = store.votes(task).set_index("contender_side")
+    assert frame["outcome"].to_dict() == {"a": contender_is_a, "b": contender_is_b}
+    assert frame["score"].to_dict() == {"a": score_a, "b": score_b}
+    assert list(store.votes(task)["contender_side"]) == sides
+
+
+def test_the_votes_frame_holds_everything_about_a_vote(store: VoteStore):
+    spec = make_spec(size=1)
+    task = store.ensure_task(spec)
+    item = shown(store, task, " ana ")
+    store.vote(item.token, "tie", reading_seconds=2.5, reason="both kind", simulated=True)
+    (row,) = store.votes(task).to_dict("records")
+    created = datetime.fromisoformat(row.pop("created_at"))
+    assert abs((datetime.now(UTC) - created).total_seconds()) < 60
+    assert row == {
+        "task_id": task,
+        "item_id": item.item_id,
+        "prompt_id": "p0",
+        "prompt": "Question p0?",
+        "category": "helpful",
+        "labeller": "ana",
+        "baseline": "base",
+        "contender": "tuned",
+        "outcome": "tie",
+        "score": 0.5,
+        "contender_side": contender_side(item),
+        "reading_seconds": 2.5,
+        "reason": "both kind",
+        "instruction_version": spec.instruction_version,
+        "simulated": True,
+    }
+
+
+def test_an_empty_votes_frame_has_the_columns_and_types_of_a_full_one(store: VoteStore):
+    task = store.ensure_task(make_spec())
+    empty, empty_log = store.votes(task), store.log(task)
+    assert len(empty) == len(empty_log) == 0
+    judge(store, task)
+    pd.testing.assert_series_equal(empty.dtypes, store.votes(task).dtypes)
+    assert list(empty_log.columns) == list(store.log(task).columns)
+
+
+def test_a_double_click_is_one_vote(store: VoteStore):
+    task = store.ensure_task(make_spec())
+    item = shown(store, task)
+    first = store.vote(item.token, "a", reading_seconds=1)
+    assert store.vote(item.token, "a", reading_seconds=1.2) == first
+    assert len(store.log(task)) == 1
+
+
+def test_another_verdict_on_the_same_token_is_refused(store: VoteStore):
+    task = store.ensure_task(make_spec())
+    item = shown(store, task)
+    store.vote(item.token, "a", reading_seconds=1)
+    with pytest.raises(VoteError, match=r"has a verdict already.*'b'.*Undo it to change it"):
+        store.vote(item.token, "b", reading_seconds=1)
+    assert list(store.log(task)["verdict"]) == ["a"]
+
+
+def test_skipped_items_come_back_at_the_end_in_order_with_their_sides(store: VoteStore):
+    task = store.ensure_task(make_spec(size=4))
+    skipped = [judge(store, task, "skip"), judge(store, task, "skip")]
+    fresh = [judge(store, task), judge(store, task)]
+    back = [judge(store, task), judge(store, task)]
+    assert [item.item_id for item in back] == [item.item_id for item in skipped]
+    assert [(item.text_a, item.text_b) for item in back] == [(item.text_a, item.text_b) for item in skipped]
+    assert not {item.token for item in back} & {item.token for item in skipped}
+    assert {item.item_id for item in fresh}.isdisjoint({item.item_id for item in skipped})
+    assert [item.position for item in (*skipped, *fresh, *back)] == [1, 1, 1, 2, 3, 4]
+    assert store.next_item(task, "ana") is None
+    assert len(store.votes(task)) == 4
+
+
+def test_undo_takes_back_the_last_vote_and_keeps_it_in_the_log(store: VoteStore):
+    task = store.ensure_task(make_spec(size=3))
+    judge(store, task, "a")
+    last = judge(store, task, "b")
+    again = store.undo(task, "ana")
+    assert again is not None
+    assert (again.item_id, again.text_a, again.text_b) == (last.item_id, last.text_a, last.text_b)
+    assert again.token != last.token
+    assert store.progress(task, "ana").done == 1
+    store.vote(again.token, "tie", reading_seconds=1)
+    log = store.log(task)
+    assert list(log["verdict"]) == ["a", "b", "undo", "tie"]
+    assert log["supersedes"].tolist()[2] == log["vote_id"].tolist()[1]
+    assert len(store.votes(task)) == 2
+    assert list(store.votes(task)["outcome"])[1] == "tie"
+
+
+def test_undo_again_goes_one_vote_further_back(store: VoteStore):
+    task = store.ensure_task(make_spec(size=4))
+    first, second = judge(store, task), judge(store, task)
+    third = shown(store, task)
+    assert [getattr(store.undo(task, "ana"), "item_id", None) for _ in range(3)] == [
+        second.item_id,
+        first.item_id,
+        None,
+    ]
+    assert [judge(store, task).item_id for _ in range(3)] == [first.item_id, second.item_id, third.item_id]
+
+
+def test_a_skip_can_be_undone(store: VoteStore):
+    task = store.ensure_task(make_spec(size=3))
+    skipped = judge(store, task, "skip")
+    again = store.undo(task, "ana")
+    assert again is not None and again.item_id == skipped.item_id
+    assert shown(store, task).token == again.token
+
+
+def test_a_skip_whose_item_came_back_is_not_undone(store: VoteStore):
+    task = store.ensure_task(make_spec(size=2))
+    skipped, judged = judge(store, task, "skip"), judge(store, task)
+    assert shown(store, task).item_id == skipped.item_id
+    again = store.undo(task, "ana")
+    assert again is not None and again.item_id == judged.item_id
+    assert store.undo(task, "ana") is None
+
+
+def test_undo_leaves_other_labellers_and_tasks_alone(store: VoteStore):
+    task, other = store.ensure_task(make_spec()), store.ensure_task(make_spec(seed=9))
+    judge(store, task, labeller="ana")
+    judge(store, task, labeller="ben")
+    judge(store, other, labeller="ana")
+    assert store.undo(task, "cy") is None
+    store.undo(task, "ana")
+    assert list(store.votes(task)["labeller"]) == ["ben"]
+    assert len(store.votes(other)) == 1
+
+
+def test_a_late_click_on_an_undone_token_is_refused(store: VoteStore):
+    task = store.ensure_task(make_spec())
+    item = judge(store, task, "a")
+    store.undo(task, "ana")
+    with pytest.raises(VoteError, match=r"was undone.*new token.*Reload the judging page"):
+        store.vote(item.token, "a", reading_seconds=1)
+
+
+def test_an_unknown_token_is_refused(store: VoteStore):
+    with pytest.raises(VoteError, match=r"unknown token: the vote was not recorded .*'nonsense'.*Reload the"):
+        store.vote("nonsense", "a", reading_seconds=1)
+
+
+def test_a_vote_for_an_item_that_no_longer_exists_is_refused(store: VoteStore, tmp_path: Path):
+    item = shown(store, store.ensure_task(make_spec()))
+    with closing(sqlite3.connect(tmp_path / "votes.db")) as outside:
+        outside.execute("DELETE FROM items WHERE id = ?", (item.item_id,))
+        outside.commit()
+    with pytest.raises(VoteError, match=f"item {item.item_id} no longer exists.*not recorded.*Reload the judging page"):
+        store.vote(item.token, "a", reading_seconds=1)
+
+
+@pytest.mark.parametrize("verdict", ["undo", "A", ""])
+def test_an_unknown_verdict_is_refused(store: VoteStore, verdict: str):
+    item = shown(store, store.ensure_task(make_spec()))
+    with pytest.raises(VoteError, match=f"unknown verdict .found '{verdict}'.*a, b, tie, both_bad, skip"):
+        store.vote(item.token, verdict, reading_seconds=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_impossible_reading_times_are_refused(store: VoteStore, seconds: float):
+    item = shown(store, store.ensure_task(make_spec()))
+    with pytest.raises(VoteError, match="reading_seconds must be 0 or more"):
+        store.vote(item.token, "a", reading_seconds=seconds)
+
+
+def test_a_labeller_needs_a_name_and_a_task_must_exist(store: VoteStore):
+    task = store.ensure_task(make_spec())
+    for method in (store.next_item, store.undo, store.progress):
+        with pytest.raises(VoteError, match=r"the labeller has no name .*Give a name"):
+            method(task, "  ")
+        with pytest.raises(VoteError, match=r"vote store: no such task .found 99"):
+            method(99, "ana")
+    for frame in (store.votes, store.log):
+        with pytest.raises(VoteError, match="no such task"):
+            frame(99)
+
+
+@pytest.mark.parametrize("table", ["votes", "assignments"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET created_at = ''", "DELETE FROM {}"])
+def test_sqlite_itself_refuses_to_change_what_was_written(store: VoteStore, tmp_path: Path, table: str, change: str):
+    judge(store, store.ensure_task(make_spec()))
+    with (
+        closing(sqlite3.connect(tmp_path / "votes.db")) as outside,
+        pytest.raises(sqlite3.IntegrityError, match=f"{table} are append-only"),
+    ):
+        outside.execute(change.format(table))
+
+
+def test_the_schema_allows_one_vote_a_token_and_one_undo_a_vote(store: VoteStore, tmp_path: Path):
+    task = store.ensure_task(make_spec())
+    judge(store, task)
+    store.undo(task, "ana")
+    columns = "assignment_id, verdict, supersedes, reading_seconds, reason, simulated, created_at"
+    copy = f"INSERT INTO votes ({columns}) SELECT {columns} FROM votes WHERE id = "
+    with closing(sqlite3.connect(tmp_path / "votes.db")) as outside:
+        for vote_id in (1, 2):
+            with pytest.raises(sqlite3.IntegrityError, match="UNIQUE constraint failed"):
+                outside.execute(copy + str(vote_id))
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "**bold** [x](http://y)", "שלום", "👩‍🔬", "a\x00b", "\u2028", ""]
+)
+def test_any_text_comes_back_as_it_was(store: VoteStore, text: str):
+    spec = make_spec(size=1)
+    item = type(spec.items[0])("p0", text or " ", "", "old", text)
+    task = store.ensure_task(type(spec)(**vars(spec) | {"items": (item,)}))
+    assert text in (shown(store, task).text_a, shown(store, task).text_b)
+    assert shown(store, task).prompt == (text or " ")

@@ -1,0 +1,278 @@
+"""The report's files: what people or models wrote stays text in all of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlhf_core.errors import ConfigError
+from rlhf_core.report import figures
+from rlhf_core.report.exports import csv_tables, render_json, safe_cell, to_csv, write_report
+from rlhf_core.report.facts import build_facts
+from rlhf_core.report.html import CURVES, render_html
+from rlhf_core.report.markdown import escape, fence, render_markdown
+from rlhf_core.report.parts import Facts
+from rlhf_core.runs.metrics import REGISTRY
+from tests.run_factory import vote_frame, write_run
+from tests.run_texts import PROMPTS
+
+VOID = {"meta", "br", "line", "rect", "circle", "path"}
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory) -> Facts:
+    """The facts of a complete run with people's and simulated votes."""
+    return build_facts(write_run(tmp_path_factory.mktemp("runs") / "demo", votes="simulated"), vote_frame())
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page: its tags, their attributes, its text; unbalanced tags are an error."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_every_completion_is_in_the_page_as_text(facts):
+    page = Page(render_html(facts))
+    for item in PROMPTS:
+        assert item.prompt in page.text
+        for text in item.text.values():
+            assert text in page.text
+
+
+def test_the_page_runs_nothing_and_asks_for_nothing(facts):
+    page = Page(render_html(facts))
+    assert not {"script", "iframe", "img", "link", "object", "embed", "form"} & set(page.tags)
+    assert not {"src", "href", "srcset", "action"} & {name for name, _ in page.attributes}
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+    assert "url(" not in render_html(facts) and "@import" not in render_html(facts)
+
+
+def test_markup_in_every_field_stays_text(facts):
+    nasty = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+    answer = replace(
+        facts.answers[0], prompt=nasty, category=nasty, prompt_id=nasty, texts={"base": nasty, "tuned": nasty}
+    )
+    scorers = {name: replace(s, version=nasty, blind_spots=nasty) for name, s in facts.scorers.items()}
+    run = replace(facts.run, name=nasty, command=nasty, hardware=nasty, versions={nasty: nasty})
+    hurt = replace(facts, answers=(answer,), scorers=scorers, run=run, simulation_rule=nasty, config=nasty)
+    best = tuple(replace(e, answer=replace(answer, scores=e.answer.scores)) for e in facts.best)
+    page = Page(render_html(replace(hurt, best=best)))
+    assert not {"script", "img"} & set(page.tags)
+    assert page.text.count(nasty) >= 10
+
+
+def test_the_page_says_what_matters(facts):
+    text = " ".join(Page(render_html(facts)).text.split())
+    assert facts.verdict in text
+    assert all(caveat in text for caveat in facts.caveats)
+    assert "profanity-check (alt-profanity-check 1.9.1). It knows swear words" in text
+    assert "No person gave these votes." in text
+    assert "Of 12 prompts, 2 scored lower." in text
+    assert "it agrees with people in 79.1% [70.8, 86.1]" in text
+
+
+def test_the_simulated_section_stands_apart(facts):
+    html = render_html(facts)
+    inside = re.search(r'<section class="simulated">.*?</section>', html, re.S)
+    assert inside and "24 simulated votes on 12 prompts by 2 made-up labellers" in inside[0]
+    assert "imulated" not in re.sub(
+        r"<section class=\"simulated\">.*?</section>|<style>.*?</style>", "", html, flags=re.S
+    ).replace("The simulated votes have a section of their own.", "")
+
+
+def test_unfinished_runs_can_be_reported(tmp_path):
+    (tmp_path / "new").mkdir()
+    page = Page(render_html(build_facts(tmp_path / "new")))
+    assert "There is no result yet" in page.text and "Missing from this report" in page.text
+    assert "# new: RLHF Studio report" in render_markdown(build_facts(tmp_path / "new"))
+
+
+def test_write_report_writes_what_is_asked(tmp_path):
+    run = write_run(tmp_path / "demo", votes="simulated")
+    written = write_report(run, tmp_path / "out", vote_frame())
+    names = {path.relative_to(tmp_path / "out").as_posix() for path in written}
+    assert {"report.html", "report.md", "report.json", "csv/votes.csv", "csv/metrics_ppo.csv"} <= names
+    assert all(path.is_file() for path in written)
+    assert [p.name for p in write_report(run, tmp_path / "one", formats=("json",))] == ["report.json"]
+
+
+def test_the_same_run_gives_the_same_files(tmp_path):
+    run = write_run(tmp_path / "demo", votes="simulated")
+    first, second = (write_report(run, tmp_path / name, vote_frame()) for name in "ab")
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_unknown_formats_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown report formats \(found \['pdf'\].*Known: html, md, json, csv"):
+        write_report(tmp_path, tmp_path / "out", formats=("html", "pdf"))
+
+
+def test_json_holds_everything_and_parses_strictly(facts):
+    content = json.loads(render_json(facts), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    assert content["human_votes"][0]["win_rate"]["n"] == 24
+    assert len(content["score_rows"]) == 12 * 3 * 5
+    assert len(content["metrics"]["ppo"]) == 24
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_csv_completions_round_trip_but_for_formulas(facts):
+    rows = rows_of(csv_tables(facts)["completions.csv"])
+    assert len(rows) == 36
+    text = {(row["prompt_id"], row["contender"]): row["text"] for row in rows}
+    assert text["p02", "base"] == "The rain is falling down 🌧️\nThe rain is falling down 🌧️"
+    assert text["p04", "sft"] == "'=2+2"
+
+
+def test_csv_counts(facts):
+    tables = {name: rows_of(text) for name, text in csv_tables(facts).items()}
+    assert len(tables["votes.csv"]) == 48  # 24 by people, 24 simulated, told apart by a column
+    assert {row["simulated"] for row in tables["votes.csv"]} == {"True", "False"}
+    assert len(tables["scores.csv"]) == 180
+    assert [row["measure"] for row in tables["vote_summary.csv"][:2]] == ["win rate", "share: contender"]
+    assert tables["metrics_ppo.csv"][0]["val/explained_variance"] == ""
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
+def test_cells_that_look_like_formulas_are_made_text(start):
+    assert safe_cell(f"{start}cmd") == f"'{start}cmd"
+
+
+def test_numbers_and_plain_text_are_left_alone():
+    assert [safe_cell(v) for v in (-1.5, 3, None, True, "a=b", "", "−0.15")] == [
+        -1.5,
+        3,
+        None,
+        True,
+        "a=b",
+        "",
+        "−0.15",
+    ]
+
+
+def test_csv_columns_are_the_union():
+    assert to_csv([{"a": 1}, {"b": 'x"y', "a": None}]) == 'a,b\r\n1,\r\n,"x""y"\r\n'
+
+
+def test_markdown_keeps_completions_in_fences(facts):
+    text = render_markdown(facts)
+    outside = re.sub(r"(`{3,})text\n.*?\n\1", "", text, flags=re.S)
+    assert "<script>" in text and "<script>" not in outside
+    assert "**No insult**" in text and "**No insult**" not in outside
+    assert "**No person gave these votes.**" in outside
+    assert facts.verdict in outside
+
+
+def test_fences_are_longer_than_any_run_of_backticks_inside():
+    assert fence("a ```` b") == "`````text\na ```` b\n`````"
+    assert fence("plain") == "```text\nplain\n```"
+
+
+def test_escaped_text_cannot_become_markdown():
+    assert escape("*a* | <b>\n# [x](y)") == r"\*a\* \| \<b\> \# \[x\](y)"
+
+
+def test_markdown_tables_have_as_many_cells_as_headers(facts):
+    for block in re.findall(r"(?:^\|.*\|$\n?)+", render_markdown(facts), re.M):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.strip().split("\n")}
+        assert len(widths) == 1
+
+
+def test_track_places_by_hand():
+    # On 0 … 4: 1 is a quarter, the interval 0 … 3 three quarters wide, the reference 2 in the middle.
+    drawn = figures.track(1, 0, 3, (0, 4), 2)
+    assert 'class="tick" style="left:50.00%"' in drawn
+    assert 'class="band" style="left:0.00%;width:75.00%"' in drawn
+    assert 'class="dot" style="left:25.00%"' in drawn
+    assert "band" not in figures.track(1, None, None, (0, 4), 2)
+
+
+def test_axis_holds_values_and_reference():
+    # 1 … 3 with 0: width 3, 4% spare is 0.12.
+    assert figures.axis_of([1.0, None, 3.0, float("inf")], 0.0) == pytest.approx((-0.12, 3.12))
+    assert figures.axis_of([0.0], 0.0) == (-1.0, 1.0)
+
+
+def test_gain_bars_by_hand():
+    # +3 and −1: four units on 100, the zero line at 75; the gain 75 high from the top, the loss 25 below the line.
+    drawn = figures.gain_bars([3.0, -1.0])
+    assert 'class="up" x="5.000" y="0.00" width="40.000" height="75.00"' in drawn
+    assert 'class="down" x="55.000" y="75.00" width="40.000" height="25.00"' in drawn
+    assert 'y1="75.00"' in drawn
+    assert "NaN" not in figures.gain_bars([0.0, 0.0])
+
+
+def test_curves_keep_a_single_spike():
+    rows = [{"step": n, "loss": 1.0 if n != 4321 else 9.0} for n in range(10_000)]
+    points = figures.curve_points(rows, "loss")
+    assert (4321.0, 9.0) in points and len(points) <= figures.MAX_POINTS
+    assert figures.curve_points([{"step": 1}, {"step": 2, "loss": None}], "loss") == []
+
+
+def test_curves_by_hand():
+    # Values 0 and 2 over steps 0 and 10: drawn from (0, 98) to (100, 2); a flat or single point does not divide by 0.
+    assert 'class="line" d="M0.00 98.00L100.00 2.00"' in figures.line_chart([(0, 0), (10, 2)], [], None, "ppo", "t")
+    assert "M0.00 98.00" in figures.line_chart([(5, 1)], [], (0.0, 10.0), "ppo", "t")
+
+
+def test_healthy_band_is_cut_to_the_drawing():
+    # Healthy 1 … 10 on a curve of 0 … 2: from the top (2) down to the middle (50).
+    drawn = figures.line_chart([(0, 0), (10, 2)], [], (1.0, 10.0), "ppo", "t")
+    assert 'class="healthy" x="0" width="100" y="2.00" height="48.00"' in drawn
+    assert "healthy" not in figures.line_chart([(0, 0), (10, 2)], [], (5.0, 10.0), "ppo", "t")
+
+
+def test_calibration_dots_by_hand():
+    # 75% sure is the middle; 80% right is a fifth from the top; all pairs in one bin give the radius 9.
+    drawn = figures.calibration_plot([{"confidence": 0.75, "accuracy": 0.8, "n": 7}])
+    assert '<circle cx="50.0" cy="20.0" r="9.0">' in drawn
+
+
+def test_curves_use_registered_metrics_and_units():
+    for _, metric, behind, _, unit in CURVES:
+        assert REGISTRY[metric].unit.startswith(unit)
+        assert behind is None or behind in REGISTRY
+
+
+def test_html_is_written_whole(tmp_path):
+    run = write_run(tmp_path / "demo")
+    (path,) = write_report(run, tmp_path / "out", formats=("html",))
+    html = Path(path).read_text(encoding="utf-8")
+    assert html.startswith("<!doctype html>") and html.rstrip().endswith("</html>")
+    assert len(html.encode()) < 200_000
+    assert np.array([m in html for m in ("prefers-color-scheme: dark", "@media print", 'lang="en"')]).all()
