@@ -9,12 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.palette import Palette, translucent
-from dashboard.services.curves import Series
 from rlhf_core.evaluation.statistics import Estimate
 
 FONT_SIZE = 12
-NAMED_AT_END = 3
-PLOT_PIXELS = 150
 
 
 def new_figure(height: int, *, x_title: str = "", y_title: str = "") -> go.Figure:
@@ -34,41 +31,6 @@ def new_figure(height: int, *, x_title: str = "", y_title: str = "") -> go.Figur
     return figure
 
 
-def curves(
-    series: Sequence[Series],
-    palette: Palette,
-    *,
-    healthy: tuple[float, float] | None = None,
-    mark: float | None = None,
-    events: Sequence[int] = (),
-) -> go.Figure:
-    """Draw runs over steps: smoothed over raw at 20%, the interval as a band, the healthy range behind.
-
-    Args:
-        series: one per run.
-        healthy: range a good run usually stays in.
-        mark: a height worth a line, such as chance.
-        events: steps at which a checkpoint was written.
-    """
-    figure = new_figure(220, x_title="step")
-    figure.update_layout(hovermode="x unified")
-    for one in reversed(series):
-        _add_line(figure, one, palette.run(one.place))
-    low, high = _reach(series, mark)
-    figure.update_yaxes(range=[low, high])
-    if healthy:
-        bottom, top = max(healthy[0], low), min(healthy[1], high)
-        if bottom < top:
-            figure.add_hrect(bottom, top, fillcolor=palette.band, line_width=0, layer="below")
-    if mark is not None:
-        figure.add_hline(mark, line={"color": palette.faint, "width": 1})
-    if events:
-        _add_events(figure, events, low, palette)
-    if 1 < len(series) <= NAMED_AT_END:
-        _name_ends(figure, series, palette)
-    return figure
-
-
 def outcome_bar(shares: Mapping[str, Estimate], names: Mapping[str, str], palette: Palette) -> go.Figure:
     """Draw the shares of outcomes as one bar: tuned wins, tie, both bad, base wins, each labelled."""
     colours = {"contender": palette.tuned, "baseline": palette.base}
@@ -83,7 +45,7 @@ def outcome_bar(shares: Mapping[str, Estimate], names: Mapping[str, str], palett
             name=name,
             orientation="h",
             marker={"color": fill, "line": {"width": 0}},
-            text=f"{name}<br>{share.value:.0%}" if share.value >= 0.08 else "",
+            text=_bar_label(name, share.value),
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
@@ -138,21 +100,21 @@ def intervals(
     return figure
 
 
-def slopes(prompts: pd.DataFrame, palette: Palette, *, unit: str) -> go.Figure:
-    """Draw every prompt's change as a line from base to tuned, risers in ink, the mean thick in blue.
+def slopes(prompts: pd.DataFrame, palette: Palette) -> go.Figure:
+    """Draw every prompt's change as a line from base to tuned, risers in orange, the mean thick in blue.
 
     `prompts` holds `before`, `after`, `prompt` and `prompt_id`.
     """
-    figure = new_figure(320, y_title=unit)
-    for row in prompts.itertuples():
-        colour = palette.third if row.after > row.before else palette.base
+    figure = new_figure(320)
+    for prompt, before, after in prompts[["prompt", "before", "after"]].to_numpy():
+        colour = palette.third if after > before else palette.base
         figure.add_scatter(
             x=["base model", "tuned"],
-            y=[row.before, row.after],
+            y=[before, after],
             mode="lines+markers",
             line={"color": translucent(colour, 0.5), "width": 1.2},
             marker={"size": 4, "color": colour},
-            hovertemplate=f"{_clip(str(row.prompt))}<br>%{{x}}: %{{y:.3f}}<extra></extra>",
+            hovertemplate=f"{clip(str(prompt))}<br>%{{x}}: %{{y:.3f}}<extra></extra>",
         )
     means = [prompts["before"].mean(), prompts["after"].mean()]
     figure.add_scatter(
@@ -222,82 +184,9 @@ def reliability(bins: Sequence[Mapping[str, float]], palette: Palette) -> go.Fig
     return figure
 
 
-def _add_line(figure: go.Figure, one: Series, colour: str) -> None:
-    if one.low is not None and one.high is not None:
-        figure.add_scatter(
-            x=np.concatenate([one.steps, one.steps[::-1]]),
-            y=np.concatenate([one.high, one.low[::-1]]),
-            fill="toself",
-            fillcolor=translucent(colour, 0.15),
-            mode="lines",
-            line={"width": 0},
-            hoverinfo="skip",
-        )
-    if not np.array_equal(one.raw, one.smooth):
-        figure.add_scatter(
-            x=one.steps,
-            y=one.raw,
-            mode="lines",
-            line={"color": translucent(colour, 0.2), "width": 1.5},
-            hoverinfo="skip",
-        )
-    few = len(one.steps) <= 30
-    figure.add_scatter(
-        x=one.steps,
-        y=one.smooth,
-        name=one.name,
-        mode="lines+markers" if few else "lines",
-        line={"color": colour, "width": 2},
-        marker={"size": 4},
-        hovertemplate="%{y:.4g}",
-    )
-
-
-def _reach(series: Sequence[Series], mark: float | None) -> tuple[float, float]:
-    parts = [values for one in series for values in (one.raw, one.low, one.high) if values is not None]
-    values = np.concatenate([*parts, np.array([] if mark is None else [mark])])
-    values = values[np.isfinite(values)]
-    low, high = float(values.min()), float(values.max())
-    pad = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - pad, high + pad
-
-
-def _add_events(figure: go.Figure, events: Sequence[int], bottom: float, palette: Palette) -> None:
-    figure.add_scatter(
-        x=list(events),
-        y=[bottom] * len(events),
-        mode="markers",
-        marker={"symbol": "triangle-up", "size": 7, "color": palette.faint},
-        cliponaxis=False,
-        name="checkpoint",
-        hovertemplate="checkpoint",
-    )
-
-
-def _name_ends(figure: go.Figure, series: Sequence[Series], palette: Palette) -> None:
-    low, high = figure.layout.yaxis.range
-    pixels = [(one.smooth[-1] - low) / (high - low) * PLOT_PIXELS for one in series]
-    for one, at, shown in zip(series, pixels, _apart(pixels), strict=True):
-        figure.add_annotation(
-            x=1,
-            xref="paper",
-            y=one.smooth[-1],
-            yshift=shown - at,
-            text=_clip(one.name, 14),
-            xanchor="left",
-            xshift=6,
-            showarrow=False,
-            font={"color": palette.run(one.place), "size": FONT_SIZE},
-        )
-    figure.update_layout(margin={"r": 96})
-
-
-def _apart(pixels: Sequence[float], gap: float = 15.0) -> list[float]:
-    """Return the heights pushed up, lowest first, until neighbours are `gap` apart."""
-    shown, last = [0.0] * len(pixels), -np.inf
-    for place in np.argsort(pixels, kind="stable"):
-        last = shown[place] = max(pixels[place], last + gap)
-    return shown
+def _bar_label(name: str, share: float) -> str:
+    """Return what fits a segment on a phone: name and share, the share alone, or nothing; the caption has them all."""
+    return f"{name}<br>{share:.0%}" if share >= 0.18 else f"{share:.0%}" if share >= 0.06 else ""
 
 
 def _stack(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -311,6 +200,7 @@ def _stack(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.array(places) * step
 
 
-def _clip(text: str, limit: int = 60) -> str:
+def clip(text: str, limit: int = 60) -> str:
+    """Return text cut to `limit` letters, with HTML made harmless for labels and hovers."""
     short = text if len(text) <= limit else text[: limit - 1] + "…"
     return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -93,14 +93,14 @@ class RewardConfig(Section):
 
     model: str = Field("packaged:minilm-l6", description="encoder or decoder; folder, packaged:NAME, hub id, or tiny")
     lora: LoraConfig | None = Field(None, description="adapters for a large backbone; null trains all weights")
-    epochs: int = Field(4, ge=1)
-    batch_size: int = Field(8, ge=1, description="ranked prompts per optimiser step")
+    epochs: int = Field(3, ge=1)
+    batch_size: int = Field(4, ge=1, description="ranked prompts per optimiser step")
     max_length: int = Field(128, ge=16)
     margin: float = Field(0.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     centering: float = Field(0.01, ge=0, description="weight of mean((r_chosen + r_rejected)²)")
     eval_fraction: float = Field(0.2, gt=0, lt=0.5)
-    eval_every: int = Field(15, ge=1)
+    eval_every: int = Field(20, ge=1)
     normalise_on: int = Field(64, ge=2, description="reference-policy samples that set mean 0 and sd 1")
     optim: OptimConfig = OptimConfig(lr=5e-5)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,17 @@ def complete(
         )  # fmt: skip
         for p, ids, text in zip(prompts, sampled.responses, sampled.texts, strict=True)
     ]
+
+
+def answer(config: PipelineConfig, prompt: str, seed: int) -> Iterator[tuple[str, str]]:
+    """Yield (contender, answer) of every contender that is there, to one prompt, with the same random numbers."""
+    row = Prompt(id="prompt", prompt=prompt)
+    for contender in config.generate.contenders:
+        source = contender_source(config, contender)
+        if source == config.policy.model or Path(source).is_dir():
+            policy = _policy(config, source, trainable=False)
+            generator = torch.Generator().manual_seed(seed)
+            yield contender, complete(policy, config, [row], contender, generator)[0].text
 
 
 def _policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> Policy:

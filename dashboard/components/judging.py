@@ -107,13 +107,14 @@ def _verdict_bar(store: VoteStore, task_id: int, assignment: Assignment | None) 
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             done = store.progress(task_id, labeller())
             st.caption(f"{done.done} of {done.total} judged", width="stretch")
-            quiet = {"type": "tertiary"}
             st.button(
                 "Skip", key=f"judge-skip-{token}", shortcut="S", disabled=assignment is None,
-                on_click=_vote, args=(store, token, "skip"), **quiet,
+                on_click=_vote, args=(store, token, "skip"), type="tertiary",
             )  # fmt: skip
-            st.button("Undo", key=f"judge-undo-{token}", shortcut="U", on_click=_undo, args=(store, task_id), **quiet)
-            st.button("Help", key="judge-help", shortcut="H", on_click=_reopen, **quiet)
+            st.button(
+                "Undo", key=f"judge-undo-{token}", shortcut="U", on_click=_undo, args=(store, task_id), type="tertiary"
+            )
+            st.button("Help", key="judge-help", shortcut="H", on_click=_reopen, type="tertiary")
 
 
 def _start() -> None:

@@ -30,20 +30,27 @@ def reward_test(entry: RunEntry) -> None:
     )
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**Confidence against being right**")
-        figure = charts.reliability(test["reliability"], current_palette())
-        show_figure(figure, "reliability", "How often the reward model is right at each confidence")
+        _calibration(test["reliability"])
     with right:
-        st.markdown("**Accuracy by category**")
-        rows = pd.DataFrame(test["by_category"])
-        figure = charts.intervals(
-            list(rows["category"]),
-            list(rows[["accuracy", "low", "high"]].itertuples(index=False, name=None)),
-            current_palette(),
-            reference=0.5,
-            x_title="held-out accuracy, 95% interval",
-            share=True,
-        )
-        show_figure(figure, "reward-categories", "Held-out accuracy with its interval in each category")
+        _categories(pd.DataFrame(test["by_category"]))
     st.caption(f"Model: {wording.plain(str(test['model']))}. Larger dots hold more pairs.")
-    data_behind(rows, "data-reward-test")
+    data_behind(pd.DataFrame(test["by_category"]), "data-reward-test")
+
+
+def _calibration(bins: list[dict[str, float]]) -> None:
+    st.markdown("**Confidence against being right**")
+    figure = charts.reliability(bins, current_palette())
+    show_figure(figure, "reliability", "How often the reward model is right at each confidence")
+
+
+def _categories(rows: pd.DataFrame) -> None:
+    st.markdown("**Accuracy by category**")
+    figure = charts.intervals(
+        list(rows["category"]),
+        list(rows[["accuracy", "low", "high"]].itertuples(index=False, name=None)),
+        current_palette(),
+        reference=0.5,
+        x_title="held-out accuracy, 95% interval",
+        share=True,
+    )
+    show_figure(figure, "reward-categories", "Held-out accuracy with its interval in each category")

@@ -26,7 +26,7 @@ def stage_table(status: RunStatus) -> None:
         name = STAGE_NAMES[current.name]
         st.progress(current.progress, text=f"{name}: step {current.step} of {current.total}{left}")
     rows = pd.DataFrame([_row(stage) for stage in status.stages])
-    if not rows["Note"].any():
+    if not any(stage.message for stage in status.stages):
         rows = rows.drop(columns="Note")
     st.table(rows, border="horizontal", hide_index=True, alt="Stages with their state, steps and time")
 

@@ -132,9 +132,9 @@ def logged(entries: Sequence[RunEntry], stage: str) -> dict[str, list[str]]:
 
 def _series(entry: RunEntry, place: int, stage: str, metric: str, weight: float) -> Series | None:
     frame = entry.reader.metrics(stage)
-    if metric not in frame or frame[metric].notna().sum() == 0:
+    part = frame.dropna(subset=[metric]) if metric in frame else frame.iloc[:0]
+    if part.empty:
         return None
-    part = frame[frame[metric].notna()]
     raw = part[metric].to_numpy(dtype=np.float64)
     held_out = metric.startswith("eval/")
     line = raw if held_out else smooth(raw, weight)

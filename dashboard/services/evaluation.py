@@ -17,7 +17,9 @@ REWARD_MODEL, TEXT = "reward model", "text"
 def scores(reader: RunReader) -> pd.DataFrame:
     """Return the long frame of scores; empty before the evaluation has been written."""
     return (
-        _rows(reader, "scores")[SCORE_COLUMNS] if reader.evaluation("scores") else pd.DataFrame(columns=SCORE_COLUMNS)
+        _rows(reader, "scores").loc[:, SCORE_COLUMNS]
+        if reader.evaluation("scores")
+        else pd.DataFrame(columns=SCORE_COLUMNS)
     )
 
 
@@ -45,18 +47,18 @@ def by_category(frame: pd.DataFrame, scorer: str, measure: str) -> pd.DataFrame:
     if frame.empty:
         return frame
     pair = (frame["baseline"] == "base") & (frame["contender"] == "tuned") & (frame["category"] != "")
-    return frame[pair & (frame["scorer"] == scorer) & (frame["measure"] == measure)].reset_index(drop=True)
+    return frame.loc[pair & (frame["scorer"] == scorer) & (frame["measure"] == measure)].reset_index(drop=True)
 
 
 def paired(frame: pd.DataFrame, scorer: str, measure: str) -> pd.DataFrame:
     """Return one row a prompt: prompt_id, category, before (base), after (tuned), change; largest rise first."""
-    part = frame[(frame["scorer"] == scorer) & (frame["measure"] == measure)]
+    part = frame.loc[(frame["scorer"] == scorer) & (frame["measure"] == measure)]
     wide = part.pivot_table(index=["prompt_id", "category"], columns="contender", values="value").reset_index()
     if not {"base", "tuned"} <= set(wide.columns):
         return pd.DataFrame(columns=["prompt_id", "category", "before", "after", "change"])
     wide = wide.rename(columns={"base": "before", "tuned": "after"}).dropna(subset=["before", "after"])
     wide["change"] = wide["after"] - wide["before"]
-    wide = wide[["prompt_id", "category", "before", "after", "change"]]
+    wide = wide.loc[:, ["prompt_id", "category", "before", "after", "change"]]
     return wide.sort_values(["change", "prompt_id"], ascending=[False, True]).reset_index(drop=True)
 
 
@@ -66,7 +68,8 @@ def texts(reader: RunReader) -> pd.DataFrame:
     prompts = {row.prompt_id: row.prompt for rows in columns.values() for row in rows}
     frame = pd.DataFrame({"prompt_id": list(prompts), "prompt": list(prompts.values())})
     for name, rows in columns.items():
-        frame[name] = frame["prompt_id"].map({row.prompt_id: row.text for row in rows})
+        answers = {row.prompt_id: row.text for row in rows}
+        frame[name] = [answers.get(key) for key in prompts]
     return frame
 
 

@@ -18,7 +18,9 @@ from rlhf_core.runs.reader import RunStatus
 KL_LIMIT = 10.0
 ACCURACY_FLOOR = 0.65
 DECIDED_VOTES = 30
+WORSE_LIMIT = 0.25
 HOLDS, LOOK, UNKNOWN = "holds", "look", "not measured"
+Row = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -146,43 +148,57 @@ def _percent_band(low: float, high: float) -> str:
 
 
 def _checks(entry: RunEntry, frame: pd.DataFrame, human: pd.DataFrame) -> tuple[Check, ...]:
-    gain = evaluation.comparison(frame, evaluation.REWARD_MODEL, "score")
-    finished = evaluation.comparison(frame, evaluation.TEXT, "finished")
-    kl = (entry.reader.evaluation("comparisons") or {}).get("kl")
-    accuracy = (entry.reader.evaluation("reward_model") or {}).get("accuracy")
     return (
-        _check(
-            f"The reward model agrees with people on held-out pairs (at least {ACCURACY_FLOOR:.0%})",
-            accuracy and wording.percent_interval(accuracy["value"], accuracy["low"], accuracy["high"]),
-            bool(accuracy) and accuracy["low"] >= ACCURACY_FLOOR,
-        ),
-        _check(
-            f"The policy stayed near its reference (at most {KL_LIMIT:.0f} nats)",
-            kl and f"{wording.interval(kl['value'], kl['low'], kl['high'])} nats",
-            bool(kl) and kl["high"] <= KL_LIMIT,
-        ),
-        _check(
-            "Few prompts got worse (at most 25%)",
-            gain and f"{gain['share_down']:.0%} of {gain['n']} prompts",
-            bool(gain) and gain["share_down"] <= 0.25,
-        ),
-        _check(
-            "Answers still end by themselves",
-            finished and f"{finished['mean_baseline']:.0%} before, {finished['mean_contender']:.0%} after",
-            bool(finished) and finished["high"] >= 0,
-        ),
+        _accuracy_check((entry.reader.evaluation("reward_model") or {}).get("accuracy")),
+        _drift_check((entry.reader.evaluation("comparisons") or {}).get("kl")),
+        _worse_check(evaluation.comparison(frame, evaluation.REWARD_MODEL, "score")),
+        _finish_check(evaluation.comparison(frame, evaluation.TEXT, "finished")),
         _side_check(human),
     )
+
+
+def _accuracy_check(accuracy: Row) -> Check:
+    question = f"The reward model agrees with people on held-out pairs (at least {ACCURACY_FLOOR:.0%})"
+    if not accuracy:
+        return _unknown(question)
+    measured = wording.percent_interval(accuracy["value"], accuracy["low"], accuracy["high"])
+    return _check(question, measured, accuracy["low"] >= ACCURACY_FLOOR)
+
+
+def _drift_check(kl: Row) -> Check:
+    question = f"The policy stayed near its reference (at most {KL_LIMIT:.0f} nats)"
+    if not kl:
+        return _unknown(question)
+    return _check(question, f"{wording.interval(kl['value'], kl['low'], kl['high'])} nats", kl["high"] <= KL_LIMIT)
+
+
+def _worse_check(gain: Row) -> Check:
+    question = f"Few prompts got worse (at most {WORSE_LIMIT:.0%})"
+    if not gain:
+        return _unknown(question)
+    return _check(question, f"{gain['share_down']:.0%} of {gain['n']} prompts", gain["share_down"] <= WORSE_LIMIT)
+
+
+def _finish_check(finished: Row) -> Check:
+    question = "Answers still end by themselves"
+    if not finished:
+        return _unknown(question)
+    measured = f"{finished['mean_baseline']:.0%} before, {finished['mean_contender']:.0%} after"
+    return _check(question, measured, finished["high"] >= 0)
 
 
 def _side_check(human: pd.DataFrame) -> Check:
     question = "People did not favour a side"
     bias = position_bias(human) if len(human) else None
     if bias is None or bias.n < DECIDED_VOTES:
-        return Check(question, f"needs {DECIDED_VOTES} decided votes", UNKNOWN)
+        return _unknown(question, f"needs {DECIDED_VOTES} decided votes")
     measured = f"A wins {wording.percent_interval(bias.value, bias.low, bias.high)} of {bias.n} decided"
     return _check(question, measured, bias.low <= 0.5 <= bias.high)
 
 
-def _check(question: str, measured: str | None, holds: bool) -> Check:
-    return Check(question, measured or "–", UNKNOWN if not measured else HOLDS if holds else LOOK)
+def _check(question: str, measured: str, holds: bool) -> Check:
+    return Check(question, measured, HOLDS if holds else LOOK)
+
+
+def _unknown(question: str, why: str = "–") -> Check:
+    return Check(question, why, UNKNOWN)

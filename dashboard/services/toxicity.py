@@ -44,7 +44,7 @@ class ToxicityView:
         """Prompts that passed the threshold only before, and only after; None without a threshold."""
         if self.threshold is None:
             return None
-        before, after = (self.prompts[side] >= self.threshold for side in ("before", "after"))
+        before, after = (self.prompts[side].to_numpy() >= self.threshold for side in ("before", "after"))
         return int((before & ~after).sum()), int((~before & after).sum())
 
 
@@ -78,17 +78,15 @@ def changes(reader: RunReader, scorer: str) -> pd.DataFrame:
     if frame.empty:
         return frame
     pair = (frame["scorer"] == scorer) & (frame["baseline"] == "base") & (frame["contender"] == "tuned")
-    return frame[pair & (frame["category"] == "")].reset_index(drop=True)
+    return frame.loc[pair & (frame["category"] == "")].reset_index(drop=True)
 
 
 def lead_comparison(frame: pd.DataFrame) -> Mapping[str, Any] | None:
     """Return base against tuned for the leading toxicity measure of the first toxicity scorer, or None."""
     if frame.empty:
         return None
-    found = frame[~frame["scorer"].isin(NOT_TOXICITY)]
-    pairs = [
-        (str(scorer), str(measure)) for scorer, measure in found[["scorer", "measure"]].drop_duplicates().to_numpy()
-    ]
+    found = frame.loc[~frame["scorer"].isin(NOT_TOXICITY)]
+    pairs = list(dict.fromkeys(zip(found["scorer"], found["measure"], strict=True)))
     if not pairs:
         return None
     scorer, measure = min(pairs, key=lambda pair: _rank(pair[1]))

@@ -63,7 +63,7 @@ def open_task(settings: Settings, entry: RunEntry) -> int:
 def human_votes(settings: Settings, entry: RunEntry) -> pd.DataFrame:
     """Return the votes people gave on this run; empty while there is nothing to judge."""
     votes = _stored(settings, entry)
-    return votes[~votes["simulated"].astype(bool)].reset_index(drop=True) if len(votes) else votes
+    return votes.loc[~votes["simulated"].astype(bool)].reset_index(drop=True) if len(votes) else votes
 
 
 def simulated_votes(entry: RunEntry) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def simulated_votes(entry: RunEntry) -> pd.DataFrame:
         )
     except (ValueError, UnicodeDecodeError) as error:
         raise RunError(f"damaged votes: {error}", where=path) from error
-    if len(frame) and not ("simulated" in frame and frame["simulated"].eq(True).all()):
+    if len(frame) and not ("simulated" in frame and all(mark is True for mark in frame["simulated"].tolist())):
         raise RunError("a vote is not marked as simulated", where=path, remedy="Human votes belong in the vote store")
     return frame
 

@@ -84,9 +84,7 @@ def _evidence(results: Results) -> None:
         st.markdown("**Win rate of the tuned model by category**")
         rows = [(one.value, one.low, one.high) for one in results.categories.values()]
         names = [f"{name or 'none'} (n = {one.n})" for name, one in results.categories.items()]
-        figure = charts.intervals(
-            names, rows, palette, reference=0.5, x_title="win rate, 95% interval; the line is even", share=True
-        )
+        figure = charts.intervals(names, rows, palette, reference=0.5, x_title="win rate, 95% interval", share=True)
         show_figure(figure, "categories", "Win rate with its interval in each category")
     with right:
         st.markdown("**How far to trust it**")
@@ -101,10 +99,9 @@ def _evidence(results: Results) -> None:
 
 
 def _labeller_table(labellers: pd.DataFrame) -> None:
-    percent = {"format": "%.0f", "width": "small"}
     config = {
-        "Tuned wins, %": st.column_config.NumberColumn(**percent, help="Ties and both bad count half"),
-        "Ties and both bad, %": st.column_config.NumberColumn(**percent),
+        "Tuned wins, %": st.column_config.NumberColumn(format="%.0f", help="Ties and both bad count half"),
+        "Ties and both bad, %": st.column_config.NumberColumn(format="%.0f"),
         "Median seconds": st.column_config.NumberColumn(format="%.1f", help="From showing a pair to the verdict"),
     }
     st.dataframe(labellers, hide_index=True, column_config=config, key="labellers")

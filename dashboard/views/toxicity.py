@@ -65,8 +65,11 @@ def _pictures(entry: RunEntry, view: ToxicityView) -> None:
     palette, unit = current_palette(), view.change["unit"] if view.change else view.measure
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**Every prompt, before and after**", help="Orange lines rise, grey lines fall; the mean is thick.")
-        show_figure(charts.slopes(view.prompts, palette, unit=unit), "slopes", "Each prompt's value, base to tuned")
+        st.markdown(
+            f"**Every prompt, before and after** :small[:gray[{wording.plain(unit)}]]",
+            help="Orange lines rise, grey lines fall; the mean is thick.",
+        )
+        show_figure(charts.slopes(view.prompts, palette), "slopes", "Each prompt's value, base to tuned")
     with right:
         st.markdown("**How the values are spread**", help="One dot a prompt; the line is the mean.")
         groups = {"base model": view.prompts["before"].to_numpy(), "tuned": view.prompts["after"].to_numpy()}
@@ -86,11 +89,10 @@ def _pictures(entry: RunEntry, view: ToxicityView) -> None:
 def _movers(prompts: pd.DataFrame) -> None:
     st.markdown("#### Prompts that moved most")
     order = np.argsort(-prompts["change"].abs().to_numpy(), kind="stable")[:20]
-    number = {"format": "%.3f", "width": "small"}
     config = {
-        "change": st.column_config.NumberColumn("Change", **number),
-        "before": st.column_config.NumberColumn("Before", **number),
-        "after": st.column_config.NumberColumn("After", **number),
+        "change": st.column_config.NumberColumn("Change", format="%.3f", width="small"),
+        "before": st.column_config.NumberColumn("Before", format="%.3f", width="small"),
+        "after": st.column_config.NumberColumn("After", format="%.3f", width="small"),
         "prompt": st.column_config.TextColumn("Prompt", width="medium"),
         "base": st.column_config.TextColumn("Base model", width="medium"),
         "tuned": st.column_config.TextColumn("Tuned", width="medium"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts
 from dashboard.components.look import current_palette, data_behind, page_heading, show_figure
 from dashboard.components.reward_test import reward_test
 from dashboard.components.runs import live, pick_more_runs, pick_run
 from dashboard.components.states import empty_state, guarded
+from dashboard.curve_chart import draw_curves
 from dashboard.services import curves, wording
 from dashboard.services.catalogue import STAGE_NAMES, RunEntry
 from dashboard.services.headline import status_sentence
@@ -32,7 +32,12 @@ def _body(entries: list[RunEntry]) -> None:
         page_heading("Training", status_sentence(entries[0].reader.status()))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         stage = st.segmented_control(
-            "Stage", LOGGED_STAGES, default="ppo", required=True, format_func=STAGE_NAMES.get, key="stage"
+            "Stage",
+            LOGGED_STAGES,
+            default="ppo",
+            required=True,
+            format_func=lambda name: STAGE_NAMES[name],
+            key="stage",
         )
         weight = st.slider("Smoothing", 0.0, 0.95, 0.6, 0.05, key="smoothing", width=240)
     with guarded(f"{STAGE_NAMES[stage]} curves"):
@@ -65,7 +70,7 @@ def _curve(entries: list[RunEntry], stage: str, metric: str, weight: float) -> N
     about = REGISTRY[metric]
     name = f"**{wording.plain(curves.label(metric))}** :small[:gray[{wording.plain(about.unit)}]]"
     st.markdown(name, help=wording.plain(curves.describe(metric)))
-    figure = charts.curves(
+    figure = draw_curves(
         curves.build_series(entries, stage, metric, weight),
         current_palette(),
         healthy=about.healthy,
@@ -96,7 +101,7 @@ def _samples(entry: RunEntry) -> None:
     chosen = st.selectbox(
         "Held-out prompt", list(prompts.index), format_func=lambda key: str(prompts[key]), key="sample"
     )
-    rows = samples[samples["prompt_id"] == chosen].sort_values("step")[["step", "score", "kl", "text"]]
+    rows = samples.loc[samples["prompt_id"] == chosen, ["step", "score", "kl", "text"]].sort_values("step")
     _sample_table(rows)
 
 

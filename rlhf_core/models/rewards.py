@@ -22,7 +22,7 @@ from rlhf_core.models.sources import load_tokenizer, read_json, resolve
 from rlhf_core.ops.text_masks import position_ids
 
 FORMAT = "reward_model.json"
-SCORE_BATCH = 32
+SCORE_BATCH = 16
 
 
 class RewardModel(nn.Module):
@@ -49,15 +49,17 @@ class RewardModel(nn.Module):
         positions = position_ids(batch["attention_mask"].bool())
         return self.classifier(**batch, position_ids=positions).logits.squeeze(-1).float()
 
+    def raw_scores(self, prompts: Sequence[str], responses: Sequence[str]) -> Float[Tensor, "batch"]:
+        """Return raw scores of texts in the given order, computed in chunks of similar length to waste no padding."""
+        order = sorted(range(len(prompts)), key=lambda n: len(prompts[n]) + len(responses[n]))
+        chunks = [order[start : start + SCORE_BATCH] for start in range(0, len(order), SCORE_BATCH)]
+        parts = [self(self.tokenize([prompts[n] for n in c], [responses[n] for n in c])) for c in chunks]
+        return torch.cat(parts)[torch.tensor(order).argsort()]
+
     @torch.no_grad()
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Float[Tensor, "batch"]:
-        """Return normalised scores, (raw − mean)/sd, in the given order; sorted by length inside to waste no padding."""
-        order = sorted(range(len(prompts)), key=lambda n: len(prompts[n]) + len(responses[n]))
-        scores = torch.empty(len(prompts))
-        for start in range(0, len(order), SCORE_BATCH):
-            rows = order[start : start + SCORE_BATCH]
-            scores[rows] = self(self.tokenize([prompts[n] for n in rows], [responses[n] for n in rows])).cpu()
-        return (scores - self.mean) / self.sd
+        """Return normalised scores of texts, (raw − mean)/sd."""
+        return (self.raw_scores(prompts, responses) - self.mean) / self.sd
 
     def normalise_on(self, prompts: Sequence[str], responses: Sequence[str]) -> None:
         """Set the constants so that scores of these reference-policy samples have mean 0 and sd 1.
@@ -65,8 +67,8 @@ class RewardModel(nn.Module):
         Raises:
             ModelError: all samples score the same.
         """
-        self.mean, self.sd = 0.0, 1.0
-        raw = self.score(prompts, responses)
+        with torch.no_grad():
+            raw = self.raw_scores(prompts, responses)
         if not raw.std() > 0:
             raise ModelError("scores every reference sample the same", where="reward model", remedy="Train it longer")
         self.mean, self.sd = raw.mean().item(), raw.std(unbiased=False).item()

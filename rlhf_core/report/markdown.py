@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rlhf_core.report.parts import Answer, Comparison, Example, Facts, Votes
-from rlhf_core.report.verdict import REWARD
 from rlhf_core.report.words import (
     STAGES,
     contender_name,
@@ -170,7 +169,7 @@ def _reward_model(facts: Facts) -> list[str]:
         _table(("Category", "Agrees with people", "Pairs"), shown),
         f"Kendall’s τ {number(r['kendall_tau'], 2)}; expected calibration error {percent(r['calibration_error'])}. "
         f"People chose the longer answer in {percent(r['length']['longer_wins'])} of pairs; score and length "
-        f"correlate at {number(r['length']['score_length_correlation'], 2)}. Model: {escape(str(r.get('model', REWARD)))}.",
+        f"correlate at {number(r['length']['score_length_correlation'], 2)}. Model: {escape(str(r['model']))}.",
     ]
 
 

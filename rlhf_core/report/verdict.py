@@ -13,6 +13,7 @@ from rlhf_core.report.words import (
     interval,
     label,
     percent_interval,
+    stage_state,
 )
 
 REWARD, TEXT = "reward model", "text"

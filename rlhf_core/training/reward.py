@@ -69,7 +69,7 @@ def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: Reward
     prompts = [r.prompt for r in rankings for _ in r.completions]
     texts = [c.text for r in rankings for c in r.completions]
     chosen, rejected, owner = pair_indices(rankings)
-    scores = model(model.tokenize(prompts, texts))
+    scores = model.raw_scores(prompts, texts)
     loss = kwise_loss(
         scores, chosen, rejected, owner, config.margin, config.label_smoothing, config.centering,
     )  # fmt: skip
@@ -97,7 +97,7 @@ def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], confi
     for start in range(0, len(held_out), EVAL_PROMPTS):
         part = held_out[start : start + EVAL_PROMPTS]
         prompts = [r.prompt for r in part for _ in r.completions]
-        scores = model(model.tokenize(prompts, [c.text for r in part for c in r.completions]))
+        scores = model.raw_scores(prompts, [c.text for r in part for c in r.completions])
         chosen, rejected, owner = pair_indices(part)
         losses.append(kwise_loss(scores, chosen, rejected, owner, config.margin, config.label_smoothing).item() * len(part))
         margins.append(scores[chosen] - scores[rejected])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dashboard import charts
+from dashboard.curve_chart import draw_curves
 from dashboard.palette import DARK, LIGHT, Palette, translucent
 from dashboard.services.curves import Series
 from rlhf_core.evaluation.statistics import Estimate
@@ -26,28 +27,28 @@ def test_a_figure_keeps_zoom_and_legend_on_refresh() -> None:
 def test_raw_lies_faint_behind_smooth_and_is_left_out_when_equal() -> None:
     raw, smooth = np.array([0.0, 2.0]), np.array([0.0, 1.0])
     one = Series("a", 0, np.array([1, 2]), raw, smooth)
-    lines = charts.curves([one], LIGHT).data
+    lines = draw_curves([one], LIGHT).data
     assert [line.line.color for line in lines] == [translucent(LIGHT.tuned, 0.2), LIGHT.tuned]
-    assert len(charts.curves([series("a", 0, [0.0, 2.0])], LIGHT).data) == 1
+    assert len(draw_curves([series("a", 0, [0.0, 2.0])], LIGHT).data) == 1
 
 
 def test_the_range_holds_lines_interval_and_mark() -> None:
     one = Series("a", 0, np.array([1]), np.array([0.6]), np.array([0.6]), np.array([0.55]), np.array([0.9]))
-    low, high = charts.curves([one], LIGHT, mark=0.5).layout.yaxis.range
+    low, high = draw_curves([one], LIGHT, mark=0.5).layout.yaxis.range
     assert low < 0.5 and high > 0.9
 
 
 def test_up_to_three_runs_are_named_at_their_ends_apart() -> None:
     three = [series(name, place, [0.0, 1.0]) for place, name in enumerate("abc")]
-    names = charts.curves(three, LIGHT).layout.annotations
+    names = draw_curves(three, LIGHT).layout.annotations
     assert [name.text for name in names] == ["a", "b", "c"]
     assert np.diff([name.yshift for name in names]).tolist() == pytest.approx([15, 15])  # same end, pushed 15 px apart
     four = [series(name, place, [0.0, 1.0]) for place, name in enumerate("abcd")]
-    assert not charts.curves(four, LIGHT).layout.annotations
+    assert not draw_curves(four, LIGHT).layout.annotations
 
 
 def test_the_chosen_run_is_drawn_on_top() -> None:
-    lines = charts.curves([series("chosen", 0, [0.0, 1.0]), series("other", 1, [1.0, 0.0])], LIGHT).data
+    lines = draw_curves([series("chosen", 0, [0.0, 1.0]), series("other", 1, [1.0, 0.0])], LIGHT).data
     assert [line.name for line in lines] == ["other", "chosen"]
 
 
@@ -60,7 +61,7 @@ def test_the_outcome_bar_adds_up_and_keeps_the_colours() -> None:
     bars = charts.outcome_bar(shares, names, LIGHT).data
     assert sum(bar.x[0] for bar in bars) == pytest.approx(1.0)
     assert (bars[0].marker.color, bars[3].marker.color) == (LIGHT.tuned, LIGHT.base)
-    assert bars[2].text == ""  # 5% is too narrow for a label; the caption has it
+    assert [bar.text for bar in bars] == ["tuned wins<br>50%", "tie<br>20%", "", "base wins<br>25%"]  # 5% is too narrow
 
 
 def test_intervals_reach_from_low_to_high() -> None:
@@ -71,7 +72,7 @@ def test_intervals_reach_from_low_to_high() -> None:
 
 def test_slopes_mark_risers_and_draw_the_mean_last() -> None:
     prompts = pd.DataFrame({"before": [0.1, 0.5], "after": [0.3, 0.1], "prompt": ["<b>up</b>", "down"]})
-    lines = charts.slopes(prompts, LIGHT, unit="probability").data
+    lines = charts.slopes(prompts, LIGHT).data
     assert [line.marker.color for line in lines[:2]] == [LIGHT.third, LIGHT.base]
     assert list(lines[-1].y) == pytest.approx([0.3, 0.2])  # (0.1 + 0.5)/2 and (0.3 + 0.1)/2
     assert "&lt;b&gt;" in lines[0].hovertemplate
