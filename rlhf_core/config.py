@@ -25,9 +25,9 @@ PATH_KEYS = (
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable, unknown keys refused."""
+    """Base of all sections: immutable; unknown keys and infinite numbers are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -55,7 +55,7 @@ class PolicyConfig(Section):
         "auto", description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32"
     )
     lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
-    system_prompt: str = "You are a helpful assistant. Answer in one or two short sentences."
+    system_prompt: str = "Answer in one or two short sentences."
     max_prompt_tokens: int = Field(192, ge=8)
 
 
@@ -71,13 +71,13 @@ class OptimConfig(Section):
 class SFTConfig(Section):
     """Supervised fine-tuning on demonstrations."""
 
-    epochs: int = Field(2, ge=1)
+    epochs: int = Field(1, ge=1)
     batch_size: int = Field(16, ge=1, description="examples per optimiser step")
     micro_batch_size: int = Field(8, ge=1, description="examples per forward pass; gradients accumulate")
     max_length: int = Field(256, ge=16)
     packing: bool = False
     eval_fraction: float = Field(0.1, gt=0, lt=0.5)
-    eval_every: int = Field(10, ge=1)
+    eval_every: int = Field(6, ge=1)
     patience: int = Field(3, ge=1, description="stop after this many held-out evaluations without improvement")
     optim: OptimConfig = OptimConfig(lr=5e-4)
 
@@ -181,6 +181,12 @@ class PipelineConfig(Section):
         """The run directory of this configuration."""
         return self.run_root / self.name
 
+    @property
+    def packaged_models(self) -> list[str]:
+        """The names of the packaged models this configuration uses."""
+        sources = {self.policy.model, self.reward.model}
+        return sorted(s.removeprefix("packaged:") for s in sources if s.startswith("packaged:"))
+
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -198,7 +204,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConf
     except FileNotFoundError as error:
         raise ConfigError("no such file", where=path, remedy="configs/quickstart.yaml is the one to start from") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not YAML: {str(error).splitlines()[0]}", where=path) from error
+        raise ConfigError(f"not YAML: {' '.join(str(error).split())}", where=path) from error
     if not isinstance(raw, dict):
         raise ConfigError("expected a mapping of sections", where=path, value=raw)
     _anchor_paths(raw, path.resolve().parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class RlhfError(Exception):
-    """An error a user can act on; its text is `where: what (value): remedy`."""
+    """An error a user can act on; its text is `where: what (value). remedy`, the remedy on a line of its own after a list."""
 
     def __init__(self, what: str, *, where: object = None, value: object = None, remedy: str | None = None) -> None:
         self.what, self.where, self.value, self.remedy = what, where, value, remedy
@@ -12,7 +12,7 @@ class RlhfError(Exception):
         if value is not None:
             text += f" (found {shorten(value)})"
         if remedy:
-            text += f". {remedy}"
+            text += ("\n" if "\n" in text else " " if text.endswith("?") else ". ") + remedy
         super().__init__(text)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Protocol
 
 from rlhf_core.config import PipelineConfig
 from rlhf_core.data.datasets import content_hash, load_datasets
+from rlhf_core.data.io import write_json
 from rlhf_core.errors import RunError
 from rlhf_core.runs.directory import STAGES, RunDirectory
 
@@ -47,8 +47,8 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
     for source in {config.policy.model, config.reward.model}:
         resolve(source)
     run = RunDirectory(config.run_path)
-    run.create(config.to_yaml(), config.seed)
     run.lock()
+    run.create(config.to_yaml(), config.seed)
     run.update(state="running", message="")
     bodies: dict[str, Callable[..., None]] = {name: getattr(work, f"run_{name}") for name in STAGES}
     try:
@@ -126,7 +126,7 @@ def _set_aside(run: RunDirectory, name: str) -> None:
         folder.rename(run.path / f"{name}.before-{number}")
     status = run.read_status()
     status["stages"].pop(name, None)
-    (run.path / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    write_json(run.path / "status.json", status)
 
 
 class _Clock:

@@ -11,9 +11,10 @@ import torch
 from rlhf_core.config import PipelineConfig
 from rlhf_core.data.collate import Example
 from rlhf_core.data.datasets import Datasets
-from rlhf_core.data.io import write_json, write_jsonl
+from rlhf_core.data.io import write_json, write_jsonl, write_text
 from rlhf_core.data.records import ContenderCompletion, Prompt, Ranking
 from rlhf_core.data.splits import split_by_prompt
+from rlhf_core.errors import DataError, ModelError
 from rlhf_core.evaluation.reward_eval import reward_report
 from rlhf_core.evaluation.run import evaluate_run
 from rlhf_core.models.policy import Policy, fingerprint_of, load_policy
@@ -28,8 +29,9 @@ from rlhf_core.training.stage import Stage
 
 
 def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
-    """Fine-tune the base model on demonstrations; leaves `sft/model`."""
+    """Fine-tune the base model on demonstrations; leaves `sft/model`. Prompts too long for later stages are refused here."""
     policy = _policy(config, config.policy.model, trainable=True)
+    _episodes(policy, config, [*data.train_prompts, *data.eval_prompts])
     rows = data.demonstrations
     examples = [Example(_encode(policy, config, r.prompt), policy.encode_response(r.response)) for r in rows]
     check_lengths(examples, [r.id for r in rows], min(config.sft.max_length, policy.context))
@@ -72,7 +74,7 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     batches = range(0, len(data.eval_prompts), settings.batch_size)
     total = len(settings.contenders) * len(batches)
     for n, contender in enumerate(settings.contenders):
-        if (folder / f"{contender}.jsonl").is_file() and (folder / f"{contender}.inputs").read_text() == stage.inputs:
+        if (folder / f"{contender}.jsonl").is_file() and _text(folder / f"{contender}.inputs") == stage.inputs:
             continue
         policy = _policy(config, contender_source(config, contender), trainable=False)
         rows: list[ContenderCompletion] = []
@@ -81,7 +83,7 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
             rows += complete(policy, config, part, contender, stage.generator("prompts", start))
             stage.report(n * len(batches) + k + 1, total, f"{contender}: {len(rows)} of {len(data.eval_prompts)} answers")
         write_jsonl(folder / f"{contender}.jsonl", rows)
-        (folder / f"{contender}.inputs").write_text(stage.inputs)
+        write_text(folder / f"{contender}.inputs", stage.inputs)
 
 
 def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
@@ -113,7 +115,13 @@ def complete(
 
 
 def answer(config: PipelineConfig, prompt: str, seed: int) -> Iterator[tuple[str, str]]:
-    """Yield (contender, answer) of every contender that is there, to one prompt, with the same random numbers."""
+    """Yield (contender, answer) of every contender that is there, to one prompt, with the same random numbers.
+
+    Raises:
+        DataError: the prompt is empty.
+    """
+    if not prompt.strip():
+        raise DataError("the prompt is empty", where="--prompt", remedy="Give it some text")
     row = Prompt(id="prompt", prompt=prompt)
     for contender in config.generate.contenders:
         source = contender_source(config, contender)
@@ -127,7 +135,23 @@ def _policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> P
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)  # adapters draw their first weights from the global stream
-    return load_policy(source, config.policy, trainable=trainable)
+    policy = load_policy(source, config.policy, trainable=trainable)
+    _refuse_past_context(config, policy.context)
+    return policy
+
+
+def _refuse_past_context(config: PipelineConfig, context: int) -> None:
+    prompt, response = config.policy.max_prompt_tokens, max(config.ppo.response_length, config.generate.max_new_tokens)
+    if prompt + response > context:
+        raise ModelError(
+            f"prompts of {prompt} and responses of {response} tokens do not fit the model's context of {context} tokens",
+            where=config.policy.model,
+            remedy="Lower policy.max_prompt_tokens, ppo.response_length or generate.max_new_tokens",
+        )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _encode(policy: Policy, config: PipelineConfig, prompt: str) -> list[int]:

@@ -55,7 +55,7 @@ def print_runs(root: Path) -> None:
     for path in found:
         status = RunReader(path).status()
         table.add_row(path.name, status.state, *(_stage_cell(stage) for stage in status.stages))
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:
@@ -72,7 +72,7 @@ def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:
         means = (f"{r['mean_baseline']:.3f}", f"{r['mean_contender']:.3f}")
         interval = f"{r['difference']:+.3f} [{r['low']:+.3f}, {r['high']:+.3f}]"
         table.add_row(r["scorer"], r["measure"], r["category"] or "all", str(r["n"]), *means, interval, r["unit"])
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 def _stage_cell(stage: Any) -> str:

@@ -52,9 +52,7 @@ def toxicity_measures(reader: RunReader) -> dict[str, list[str]]:
     """Return each toxicity scorer with its measures, the leading measure first."""
     frame = evaluation.scores(reader)
     found = frame[~frame["scorer"].isin(NOT_TOXICITY)]
-    return {
-        str(name): sorted(part["measure"].unique(), key=_rank) for name, part in found.groupby("scorer", sort=False)
-    }
+    return {str(name): sorted(set(part["measure"]), key=_rank) for name, part in found.groupby("scorer", sort=False)}
 
 
 def view_toxicity(reader: RunReader, scorer: str, measure: str) -> ToxicityView:

@@ -42,30 +42,32 @@ def kind_of(path: Path) -> type[Record]:
     if not path.is_file():
         raise DataError("no such file", where=path)
     with path.open("rb") as file:
-        first = file.readline()
+        number, first = next(((n, line) for n, line in enumerate(file, 1) if line.strip()), (1, b""))
+    if not first:
+        raise DataError("holds no rows", where=path, remedy="Expected one JSON object a line")
     try:
         row = json.loads(first.decode("utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"not JSON in UTF-8: {error}", where=f"{path}:1", remedy="Expected one JSON object a line") from error
+        raise DataError(f"not JSON in UTF-8: {error}", where=f"{path}:{number}", remedy="Expected one JSON object a line") from error
     for field, kind in KINDS.items():
         if isinstance(row, dict) and field in row:
             return kind
     raise DataError(
         "neither a prompt, a demonstration nor a ranking",
-        where=f"{path}:1",
+        where=f"{path}:{number}",
         value=row,
         remedy="Expected the fields prompt; prompt and response; or prompt, completions and ranking",
     )
 
 
-def longer_wins(rankings: Sequence[Ranking], length: Callable[[str], int] = len) -> float:
-    """Return the share of untied pairs in which people chose the longer text; pairs of equal length are left out.
+def longer_wins(rankings: Sequence[Ranking], length: Callable[[str], int] = len) -> float | None:
+    """Return the share of untied pairs in which people chose the longer text, or None when no pair tells.
 
-    Near 0.5, length does not give the answer away.
+    Pairs of equal length are left out. Near 0.5, length does not give the answer away.
     """
     pairs = [(length(c), length(r)) for ranking in rankings for c, r in ranking.pairs()]
     decided = [chosen > rejected for chosen, rejected in pairs if chosen != rejected]
-    return sum(decided) / len(decided)
+    return sum(decided) / len(decided) if decided else None
 
 
 def _describe(rows: Sequence[Any]) -> str:
@@ -77,5 +79,7 @@ def _describe(rows: Sequence[Any]) -> str:
         parts.append(f"train {splits['train']}, eval {splits['eval']}")
     if isinstance(rows[0], Ranking):
         pairs = sum(len(row.pairs()) for row in rows)
-        parts.append(f"{pairs} pairs, the longer text is chosen in {longer_wins(rows):.0%}")
+        share = longer_wins(rows)
+        longer = "no pair differs in length" if share is None else f"the longer text is chosen in {share:.0%}"
+        parts.append(f"{pairs} pairs, {longer}")
     return "; ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,6 @@ def _spread(rows: Sequence[T], limit: int | None) -> list[T]:
 
 
 def _refuse_repeated_ids(path: Path, ids: list[str]) -> None:
-    repeated = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
+    repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
     if repeated:
         raise DataError(f"ids repeat: {', '.join(repeated[:20])}", where=path, remedy="Give every row an id of its own")

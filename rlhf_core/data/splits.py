@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -14,9 +13,13 @@ T = TypeVar("T")
 
 
 def normalise(text: str) -> str:
-    """Fold case, width, punctuation and white space away, so that equal questions compare equal."""
+    """Fold case, width, punctuation and white space away, so that equal questions compare equal.
+
+    Combining marks stay (in many scripts they are the vowels), and so does a text that is nothing but signs.
+    """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(re.findall(r"\w+", folded))
+    kept = "".join(c if c.isalnum() or c == "_" or unicodedata.category(c).startswith("M") else " " for c in folded)
+    return " ".join((kept if kept.strip() else folded).split())
 
 
 def split_by_prompt(rows: Sequence[T], prompts: Sequence[str], eval_fraction: float, seed: int) -> tuple[list[T], list[T]]:
@@ -40,7 +43,7 @@ def refuse_overlap(train: Mapping[str, str], held_out: Mapping[str, str], where:
     if both:
         rows = "\n  ".join(both[:20])
         raise DataError(
-            f"{len(both)} held-out prompts are also training prompts:\n  {rows}\n",
+            f"{len(both)} held-out prompts are also training prompts:\n  {rows}",
             where=where,
             remedy="Remove them from one side: a model may not be judged on what it was trained on",
         )

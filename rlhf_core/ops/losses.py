@@ -48,12 +48,12 @@ def kwise_loss(
     """Mean over prompts of the mean pairwise loss over each prompt's pairs.
 
     All C(K, 2) untied pairs of a ranked prompt share one forward pass: `chosen` and `rejected` index into `scores`.
-    InstructGPT (arXiv 2203.02155), equation 1.
+    Without any pair the loss is 0. InstructGPT (arXiv 2203.02155), equation 1.
     """
     c, r = scores[chosen], scores[rejected]
     losses = pairwise_loss(c, r, margin, label_smoothing) + centering * centering_loss(c, r)
     prompts, inverse, counts = prompt_of_pair.unique(return_inverse=True, return_counts=True)
-    return (losses / counts[inverse]).sum() / len(prompts)
+    return (losses / counts[inverse]).sum() / max(1, len(prompts))
 
 
 def ppo_policy_loss(
@@ -90,7 +90,10 @@ def ppo_value_loss(
 
 
 def clip_fraction(
-    new: Float[Tensor, "batch time"], old: Float[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], clip_range: float
+    new: Float[Tensor, "batch time"],
+    old: Float[Tensor, "batch time"],
+    mask: Bool[Tensor, "batch time"],
+    clip_range: float,
 ) -> Float[Tensor, ""]:
     """Share of response tokens whose ratio left [1 − ε, 1 + ε]."""
     ratio = (new - old).masked_fill(~mask, 0.0).exp()

@@ -58,6 +58,12 @@ def render_html(facts: Facts) -> str:
     )
 
 
+def with_code(text: str) -> Markup:
+    """Return our own prose as markup: what stands between backticks is set as code, all else escaped."""
+    pieces = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(p) if n % 2 else p for n, p in enumerate(pieces))
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -68,11 +74,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     named = ("count", "difference", "duration", "label", "level", "number", "p_value", "percent")
-    more = ("percent_interval", "contender_name", "outcome_name", "sentence_case", "digits_for")
+    more = ("percent_interval", "contender_name", "outcome_name", "sentence_case", "digits_for", "stage_steps")
     environment.globals |= {name: getattr(words, name) for name in (*named, *more)}
     drawn = ("track", "track_scale", "axis_of", "stacked_bar", "gain_bars", "calibration_plot")
     environment.globals |= {name: getattr(figures, name) for name in drawn}
-    environment.globals |= {"STAGES": words.STAGES, "axis_of_rows": _axis_of_rows}
+    environment.globals |= {"STAGES": words.STAGES, "axis_of_rows": _axis_of_rows, "with_code": with_code}
     return environment
 
 

@@ -20,6 +20,7 @@ from rlhf_core.report.words import (
     percent,
     percent_interval,
     sentence_case,
+    stage_steps,
 )
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~$&])")
@@ -193,7 +194,7 @@ def _made(facts: Facts) -> list[str]:
     pairs = (("Command", run.command), ("Policy", run.policy_model), ("Reward model", run.reward_model))
     more = (("Seed", run.seed), ("Commit", run.commit), ("Hardware", run.hardware), ("Started", run.started))
     known = [f"- {name}: {escape(str(value))}" for name, value in (*pairs, *more) if value not in (None, "")]
-    stages = [(STAGES[s.name], s.state, f"{s.step} of {s.total}", duration(s.seconds)) for s in run.stages]
+    stages = [(STAGES[s.name], s.state, stage_steps(s.step, s.total), duration(s.seconds)) for s in run.stages]
     config = ["### Configuration", fence(facts.config)] if facts.config else []
     table = _table(("Stage", "State", "Steps", "Time"), stages)
     return ["## How it was made", *(["\n".join(known)] if known else []), table, *config]

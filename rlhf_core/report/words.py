@@ -9,7 +9,7 @@ STAGES = {
     "sft": "Supervised fine-tuning",
     "reward": "Reward model",
     "ppo": "PPO",
-    "generate": "Completions",
+    "generate": "Generation",
     "evaluate": "Evaluation",
 }
 OUTCOMES = {"contender": "{contender} wins", "baseline": "{baseline} wins", "tie": "tie", "both_bad": "both bad"}
@@ -25,6 +25,11 @@ def contender_name(contender: str) -> str:
 def stage_state(stage: str, state: str) -> str:
     """Return where a stage stands, as a clause: `PPO was interrupted`."""
     return f"{STAGES[stage]} {STATES.get(state, f'is {state}')}"
+
+
+def stage_steps(step: int, total: int) -> str:
+    """Return `11 of 24`, or a dash for a stage that has not begun."""
+    return f"{step} of {total}" if total else MISSING
 
 
 def outcome_name(outcome: str, baseline: str, contender: str) -> str:

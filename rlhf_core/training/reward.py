@@ -92,18 +92,20 @@ def pair_indices(rankings: Sequence[Ranking]) -> tuple[Tensor, Tensor, Tensor]:
 
 @torch.no_grad()
 def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], config: RewardConfig) -> dict[str, float]:
-    """Return held-out loss, pair accuracy and mean margin."""
-    losses, margins = [], []
+    """Return held-out loss (averaged over prompts with an untied pair), pair accuracy and mean margin."""
+    loss, ranked, margins = 0.0, 0, []
     for start in range(0, len(held_out), EVAL_PROMPTS):
         part = held_out[start : start + EVAL_PROMPTS]
         prompts = [r.prompt for r in part for _ in r.completions]
         scores = model.raw_scores(prompts, [c.text for r in part for c in r.completions])
         chosen, rejected, owner = pair_indices(part)
-        losses.append(kwise_loss(scores, chosen, rejected, owner, config.margin, config.label_smoothing).item() * len(part))
+        count = len(owner.unique())
+        loss += kwise_loss(scores, chosen, rejected, owner, config.margin, config.label_smoothing).item() * count
+        ranked += count
         margins.append(scores[chosen] - scores[rejected])
     margin = torch.cat(margins)
     return {
-        "eval/loss": sum(losses) / len(held_out),
+        "eval/loss": loss / ranked if ranked else math.nan,
         "eval/accuracy": (margin > 0).float().mean().item(),
         "eval/margin": margin.mean().item(),
     }

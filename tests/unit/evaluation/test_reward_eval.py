@@ -88,8 +88,9 @@ def test_kendall_tau_is_missing_when_all_scores_agree():
 def test_length_bias_by_hand():
     # Chosen a (5 characters) over b (2), and chosen a (2) over b (5): the longer wins half of two.
     rankings = [ranking("p", [["a"], ["b"]], lengths={"a": 5}), ranking("q", [["a"], ["b"]], lengths={"b": 5})]
-    # Scores go with length in both: centred scores ±½ against centred lengths ±1.5, correlation exactly 1.
-    length = reward_report(rankings, [[1.0, 0.0], [0.0, 1.0]])["length"]
+    # Within each prompt scores go with length: centred scores ±½ against centred lengths ±1.5, correlation exactly 1,
+    # whatever the levels of the two prompts (10 and 0).
+    length = reward_report(rankings, [[11.0, 10.0], [0.0, 1.0]])["length"]
     assert length["longer_wins"] == 0.5
     assert length["score_length_correlation"] == pytest.approx(1.0)
 

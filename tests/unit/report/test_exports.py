@@ -17,7 +17,7 @@ from rlhf_core.errors import ConfigError
 from rlhf_core.report import figures
 from rlhf_core.report.exports import csv_tables, render_json, safe_cell, to_csv, write_report
 from rlhf_core.report.facts import build_facts
-from rlhf_core.report.html import CURVES, render_html
+from rlhf_core.report.html import CURVES, render_html, with_code
 from rlhf_core.report.markdown import escape, fence, render_markdown
 from rlhf_core.report.parts import Facts
 from rlhf_core.runs.metrics import REGISTRY
@@ -111,6 +111,10 @@ def test_the_simulated_section_stands_apart(facts):
     assert "imulated" not in re.sub(
         r"<section class=\"simulated\">.*?</section>|<style>.*?</style>", "", html, flags=re.S
     ).replace("The simulated votes have a section of their own.", "")
+
+
+def test_commands_in_our_prose_are_set_as_code():
+    assert with_code("No votes: `rlhf <b>` opens it.") == "No votes: <code>rlhf &lt;b&gt;</code> opens it."
 
 
 def test_unfinished_runs_can_be_reported(tmp_path):

@@ -62,6 +62,12 @@ def test_counts_and_p_values():
     assert [words.p_value(p) for p in (1.0, 0.0314, 0.0004)] == ["p = 1", "p = 0.031", "p < 0.001"]
 
 
+def test_stages():
+    assert words.stage_state("ppo", "interrupted") == "PPO was interrupted"
+    assert words.stage_state("generate", "waiting") == "Generation is waiting"
+    assert [words.stage_steps(11, 24), words.stage_steps(0, 0)] == ["11 of 24", "–"]
+
+
 def test_names():
     assert words.outcome_name("contender", "base", "tuned") == "tuned model wins"
     assert words.outcome_name("both_bad", "base", "tuned") == "both bad"

@@ -37,7 +37,7 @@ class DetoxifyToxicity(evaluate.Measurement):
             self._refuse_missing_weights(self.checkpoint)
         self.categories = tuple(self.detector.class_names)
         tokenizer, config = self.detector.tokenizer, self.detector.model.config
-        pass
+        tokenizer.model_max_length = min(tokenizer.model_max_length, config.max_position_embeddings - 2)
 
     def _refuse_missing_weights(self, checkpoint):
         """Raise when the file lacks weights of the model: transformers would fill them with noise and go on."""

@@ -1,0 +1,112 @@
+"""Records: what a ranking may look like, and the pairs it stands for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from rlhf_core.data.io import read_jsonl, write_jsonl
+from rlhf_core.data.records import ContenderCompletion, Prompt, Ranking
+from rlhf_core.errors import DataError
+
+
+def ranking(groups: list[list[str]], ids: str = "abc", **changes: Any) -> dict[str, Any]:
+    completions = [{"id": i, "text": f"text {i}"} for i in ids]
+    return {"id": "r1", "prompt": "Why?", "completions": completions, "ranking": groups} | changes
+
+
+def message(row: dict[str, Any]) -> str:
+    with pytest.raises(ValidationError) as caught:
+        Ranking.model_validate(row)
+    return str(caught.value)
+
+
+def test_pairs_of_a_strict_ranking_are_all_ordered_pairs() -> None:
+    # c > a > b by hand: three pairs, the better text first.
+    row = Ranking.model_validate(ranking([["c"], ["a"], ["b"]]))
+    assert set(row.pairs()) == {("text c", "text a"), ("text c", "text b"), ("text a", "text b")}
+
+
+def test_ties_form_no_pair() -> None:
+    row = Ranking.model_validate(ranking([["b"], ["a", "c"]]))
+    assert set(row.pairs()) == {("text b", "text a"), ("text b", "text c")}
+    assert Ranking.model_validate(ranking([["a", "b", "c"]])).pairs() == []
+
+
+@given(st.permutations("abcdefg"), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_every_pair_of_unequal_rank_appears_once_the_right_way_round(order: list[str], cuts: list[bool]) -> None:
+    groups = [[order[0]]]
+    for name, cut in zip(order[1:], cuts, strict=True):
+        groups.append([name]) if cut else groups[-1].append(name)
+    row = Ranking.model_validate(ranking(groups, "abcdefg"))
+    slow = [
+        (f"text {better}", f"text {worse}")
+        for n, group in enumerate(groups)
+        for better in group
+        for later in groups[n + 1 :]
+        for worse in later
+    ]
+    assert sorted(row.pairs()) == sorted(slow)
+
+
+def test_unknown_completion_ids_are_named() -> None:
+    assert "ranking: unknown completion ids ['x']; expected ids out of ['a', 'b', 'c']" in message(
+        ranking([["a"], ["x"], ["b"], ["c"]])
+    )
+
+
+def test_a_completion_left_out_or_ranked_twice_is_refused() -> None:
+    expected = "ranking: expected every completion id exactly once"
+    assert expected in message(ranking([["a"], ["b"]]))
+    assert expected in message(ranking([["a"], ["b", "a"], ["c"]]))
+
+
+def test_repeated_completion_ids_are_refused() -> None:
+    assert "completions: ids repeat; expected each once, found ['a', 'a']" in message(ranking([["a"]], "aa"))
+
+
+def test_one_completion_is_no_ranking() -> None:
+    assert "List should have at least 2 items after validation, not 1" in message(ranking([["a"]], "a"))
+
+
+def test_more_than_nine_completions_are_refused() -> None:
+    assert "List should have at most 9 items after validation, not 10" in message(ranking([list("abcdefghij")], "abcdefghij"))
+
+
+def test_an_empty_completion_is_named_in_the_file(tmp_path) -> None:
+    row = ranking([["a"], ["b"]], "ab")
+    row["completions"][1]["text"] = " \n"
+    write_jsonl(tmp_path / "r.jsonl", [row])
+    with pytest.raises(DataError, match=r"r\.jsonl:1: completions\.1\.text: is empty; expected some text"):
+        read_jsonl(tmp_path / "r.jsonl", Ranking)
+
+
+def test_one_completion_and_unknown_ids_are_named_in_the_file(tmp_path) -> None:
+    write_jsonl(tmp_path / "r.jsonl", [ranking([["a"]], "a"), ranking([["z"], ["a"], ["b"], ["c"]])])
+    with pytest.raises(DataError) as caught:
+        read_jsonl(tmp_path / "r.jsonl", Ranking)
+    first, second, *_ = str(caught.value).splitlines()
+    assert first.startswith(f"{tmp_path}/r.jsonl:1: completions: List should have at least 2 items")
+    assert second.startswith(f"{tmp_path}/r.jsonl:2: ranking: unknown completion ids ['z']")
+
+
+def test_a_split_is_train_or_eval() -> None:
+    assert Prompt(id="p", prompt="Why?").split == "train"
+    with pytest.raises(ValidationError, match="Input should be 'train' or 'eval'"):
+        Prompt.model_validate({"id": "p", "prompt": "Why?", "split": "test"})
+
+
+def test_records_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="Instance is frozen"):
+        Prompt(id="p", prompt="Why?").prompt = "How?"  # type: ignore[misc]
+
+
+def test_a_model_may_answer_nothing_but_not_with_fewer_than_no_tokens() -> None:
+    row = {"prompt_id": "p", "prompt": "Why?", "contender": "base", "text": "", "tokens": 0, "finished": True}
+    assert ContenderCompletion.model_validate(row).text == ""
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        ContenderCompletion.model_validate(row | {"tokens": -1})
