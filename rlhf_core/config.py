@@ -108,9 +108,9 @@ class RewardConfig(Section):
 class PPOConfig(Section):
     """PPO against the reward model, with a KL price to the reference."""
 
-    iterations: int = Field(20, ge=1)
+    iterations: int = Field(12, ge=1)
     max_steps: int = Field(20_000, ge=1, description="upper bound on iterations, whatever the rest says")
-    batch_size: int = Field(16, ge=1, description="prompts per iteration")
+    batch_size: int = Field(32, ge=1, description="prompts per iteration")
     minibatch_size: int = Field(8, ge=1)
     micro_batch_size: int = Field(8, ge=1)
     epochs: int = Field(2, ge=1)
@@ -129,10 +129,10 @@ class PPOConfig(Section):
     missing_eos_penalty: float = Field(1.0, ge=0)
     missing_eos_mode: Literal["subtract", "replace"] = "subtract"
     value_network: Literal["shared", "separate"] = "shared"
-    eval_every: int = Field(5, ge=1)
+    eval_every: int = Field(3, ge=1)
     eval_prompts: int = Field(32, ge=2)
-    checkpoint_every: int = Field(2, ge=1)
-    optim: OptimConfig = OptimConfig(lr=1e-4, warmup_ratio=0.0)
+    checkpoint_every: int = Field(1, ge=1)
+    optim: OptimConfig = OptimConfig(lr=3e-4, warmup_ratio=0.0)
 
     @model_validator(mode="after")
     def _divides(self) -> PPOConfig:

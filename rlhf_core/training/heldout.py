@@ -31,9 +31,11 @@ class HeldOut:
 
     def measure(self, policy: Policy, directory: StageDirectory, step: int) -> None:
         """Log eval/score and eval/win_rate with its interval, and the completions with score and KL."""
-        reference = self.reference_scores(policy)
         sampled = self._sample(policy)
         scores = self._scores(sampled)
+        if step == 0:  # the policy still is the reference
+            self._reference_scores = scores
+        reference = self.reference_scores(policy)
         kl = self._kl(policy, sampled)
         directory.log(step, {"eval/score": scores.mean().item(), **win_rate_metrics(scores, reference)})
         directory.sample(

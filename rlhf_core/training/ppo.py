@@ -183,9 +183,9 @@ def micro_loss(learner: Learner, rollout: Rollout, targets: Targets, rows: Tenso
         logr = (new - rollout.logprobs).masked_fill(~mask, 0.0)
         moved = (values - rollout.values).abs() > config.value_clip_range
         measured = {
-            "loss/policy": policy_loss,
-            "loss/value": value_loss,
-            "loss/total": loss,
+            "loss/policy": policy_loss.detach(),
+            "loss/value": value_loss.detach(),
+            "loss/total": loss.detach(),
             "policy/approxkl": masked_sum(kl_k2(new, rollout.logprobs), mask),
             "policy/clipfrac": clip_fraction(new, rollout.logprobs, mask, config.clip_range) * mask.sum(),
             "policy/ratio": masked_sum(logr.exp(), mask),
