@@ -187,7 +187,7 @@ def models_list() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; an error of ours becomes one message on stderr and exit status 1."""
     try:
-        app(list(arguments) if arguments is not None else None)
+        app(list(arguments) if arguments is not None else None, prog_name="rlhf")
     except RlhfError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

@@ -52,7 +52,8 @@ class PolicyConfig(Section):
 
     model: str = Field("packaged:smollm2-135m-instruct", description="folder, packaged:NAME, hub id, or tiny")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32"
+        "auto",
+        description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32",
     )
     lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
     system_prompt: str = "Answer in one or two short sentences."
@@ -202,7 +203,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConf
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError("no such file", where=path, remedy="configs/quickstart.yaml is the one to start from") from error
+        raise ConfigError(
+            "no such file", where=path, remedy="configs/quickstart.yaml is the one to start from"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"not YAML: {' '.join(str(error).split())}", where=path) from error
     if not isinstance(raw, dict):
@@ -247,7 +250,9 @@ def _anchor_paths(raw: dict[str, Any], folder: Path) -> None:
 def _apply_override(raw: dict[str, Any], override: str) -> None:
     name, sign, value = override.partition("=")
     if not sign or not name:
-        raise ConfigError("expected key=value", where="--set", value=override, remedy="For example --set ppo.kl_coef=0.1")
+        raise ConfigError(
+            "expected key=value", where="--set", value=override, remedy="For example --set ppo.kl_coef=0.1"
+        )
     *parents, key = name.split(".")
     section = raw
     for parent in parents:

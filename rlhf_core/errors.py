@@ -36,7 +36,7 @@ class CheckpointError(RlhfError, RuntimeError):
     """A checkpoint is damaged, or belongs to another model or configuration."""
 
 
-class RunError(RlhfError, FileNotFoundError):
+class RunError(RlhfError, OSError):
     """A run directory is missing, incomplete or busy."""
 
 

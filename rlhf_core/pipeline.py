@@ -95,7 +95,9 @@ def _run_stage(
         _set_aside(run, name)
         entry = {}
     clock = _Clock(run, name, entry.get("seconds", 0.0), listener)
-    run.update_stage(name, state="running", inputs=inputs, step=0, total=0, started=time.time(), message="", eta_seconds=None)
+    run.update_stage(
+        name, state="running", inputs=inputs, step=0, total=0, started=time.time(), message="", eta_seconds=None
+    )
     listener.stage_started(name)
     try:
         body(Stage(name, run.stage(name), config.seed, inputs, clock.progress))

@@ -81,7 +81,9 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
         for k, start in enumerate(batches):
             part = data.eval_prompts[start : start + settings.batch_size]
             rows += complete(policy, config, part, contender, stage.generator("prompts", start))
-            stage.report(n * len(batches) + k + 1, total, f"{contender}: {len(rows)} of {len(data.eval_prompts)} answers")
+            stage.report(
+                n * len(batches) + k + 1, total, f"{contender}: {len(rows)} of {len(data.eval_prompts)} answers"
+            )
         write_jsonl(folder / f"{contender}.jsonl", rows)
         write_text(folder / f"{contender}.inputs", stage.inputs)
 
@@ -107,8 +109,13 @@ def complete(
     eos = policy.tokenizer.eos_token_id
     return [
         ContenderCompletion(
-            prompt_id=p.id, prompt=p.prompt, category=p.category, contender=contender,
-            text=text, tokens=len(ids), finished=ids[-1] == eos,
+            prompt_id=p.id,
+            prompt=p.prompt,
+            category=p.category,
+            contender=contender,
+            text=text,
+            tokens=len(ids),
+            finished=ids[-1] == eos,
         )  # fmt: skip
         for p, ids, text in zip(prompts, sampled.responses, sampled.texts, strict=True)
     ]

@@ -72,11 +72,22 @@ def simulate_votes(reader: RunReader, rng: random.Random) -> list[dict[str, Any]
             outcome = _outcome(base, tuned, rng)
             votes.append(
                 {
-                    "task_id": 0, "item_id": item, "prompt_id": answer.prompt_id, "prompt": answer.prompt,
-                    "category": answer.category, "labeller": labeller, "baseline": "base", "contender": "tuned",
-                    "outcome": outcome, "score": {"contender": 1.0, "baseline": 0.0}.get(outcome, 0.5),
-                    "contender_side": rng.choice("ab"), "reading_seconds": 0.0, "reason": "", "created_at": START,
-                    "instruction_version": "", "simulated": True,
+                    "task_id": 0,
+                    "item_id": item,
+                    "prompt_id": answer.prompt_id,
+                    "prompt": answer.prompt,
+                    "category": answer.category,
+                    "labeller": labeller,
+                    "baseline": "base",
+                    "contender": "tuned",
+                    "outcome": outcome,
+                    "score": {"contender": 1.0, "baseline": 0.0}.get(outcome, 0.5),
+                    "contender_side": rng.choice("ab"),
+                    "reading_seconds": 0.0,
+                    "reason": "",
+                    "created_at": START,
+                    "instruction_version": "",
+                    "simulated": True,
                 }  # fmt: skip
             )
     return votes

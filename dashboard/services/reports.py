@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
-from rlhf_core.report.exports import write_report
 
 from dashboard.services.catalogue import RunEntry
+from rlhf_core.report.exports import write_report
 
 FORMATS = ("html", "md", "json", "csv")
 

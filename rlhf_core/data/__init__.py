@@ -1,0 +1,1 @@
+"""Records, files and splits: what a pipeline learns from."""

@@ -29,7 +29,10 @@ def check_files(paths: Sequence[Path]) -> list[str]:
         train = {r.id: r.prompt for r in rows if not (isinstance(r, Prompt) and r.split == "eval")}
         refuse_overlap(train, held_out, where=str(path))
         close = near_duplicates(held_out, train)
-        lines += [f"{path}: {mine} nearly repeats held-out {theirs} ({share:.0%} of its word triples)" for theirs, mine, share in close]
+        lines += [
+            f"{path}: {mine} nearly repeats held-out {theirs} ({share:.0%} of its word triples)"
+            for theirs, mine, share in close
+        ]
     return lines
 
 
@@ -48,7 +51,9 @@ def kind_of(path: Path) -> type[Record]:
     try:
         row = json.loads(first.decode("utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"not JSON in UTF-8: {error}", where=f"{path}:{number}", remedy="Expected one JSON object a line") from error
+        raise DataError(
+            f"not JSON in UTF-8: {error}", where=f"{path}:{number}", remedy="Expected one JSON object a line"
+        ) from error
     for field, kind in KINDS.items():
         if isinstance(row, dict) and field in row:
             return kind

@@ -41,7 +41,11 @@ def load_datasets(config: DataConfig) -> Datasets:
         _refuse_repeated_ids(path, [row.id for row in rows])
     held_out = {p.id: p.prompt for p in prompts if p.split == "eval"}
     train_rows = [p for p in prompts if p.split == "train"]
-    for path, rows in ((config.prompts, train_rows), (config.demonstrations, demonstrations), (config.rankings, rankings)):
+    for path, rows in (
+        (config.prompts, train_rows),
+        (config.demonstrations, demonstrations),
+        (config.rankings, rankings),
+    ):
         refuse_overlap({row.id: row.prompt for row in rows}, held_out, where=str(path))
     if not held_out or not train_rows:
         raise DataError('needs prompts with "split": "train" and others with "split": "eval"', where=config.prompts)

@@ -22,7 +22,9 @@ def normalise(text: str) -> str:
     return " ".join((kept if kept.strip() else folded).split())
 
 
-def split_by_prompt(rows: Sequence[T], prompts: Sequence[str], eval_fraction: float, seed: int) -> tuple[list[T], list[T]]:
+def split_by_prompt(
+    rows: Sequence[T], prompts: Sequence[str], eval_fraction: float, seed: int
+) -> tuple[list[T], list[T]]:
     """Split `rows` into (train, eval) so that all rows of one normalised prompt fall on the same side."""
     keys = [normalise(p) for p in prompts]
     unique = sorted(set(keys))
@@ -49,7 +51,9 @@ def refuse_overlap(train: Mapping[str, str], held_out: Mapping[str, str], where:
         )
 
 
-def near_duplicates(left: Mapping[str, str], right: Mapping[str, str], threshold: float = 0.5) -> list[tuple[str, str, float]]:
+def near_duplicates(
+    left: Mapping[str, str], right: Mapping[str, str], threshold: float = 0.5
+) -> list[tuple[str, str, float]]:
     """Return (left id, right id, share) for prompts that share more than `threshold` of the shorter one's 3-word sequences."""
     grams = {name: _trigrams(text) for name, text in right.items()}
     found = []

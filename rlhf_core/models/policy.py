@@ -44,8 +44,8 @@ class Policy(nn.Module):
         lm.requires_grad_(trainable and lora is None)
         self.lm = add_adapters(lm, lora) if trainable and lora else lm
         if trainable and lora is None:
+            self.lm.float()  # before the copy: in another precision the KL would not start at exactly 0
             self._frozen.append(copy.deepcopy(lm).requires_grad_(False))
-            self.lm.float()
         self.eval()  # dropout stays off, in training too
 
     @property
@@ -121,7 +121,10 @@ class ValueModel(nn.Module):
         self.lm = _separate_trunk(policy) if separate else None
 
     def forward(
-        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], hidden: Float[Tensor, "batch response width"]
+        self,
+        ids: Int[Tensor, "batch time"],
+        mask: Bool[Tensor, "batch time"],
+        hidden: Float[Tensor, "batch response width"],
     ) -> Float[Tensor, "batch response"]:
         """Return the value before each response token; `hidden` are the policy's states, which a shared head reads."""
         if self.lm is not None:
@@ -174,7 +177,9 @@ def attention_layers(model: nn.Module) -> list[str]:
     known = {"q_proj", "k_proj", "v_proj", "o_proj", "query", "key", "value", "query_key_value", "c_attn", "qkv_proj"}
     found = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()} & known
     if not found:
-        raise ModelError("has no attention layer by a known name", where=type(model).__name__, remedy="Set lora.targets=all-linear")
+        raise ModelError(
+            "has no attention layer by a known name", where=type(model).__name__, remedy="Set lora.targets=all-linear"
+        )
     return sorted(found)
 
 

@@ -23,6 +23,7 @@ from rlhf_core.ops.text_masks import position_ids
 
 FORMAT = "reward_model.json"
 SCORE_BATCH = 16
+SAME = 1e-6  # a spread of raw scores that rounding alone can make
 
 
 class RewardModel(nn.Module):
@@ -31,16 +32,22 @@ class RewardModel(nn.Module):
     def __init__(self, classifier: Any, tokenizer: Any, source: str, max_length: int) -> None:
         super().__init__()
         self.classifier, self.tokenizer = classifier, tokenizer
+        self.tokenizer.truncation_side = "left"
         self.source, self.max_length = source, max_length
         self.mean, self.sd = 0.0, 1.0
         self.eval()  # dropout stays off, in training too
 
     def tokenize(self, prompts: Sequence[str], responses: Sequence[str]) -> dict[str, Tensor]:
-        """Return padded inputs for (prompt, response) pairs; a long prompt loses its beginning, never the response."""
-        texts = [self._text(p, r) for p, r in zip(prompts, responses, strict=True)]
+        """Return inputs for (prompt, response) pairs, padded on the right, where a pooling encoder expects its first token.
+
+        A long prompt loses its beginning, never the response; only a response that is too long by itself is cut.
+        """
+        if self.tokenizer.chat_template:
+            texts, cut = [[self._chat(p, r) for p, r in zip(prompts, responses, strict=True)]], True
+        else:
+            texts, cut = [list(prompts), [self._fitting(r) for r in responses]], "only_first"
         batch = self.tokenizer(
-            *zip(*texts, strict=True), truncation="only_first" if len(texts[0]) == 2 else True,
-            max_length=self.max_length, padding=True, return_tensors="pt",
+            *texts, truncation=cut, max_length=self.max_length, padding=True, padding_side="right", return_tensors="pt",
         )  # fmt: skip
         return dict(batch)
 
@@ -69,7 +76,7 @@ class RewardModel(nn.Module):
         """
         with torch.no_grad():
             raw = self.raw_scores(prompts, responses)
-        if not raw.std() > 0:
+        if not raw.std() > SAME:
             raise ModelError("scores every reference sample the same", where="reward model", remedy="Train it longer")
         self.mean, self.sd = raw.mean().item(), raw.std(unbiased=False).item()
 
@@ -81,11 +88,15 @@ class RewardModel(nn.Module):
         about = {"base": self.source, "max_length": self.max_length, "mean": self.mean, "sd": self.sd}
         write_json(folder / FORMAT, about)
 
-    def _text(self, prompt: str, response: str) -> tuple[str, ...]:
-        if not self.tokenizer.chat_template:
-            return (prompt, response)
+    def _chat(self, prompt: str, response: str) -> str:
         messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-        return (self.tokenizer.apply_chat_template(messages, tokenize=False).strip(),)
+        return self.tokenizer.apply_chat_template(messages, tokenize=False).strip()
+
+    def _fitting(self, response: str) -> str:
+        """The response, cut to what leaves room for one token of prompt."""
+        room = self.max_length - self.tokenizer.num_special_tokens_to_add(pair=True) - 1
+        spans = self.tokenizer(response, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        return response if len(spans) <= room else response[: spans[room - 1][1]]
 
 
 def new_reward_model(config: RewardConfig, generator: torch.Generator) -> RewardModel:
@@ -138,4 +149,6 @@ def _head(classifier: Any) -> nn.Linear:
     for name in ("score", "classifier"):
         if isinstance(head := getattr(classifier, name, None), nn.Linear):
             return head
-    raise ModelError("has no linear score head", where=type(classifier).__name__, remedy="Use a BERT- or Llama-like model")
+    raise ModelError(
+        "has no linear score head", where=type(classifier).__name__, remedy="Use a BERT- or Llama-like model"
+    )

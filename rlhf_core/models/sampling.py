@@ -60,7 +60,9 @@ def sample_responses(
             logits_to_keep=1,
         )  # fmt: skip
         cache = out.past_key_values
-        tokens = sample_tokens(out.logits[:, -1], config.temperature, config.top_p, uniform[alive.cpu(), step].to(device))
+        tokens = sample_tokens(
+            out.logits[:, -1], config.temperature, config.top_p, uniform[alive.cpu(), step].to(device)
+        )
         for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
             if not responses[row] or responses[row][-1] != eos_id:
                 responses[row].append(token)

@@ -30,7 +30,9 @@ def resolve(source: str | Path) -> Path:
     if HUB_ID.match(name) and not name.startswith("."):
         return _from_hub(name)
     known = ", ".join(["tiny", *(f"packaged:{n}" for n in PACKAGED)])
-    raise ModelNotFoundError("no such model", value=name, remedy=f"Expected a folder, a hub id owner/name, or one of: {known}")
+    raise ModelNotFoundError(
+        "no such model", value=name, remedy=f"Expected a folder, a hub id owner/name, or one of: {known}"
+    )
 
 
 def load_tokenizer(source: str | Path) -> Any:
@@ -68,7 +70,9 @@ def _spare_pad(tokenizer: Any) -> str:
 
 def _checked(folder: Path) -> Path:
     if not any((folder / name).is_file() for name in ("config.json", "policy.json", "reward_model.json")):
-        raise ModelNotFoundError("the folder holds no config.json", where=folder, remedy="Give a Hugging Face model folder")
+        raise ModelNotFoundError(
+            "the folder holds no config.json", where=folder, remedy="Give a Hugging Face model folder"
+        )
     return folder
 
 

@@ -69,7 +69,9 @@ def train_ppo(
         metrics = iterate(learner, episodes, kl_coef, step, learning_rate(step, total, config.optim))
         step += 1
         if config.kl_target:
-            kl_coef = adapt_kl_coef(kl_coef, metrics["objective/kl"], config.kl_target, config.batch_size, config.kl_horizon)
+            kl_coef = adapt_kl_coef(
+                kl_coef, metrics["objective/kl"], config.kl_target, config.batch_size, config.kl_horizon
+            )
         metrics |= {"progress/step": step, "progress/episodes": step * config.batch_size}
         stage.directory.log(step, metrics)
         if step % config.eval_every == 0 or step == total:
@@ -112,7 +114,9 @@ def iterate(learner: Learner, episodes: Sequence[Episode], kl_coef: float, step:
 def prepare(rollout: Rollout, config: PPOConfig, kl_coef: float) -> tuple[Targets, dict[str, float]]:
     """Turn scores and KL into advantages and returns; report the objective of the batch."""
     mask = rollout.response_mask
-    scores = adv.penalise_missing_eos(rollout.scores, rollout.finished, config.missing_eos_penalty, config.missing_eos_mode)
+    scores = adv.penalise_missing_eos(
+        rollout.scores, rollout.finished, config.missing_eos_penalty, config.missing_eos_mode
+    )
     kl = kl_k1(rollout.logprobs, rollout.reference)
     rewards = adv.shape_rewards(scores, kl, mask, kl_coef)
     total = masked_sum(rewards, mask, 1)

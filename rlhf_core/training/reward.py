@@ -20,7 +20,12 @@ EVAL_PROMPTS = 16
 
 
 def train_reward(
-    model: RewardModel, train: Sequence[Ranking], held_out: Sequence[Ranking], config: RewardConfig, stage: Stage, identity: str
+    model: RewardModel,
+    train: Sequence[Ranking],
+    held_out: Sequence[Ranking],
+    config: RewardConfig,
+    stage: Stage,
+    identity: str,
 ) -> None:
     """Train `model` on ranked prompts and leave it at its best held-out loss.
 

@@ -64,7 +64,11 @@ class Sampled:
 
 
 def sample(
-    policy: Policy, episodes: Sequence[Episode], config: SamplingConfig, generator: torch.Generator, lm: object | None = None
+    policy: Policy,
+    episodes: Sequence[Episode],
+    config: SamplingConfig,
+    generator: torch.Generator,
+    lm: object | None = None,
 ) -> Sampled:
     """Sample one response per prompt from the policy, or from another `lm` with its tokenizer (the reference)."""
     tokenizer = policy.tokenizer
@@ -76,7 +80,12 @@ def sample(
 
 
 def judge(
-    policy: Policy, value_model: ValueModel, episodes: Sequence[Episode], sampled: Sampled, scores: Tensor, config: PPOConfig
+    policy: Policy,
+    value_model: ValueModel,
+    episodes: Sequence[Episode],
+    sampled: Sampled,
+    scores: Tensor,
+    config: PPOConfig,
 ) -> Rollout:
     """Run policy, reference and value model over the sampled ids, in the same forward passes as the update will use.
 
@@ -99,8 +108,12 @@ def judge(
                         run_responses(lm, ids[rows], mask[rows], width)[0], responses[rows], config.temperature
                     )
         parts.append((logprobs, reference, values, entropy))
-    logprobs, reference, values, entropy = (torch.cat(column).masked_fill(~counted, 0.0) for column in zip(*parts, strict=True))
-    finished = ends_with_eos(responses.masked_fill(~counted, policy.tokenizer.pad_token_id), policy.tokenizer.eos_token_id)
+    logprobs, reference, values, entropy = (
+        torch.cat(column).masked_fill(~counted, 0.0) for column in zip(*parts, strict=True)
+    )
+    finished = ends_with_eos(
+        responses.masked_fill(~counted, policy.tokenizer.pad_token_id), policy.tokenizer.eos_token_id
+    )
     return Rollout(ids, mask, responses, counted, finished, scores, logprobs, reference, values, entropy)
 
 

@@ -21,7 +21,9 @@ from rlhf_core.training.stage import Stage
 EVAL_BATCH = 16
 
 
-def train_sft(policy: Policy, train: Sequence[Example], held_out: Sequence[Example], config: SFTConfig, stage: Stage) -> None:
+def train_sft(
+    policy: Policy, train: Sequence[Example], held_out: Sequence[Example], config: SFTConfig, stage: Stage
+) -> None:
     """Fine-tune `policy` on demonstrations and leave it at its best held-out loss.
 
     Resumes from the stage's newest checkpoint. Logs train/loss, eval/loss, eval/perplexity, optim/*.
@@ -128,4 +130,6 @@ def check_lengths(examples: Sequence[Example], ids: Sequence[str], max_length: i
     sizes = zip(ids, examples, strict=True)
     long = [f"{i} ({n} tokens)" for i, e in sizes if (n := len(e.prompt) + len(e.response)) > max_length]
     if long:
-        raise DataError(f"longer than sft.max_length = {max_length}: {', '.join(long[:20])}", remedy="Shorten or raise it")
+        raise DataError(
+            f"longer than sft.max_length = {max_length}: {', '.join(long[:20])}", remedy="Shorten or raise it"
+        )
