@@ -72,7 +72,7 @@ class OptimConfig(Section):
 class SFTConfig(Section):
     """Supervised fine-tuning on demonstrations."""
 
-    epochs: int = Field(1, ge=1)
+    epochs: int = Field(2, ge=1)
     batch_size: int = Field(16, ge=1, description="examples per optimiser step")
     micro_batch_size: int = Field(8, ge=1, description="examples per forward pass; gradients accumulate")
     max_length: int = Field(256, ge=16)
@@ -109,7 +109,7 @@ class RewardConfig(Section):
 class PPOConfig(Section):
     """PPO against the reward model, with a KL price to the reference."""
 
-    iterations: int = Field(12, ge=1)
+    iterations: int = Field(10, ge=1)
     max_steps: int = Field(20_000, ge=1, description="upper bound on iterations, whatever the rest says")
     batch_size: int = Field(32, ge=1, description="prompts per iteration")
     minibatch_size: int = Field(8, ge=1)
@@ -130,7 +130,7 @@ class PPOConfig(Section):
     missing_eos_penalty: float = Field(1.0, ge=0)
     missing_eos_mode: Literal["subtract", "replace"] = "subtract"
     value_network: Literal["shared", "separate"] = "shared"
-    eval_every: int = Field(3, ge=1)
+    eval_every: int = Field(5, ge=1)
     eval_prompts: int = Field(32, ge=2)
     checkpoint_every: int = Field(1, ge=1)
     optim: OptimConfig = OptimConfig(lr=3e-4, warmup_ratio=0.0)
@@ -151,7 +151,7 @@ class GenerateConfig(Section):
     temperature: float = Field(0.7, gt=0)
     top_p: float = Field(1.0, gt=0, le=1)
     max_new_tokens: int = Field(64, ge=1)
-    batch_size: int = Field(24, ge=1)
+    batch_size: int = Field(48, ge=1)
 
 
 class EvaluateConfig(Section):
