@@ -73,8 +73,11 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     settings = config.generate
     batches = range(0, len(data.eval_prompts), settings.batch_size)
     total = len(settings.contenders) * len(batches)
+    for earlier in folder.glob("*.jsonl"):
+        if _text(earlier.with_suffix(".inputs")) != stage.inputs:
+            earlier.unlink()  # answers of another configuration; `generate` can be repeated, nothing is lost
     for n, contender in enumerate(settings.contenders):
-        if (folder / f"{contender}.jsonl").is_file() and _text(folder / f"{contender}.inputs") == stage.inputs:
+        if (folder / f"{contender}.jsonl").is_file():
             continue
         policy = _policy(config, contender_source(config, contender), trainable=False)
         rows: list[ContenderCompletion] = []

@@ -70,7 +70,8 @@ def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:
     table = Table("scorer", "measure", "category", "n", baseline, contender, "difference [95%]", "unit", box=None)
     for r in rows:
         means = (f"{r['mean_baseline']:.3f}", f"{r['mean_contender']:.3f}")
-        interval = f"{r['difference']:+.3f} [{r['low']:+.3f}, {r['high']:+.3f}]"
+        known = r["low"] is not None  # a single prompt has no interval
+        interval = f"{r['difference']:+.3f}" + (f" [{r['low']:+.3f}, {r['high']:+.3f}]" if known else "")
         table.add_row(r["scorer"], r["measure"], r["category"] or "all", str(r["n"]), *means, interval, r["unit"])
     Console(markup=False, emoji=False).print(table)
 

@@ -56,10 +56,10 @@ def digits_for(low: float | None, high: float | None) -> int:
     return min(max(1 - floor(log10(high - low)), 0), 4)
 
 
-def interval(value: float, low: float | None, high: float | None, *, signed: bool = False) -> str:
-    """Return `1.12 [0.22, 1.72]`; without an interval the value alone."""
+def interval(value: float, low: float | None, high: float | None) -> str:
+    """Return `1.1 [0.2, 1.7]`; without an interval the value alone, and "no spread" where its ends are equal."""
     digits = digits_for(low, high)
-    return f"{number(value, digits, signed=signed)}{_bracket(low, high, digits)}"
+    return f"{number(value, digits)}{_bracket(low, high, digits)}"
 
 
 def percent(value: float | None) -> str:
@@ -76,15 +76,14 @@ def percent_interval(value: float, low: float | None, high: float | None) -> str
 def difference(value: float, low: float | None, high: float | None, unit: str, *, named: bool = False) -> str:
     """Return a difference with its sign and interval, `+1.1 [0.2, 1.7]`; a difference of shares in points.
 
-    `named` adds the unit after the value; an interval without width shows as "no spread".
+    `named` adds the unit after the value.
     """
     percent_points = unit == "share"
     scale = 100 if percent_points else 1
     value, low, high = scale * value, None if low is None else scale * low, None if high is None else scale * high
     digits = 1 if percent_points else digits_for(low, high)
     name = {"share": " points", "probability": ""}.get(unit, f" {unit}") if named else ""
-    band = " [no spread]" if low is not None and low == high else _bracket(low, high, digits)
-    return f"{number(value, digits, signed=True)}{name}{band}"
+    return f"{number(value, digits, signed=True)}{name}{_bracket(low, high, digits)}"
 
 
 def level(value: float, unit: str, digits: int = 2) -> str:
@@ -127,4 +126,6 @@ def sentence_case(text: str) -> str:
 
 
 def _bracket(low: float | None, high: float | None, digits: int) -> str:
-    return "" if low is None or high is None else f" [{number(low, digits)}, {number(high, digits)}]"
+    if low is None or high is None:
+        return ""
+    return " [no spread]" if low == high else f" [{number(low, digits)}, {number(high, digits)}]"

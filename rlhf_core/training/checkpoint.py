@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from torch import nn
 
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import CheckpointError
-from rlhf_core.models.sources import read_json
 
 KEEP = 2
 
@@ -83,8 +83,9 @@ def _newest_first(folder: Path) -> list[Path]:
 
 def _read_about(path: Path) -> dict[str, Any] | None:
     """The checkpoint's description, or None when the checkpoint is torn."""
-    if not ((path / "about.json").is_file() and (path / "state.pt").is_file()):
+    try:
+        about = json.loads((path / "about.json").read_text(encoding="utf-8"))
+        whole = hashlib.sha256((path / "state.pt").read_bytes()).hexdigest() == about["sha256"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    about = read_json(path / "about.json")
-    whole = hashlib.sha256((path / "state.pt").read_bytes()).hexdigest() == about["sha256"]
     return about if whole else None

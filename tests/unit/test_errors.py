@@ -13,7 +13,7 @@ REFINES = {
     "ModelError": ValueError,
     "ModelNotFoundError": FileNotFoundError,
     "CheckpointError": RuntimeError,
-    "RunError": FileNotFoundError,
+    "RunError": OSError,
     "VoteError": ValueError,
     "ScorerError": ValueError,
 }
@@ -39,6 +39,11 @@ def test_every_error_is_ours_and_refines_a_standard_type() -> None:
     assert tree.keys() == REFINES.keys()
     for name, kind in tree.items():
         assert issubclass(kind, REFINES[name])
+
+
+def test_a_busy_run_is_not_a_missing_file() -> None:
+    """A claim is read inside `suppress(FileNotFoundError)`; the refusal must get out of there."""
+    assert not issubclass(errors.RunError, FileNotFoundError)
 
 
 @pytest.mark.parametrize("name", REFINES)

@@ -130,9 +130,10 @@ def test_the_reference_is_the_untouched_base_whatever_the_policy_learns(lora: Lo
     assert torch.equal(logprobs(policy, [PROMPT], [RESPONSE]), mine)  # the adapters are on again
 
 
-def test_all_weights_of_a_bfloat16_base_start_equal_to_the_reference():
+@pytest.mark.parametrize("lora", KINDS[::2])
+def test_over_a_bfloat16_base_the_policy_starts_equal_to_its_reference(lora: LoraConfig | None):
     """Claim 16: the KL at step 0 is exactly 0, so policy and frozen copy compute in the same precision."""
-    policy = tiny_policy(None, dtype="bfloat16")
+    policy = tiny_policy(lora, dtype="bfloat16")
     ids, mask = pad_rows([PROMPT + RESPONSE], 0, left=True)
     mine = run_responses(policy.lm, ids, mask, len(RESPONSE))[0]
     with policy.reference() as lm:

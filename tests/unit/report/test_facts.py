@@ -173,6 +173,8 @@ def test_caveats_appear_when_their_rule_holds(judged):
     assert has(told, "Side A won 70.0% [60.0, 80.0] of decided votes.")
     assert has(told, "called both answers bad in 25.0% of votes")
     assert not has(told, "Others may judge differently")
+    other_side = replace(votes, position_bias=replace(bias, value=0.3, low=0.2, high=0.4))
+    assert has(replace(judged, human_votes=(other_side,)), "Side A won 30.0% [20.0, 40.0] of decided votes.")
     assert has(replace(judged, kl={"value": 10.5, "low": 9.0, "high": 12.0, "n": 12}), "drifted more than 10 nats")
     assert has(with_gain(judged, low=None, high=None), "rest on a single prompt")
     assert not has(with_gain(judged, n=30), "were compared")

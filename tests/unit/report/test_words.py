@@ -38,6 +38,7 @@ def test_shares_and_intervals():
     assert words.percent_interval(0.612, 0.549, 0.671) == "61.2% [54.9, 67.1]"
     assert words.percent_interval(0.612, None, None) == "61.2%"
     assert words.interval(6.44, 5.1, 7.7) == "6.4 [5.1, 7.7]"
+    assert words.interval(6.4, 6.4, 6.4) == "6.40 [no spread]"
 
 
 def test_differences_carry_sign_unit_and_interval():

@@ -1,0 +1,284 @@
+"""PPO: what one iteration computes, what it logs, and what it must leave alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlhf_core.config import LoraConfig, OptimConfig, PPOConfig
+from rlhf_core.models.policy import Policy, ValueModel
+from rlhf_core.runs.metrics import REGISTRY
+from rlhf_core.training import ppo
+from rlhf_core.training.heldout import HeldOut
+from rlhf_core.training.optim import adamw, learning_rate
+from rlhf_core.training.ppo import FIRST_RATIO, Learner, Targets, episodes_at, iterate, prepare, step_minibatch, train_ppo, update
+from rlhf_core.training.rollout import Rollout, Sampled, judge, sample
+from rlhf_core.training.stage import Stage
+from tests.engine import LORA, episodes, logged, make_stage, move, ppo_config, tiny_policy, vowels
+
+
+def learner_on(policy: Policy, stage: Stage, config: PPOConfig) -> Learner:
+    value_model = ValueModel(policy, separate=config.value_network == "separate")
+    weights = [*policy.trainable().values(), *(p for p in value_model.parameters() if p.requires_grad)]
+    return Learner(policy, value_model, adamw(weights, config.optim), vowels, config, stage)
+
+
+def made(*, scores: list[float], logr: list[list[float]], values: list[list[float]], finished: list[bool]) -> Rollout:
+    """A rollout of given numbers: `logr` is log π − log π_ref of each token; None-free rows, all of one length."""
+    kl = torch.tensor(logr)
+    shape = kl.shape
+    return Rollout(
+        ids=torch.zeros(shape, dtype=torch.long), mask=torch.ones(shape, dtype=torch.bool),
+        responses=torch.zeros(shape, dtype=torch.long), response_mask=torch.ones(shape, dtype=torch.bool),
+        finished=torch.tensor(finished), scores=torch.tensor(scores), logprobs=kl - 1.0, reference=torch.full(shape, -1.0),
+        values=torch.tensor(values), entropy=torch.full(shape, 0.5),
+    )  # fmt: skip
+
+
+TWO = {"scores": [2.0, 1.0], "logr": [[0.1, 0.3], [-0.2, 0.0]], "values": [[0.5, 1.0], [0.0, 0.0]], "finished": [True, False]}
+
+
+def test_the_objective_of_a_batch_by_hand():
+    """Claims 16, 22 and 27, β = 0.5, penalty 1: scores 2 and 1 − 1 = 0; ΣKL 0.4 and −0.2; rewards 2 − 0.2 and 0 + 0.1."""
+    _, metrics = prepare(made(**TWO), ppo_config(missing_eos_penalty=1.0), 0.5)
+    expected = {
+        "objective/scores": 1.0,
+        "objective/kl": 0.1,
+        "objective/non_score_reward": -0.05,
+        "objective/rlhf_reward": 0.95,
+        "objective/kl_coef": 0.5,
+        "objective/entropy": (2 - 0.4 + 2 + 0.2) / 2,  # −Σ log π: 0.9 + 0.7 and 1.2 + 1.0
+        "policy/entropy": 0.5,
+        "tokens/response_length": 2.0,
+        "tokens/eos_frac": 0.5,
+    }
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_returns_come_from_advantages_before_whitening():
+    """Claim 18, γ = λ = 1, β = 0.5: row 1 is rewarded −0.05, −0.15 + 2; row 2 0.1, 0. Returns are rewards to go."""
+    config = ppo_config(gamma=1.0, lam=1.0, missing_eos_penalty=1.0)
+    targets, metrics = prepare(made(**TWO), config, 0.5)
+    returns = torch.tensor([[1.8, 1.85], [0.1, 0.0]])
+    torch.testing.assert_close(targets.returns, returns)
+    raw = returns - torch.tensor(TWO["values"])
+    torch.testing.assert_close(targets.advantages, (raw - raw.mean()) / raw.std(unbiased=False), atol=1e-4, rtol=1e-4)
+    assert metrics["returns/mean"] == pytest.approx(3.75 / 4)
+    assert metrics["val/error"] == pytest.approx(raw.square().mean().item())
+    assert metrics["val/explained_variance"] == pytest.approx(
+        1 - raw.var(unbiased=False).item() / returns.var(unbiased=False).item(), abs=1e-5
+    )
+
+
+def test_whitened_rewards_keep_their_mean():
+    """Claim 19: with γ = λ = 0 a token's return is its reward, so the returns show them."""
+    config = ppo_config(gamma=1e-6, lam=0.0, whiten_rewards=True)
+    targets, _ = prepare(made(**TWO | {"values": [[0.0, 0.0], [0.0, 0.0]]}), config, 0.5)
+    # rewards −0.05, 1.85, 0.1, 0: mean 0.475
+    assert targets.returns.mean().item() == pytest.approx(0.475, abs=1e-4)
+    assert targets.returns.var(unbiased=False).item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_equal_returns_have_no_explained_variance():
+    """Claim 27: NaN, which is written as null, not as a number."""
+    rollout = made(scores=[1.0], logr=[[0.0, 0.0]], values=[[0.0, 0.0]], finished=[True])
+    assert math.isnan(prepare(rollout, ppo_config(gamma=1.0, lam=1.0), 0.0)[1]["val/explained_variance"])
+
+
+@pytest.mark.parametrize("lora", [LORA, None])
+@pytest.mark.parametrize("value_network", ["shared", "separate"])
+def test_one_iteration_starts_at_ratio_one_and_kl_zero_and_moves_everything_that_learns(
+    lora: LoraConfig | None, value_network: str, tmp_path: Path
+):
+    """Claims 3, 16, 25 and 26."""
+    policy, config = tiny_policy(lora), ppo_config(value_network=value_network, epochs=2, target_kl=None)
+    learner = learner_on(policy, make_stage(tmp_path), config)
+    weights = {n: p.detach().clone() for n, p in [*policy.trainable().items(), *learner.value_model.named_parameters()]}
+    metrics = iterate(learner, episodes(policy)[:4], 0.1, 0, 1e-3)
+    assert metrics["objective/kl"] == 0.0
+    assert metrics[FIRST_RATIO] < 1e-4
+    assert metrics["optim/grad_norm"] > 0 and metrics["policy/entropy"] > 0
+    now = dict([*policy.trainable().items(), *learner.value_model.named_parameters()])
+    learning = [n for n, p in now.items() if p.requires_grad]
+    moved = [n for n in learning if not torch.equal(now[n], weights[n])]
+    assert any("lora_B" in n or "embed" in n for n in moved) and "head.weight" in moved
+    assert any(n.startswith("lm.") and n in dict(learner.value_model.named_parameters()) for n in moved) == (
+        value_network == "separate"
+    )
+
+
+def test_every_metric_of_an_iteration_is_registered_and_in_range(tmp_path: Path):
+    """Claim 27: ranges and the identity of the rewards, on three real iterations."""
+    policy, stage, config = tiny_policy(), make_stage(tmp_path), ppo_config(kl_coef=0.2)
+    rows = episodes(policy)
+    train_ppo(policy, vowels, rows[:4], HeldOut(rows[4:], vowels, config, stage), config, stage)
+    for row in logged(stage):
+        for name, value in row.items():
+            if name != "step" and value is not None:
+                assert REGISTRY[name].low - 1e-6 <= value <= REGISTRY[name].high + 1e-6, (name, value)
+    steps = [row for row in logged(stage) if "objective/kl" in row]
+    assert [row["progress/episodes"] for row in steps] == [4, 8, 12]
+    assert steps[0]["objective/kl"] == 0.0 and steps[2]["objective/kl"] != 0.0
+    for row in steps:
+        reward = row["objective/scores"] + row["objective/non_score_reward"]
+        assert row["objective/rlhf_reward"] == pytest.approx(reward, abs=1e-5)
+        assert row["objective/non_score_reward"] == pytest.approx(-0.2 * row["objective/kl"], abs=1e-5)
+        assert row["loss/total"] == pytest.approx(row["loss/policy"] + config.value_coef * row["loss/value"], abs=1e-5)
+    assert [row["optim/lr"] for row in steps] == [learning_rate(n, 3, config.optim) for n in range(3)]
+
+
+def gradients(learner: Learner, rollout: Rollout, targets: Targets) -> tuple[list[torch.Tensor], dict[str, float]]:
+    learner.optimizer.zero_grad()
+    measured = step_minibatch(learner, rollout, targets, torch.arange(len(rollout.scores)))
+    weights = [p for group in learner.optimizer.param_groups for p in group["params"]]
+    return [p.grad.clone() for p in weights if p.grad is not None], measured
+
+
+def real_rollout(learner: Learner) -> tuple[Rollout, Targets]:
+    """Responses of 6, 2, 4 and 1 tokens, judged before the policy moved, so that ratios are not 1."""
+    policy = learner.policy
+    rows = episodes(policy)[:4]
+    responses = [[70 + n] * length for n, length in enumerate((6, 2, 4, 1))]
+    sampled = Sampled(responses, [policy.decode_response(r) for r in responses])
+    rollout = judge(policy, learner.value_model, rows, sampled, vowels([], sampled.texts), learner.config)
+    targets, _ = prepare(rollout, learner.config, 0.1)
+    move(policy, 0.02)
+    torch.nn.init.normal_(learner.value_model.head.weight, std=0.05)
+    return rollout, targets
+
+
+@pytest.mark.parametrize("value_network", ["shared", "separate"])
+def test_accumulation_changes_no_gradient_and_no_metric(value_network: str, tmp_path: Path):
+    """Claim 24: one pass of four rows against four passes of one, each without its padding."""
+    config = ppo_config(minibatch_size=4, micro_batch_size=4, value_network=value_network)
+    learner = learner_on(tiny_policy(), make_stage(tmp_path), config)
+    rollout, targets = real_rollout(learner)
+    whole, measured = gradients(learner, rollout, targets)
+    parts, measured_in_parts = gradients(replace(learner, config=config.model_copy(update={"micro_batch_size": 1})), rollout, targets)
+    assert any(g.abs().max() > 1e-3 for g in whole)
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+    assert measured_in_parts == pytest.approx(measured, abs=1e-5, rel=1e-4)
+    assert measured["policy/ratio"] != pytest.approx(1.0, abs=1e-4)
+
+
+def test_garbage_under_the_mask_changes_no_gradient_and_no_metric(tmp_path: Path):
+    """Claim 20: other ids in the padding, and nonsense in every number under the mask."""
+    learner = learner_on(tiny_policy(), make_stage(tmp_path), ppo_config(minibatch_size=4, micro_batch_size=4))
+    rollout, targets = real_rollout(learner)
+    clean, measured = gradients(learner, rollout, targets)
+    under = ~rollout.response_mask
+    dirty = {name: getattr(rollout, name).masked_fill(under, math.nan) for name in ("logprobs", "reference", "values", "entropy")}
+    dirty["responses"] = rollout.responses.masked_fill(under, 99)
+    dirty["ids"] = rollout.ids.masked_fill(~rollout.mask, 99)
+    spoilt = Targets(targets.advantages.masked_fill(under, math.nan), targets.returns.masked_fill(under, math.inf))
+    garbage, measured_with_garbage = gradients(learner, replace(rollout, **dirty), spoilt)
+    for a, b in zip(clean, garbage, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+    assert measured_with_garbage == pytest.approx(measured, abs=1e-6)
+
+
+def test_an_update_stops_when_the_policy_has_moved_too_far(tmp_path: Path):
+    """Claim 28: three epochs of two minibatches, or one epoch when its last minibatch is past the target."""
+    counts = []
+    for target_kl in (None, 1e-9):
+        learner = learner_on(tiny_policy(), make_stage(tmp_path), ppo_config(epochs=3, target_kl=target_kl))
+        iterate(learner, episodes(learner.policy)[:4], 0.1, 0, 1e-2)
+        counts.append({int(state["step"]) for state in learner.optimizer.state.values()})
+    assert counts == [{6}, {2}]
+
+
+def test_each_sample_is_used_once_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Claim 24: over two epochs of minibatches of two, in two different orders."""
+    seen: list[list[int]] = []
+
+    def note(learner: Learner, rollout: Rollout, targets: Targets, rows: torch.Tensor) -> dict[str, float]:
+        seen.append(rows.tolist())
+        return {FIRST_RATIO: 0.0, "policy/approxkl": 0.0}
+
+    monkeypatch.setattr(ppo, "step_minibatch", note)
+    learner = learner_on(tiny_policy(), make_stage(tmp_path), ppo_config(batch_size=6, epochs=2))
+    rollout, targets = real_rollout(learner)
+    update(learner, replace(rollout, scores=torch.zeros(6)), targets, 0, 1e-3)
+    epochs = [[n for part in seen[:3] for n in part], [n for part in seen[3:] for n in part]]
+    assert all(sorted(order) == list(range(6)) for order in epochs) and epochs[0] != epochs[1]
+
+
+def test_prompts_are_used_up_before_any_comes_again(tmp_path: Path):
+    """Claim 24: six prompts in iterations of four; every six in a row are all of them."""
+    policy, stage = tiny_policy(), make_stage(tmp_path)
+    rows = episodes(policy)
+    order = [e.id for step in range(6) for e in episodes_at(rows, step, 4, stage)]
+    thirds = [order[n : n + 6] for n in range(0, 24, 6)]
+    assert all(sorted(part) == [e.id for e in rows] for part in thirds)
+    assert len({tuple(part) for part in thirds}) > 1
+
+
+def test_the_price_of_kl_adapts_between_iterations(tmp_path: Path):
+    """Claim 23: at step 0 the KL is 0, clipped at −20%, times n/horizon = 4/8: β becomes 0.9·β."""
+    policy, stage = tiny_policy(), make_stage(tmp_path)
+    config = ppo_config(iterations=2, kl_coef=0.5, kl_target=3.0, kl_horizon=8)
+    rows = episodes(policy)
+    train_ppo(policy, vowels, rows[:4], HeldOut(rows[4:], vowels, config, stage), config, stage)
+    betas = [row["objective/kl_coef"] for row in logged(stage) if "objective/kl_coef" in row]
+    assert betas == pytest.approx([0.5, 0.45])
+
+
+def test_training_stops_at_max_steps(tmp_path: Path):
+    """Claim 28."""
+    policy, stage, config = tiny_policy(), make_stage(tmp_path), ppo_config(iterations=5, max_steps=2)
+    rows = episodes(policy)
+    train_ppo(policy, vowels, rows[:4], HeldOut(rows[4:], vowels, config, stage), config, stage)
+    assert max(row["step"] for row in logged(stage)) == 2
+
+
+def test_two_runs_of_one_seed_are_one_run(tmp_path: Path):
+    """Claim 6: metrics and completions to the last bit; another seed differs."""
+    logs = []
+    for n, seed in enumerate((0, 0, 1)):
+        policy, stage, config = tiny_policy(), make_stage(tmp_path / str(n), seed=seed), ppo_config(iterations=2)
+        rows = episodes(policy)
+        train_ppo(policy, vowels, rows[:4], HeldOut(rows[4:], vowels, config, stage), config, stage)
+        logs.append((logged(stage), logged(stage, "samples.jsonl")))
+    assert logs[0] == logs[1] and logs[0] != logs[2]
+
+
+def letters(prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
+    """Score a response by the letters in it: one byte in five is one, so there is something to climb."""
+    return torch.tensor([float(sum(c.isascii() and c.isalpha() for c in text)) for text in responses])
+
+
+@pytest.mark.slow
+def test_ppo_raises_the_reward_it_is_given(tmp_path: Path):
+    """An untrained policy writes 8·52/259 = 1.6 letters in 8 tokens; a few iterations make it three or more."""
+    policy, stage = tiny_policy(None), make_stage(tmp_path)
+    config = ppo_config(
+        iterations=12, batch_size=16, minibatch_size=8, micro_batch_size=8, kl_coef=0.0, response_length=8, eval_every=12,
+        checkpoint_every=12, target_kl=None, missing_eos_penalty=0.0, optim=OptimConfig(lr=3e-3, warmup_ratio=0.0),
+    )  # fmt: skip
+    rows = episodes(policy)
+    train_ppo(policy, letters, rows[:4], HeldOut(rows[4:], letters, config, stage), config, stage)
+    scores = [row["objective/scores"] for row in logged(stage) if "objective/scores" in row]
+    assert scores[0] < 2.5 and scores[-1] > 3.0
+
+
+def test_the_scorer_reads_prompts_and_finished_texts(tmp_path: Path):
+    """Claim 4: text goes to the reward model only, one text a prompt, without special tokens."""
+    seen: list[tuple[str, str]] = []
+
+    def scorer(prompts, responses):
+        seen.extend(zip(prompts, responses, strict=True))
+        return vowels(prompts, responses)
+
+    learner = replace(learner_on(tiny_policy(), make_stage(tmp_path), ppo_config()), scorer=scorer)
+    rows = episodes(learner.policy)[:4]
+    iterate(learner, rows, 0.1, 0, 1e-3)
+    expected = sample(
+        tiny_policy(), rows, ppo.SamplingConfig(6), make_stage(tmp_path).generator("rollout", 0)
+    ).texts
+    assert seen == list(zip([e.prompt for e in rows], expected, strict=True))

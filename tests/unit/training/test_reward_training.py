@@ -1,0 +1,104 @@
+"""Training the reward model: pairs, the K-wise loss over a forward pass, held-out numbers, and that it learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlhf_core.config import OptimConfig
+from rlhf_core.data.records import Completion, Ranking
+from rlhf_core.models.policy import fingerprint_of
+from rlhf_core.models.rewards import RewardModel, new_reward_model
+from rlhf_core.ops.losses import pairwise_loss
+from rlhf_core.training.reward import evaluate_ranking_loss, pair_indices, ranking_loss, train_reward
+from tests.engine import LORA, logged, make_stage, rankings, reward_config, write_bert
+
+
+def tiny_reward(**fields: object) -> RewardModel:
+    return new_reward_model(reward_config(**fields), torch.Generator().manual_seed(0))
+
+
+def test_pairs_of_two_rankings_with_a_tie():
+    """Claim 10: a > b ~ c gives (a, b), (a, c); z > y gives one pair that counts on from the three before."""
+    tied = Ranking(
+        id="1", prompt="?", completions=[Completion(id=i, text=i) for i in "cab"], ranking=[["a"], ["b", "c"]]
+    )
+    other = Ranking(id="2", prompt="?", completions=[Completion(id=i, text=i) for i in "yz"], ranking=[["z"], ["y"]])
+    chosen, rejected, owner = pair_indices([tied, other])
+    assert sorted(zip(chosen.tolist(), rejected.tolist(), owner.tolist(), strict=True)) == [(1, 0, 0), (1, 2, 0), (4, 3, 1)]
+
+
+def test_a_ranking_of_k_has_k_choose_two_pairs():
+    """Claim 10."""
+    letters = "abcdefghi"
+    full = Ranking(
+        id="1", prompt="?", completions=[Completion(id=i, text=i) for i in letters], ranking=[[i] for i in letters]
+    )
+    chosen, rejected, _ = pair_indices([full])
+    assert len(set(zip(chosen.tolist(), rejected.tolist(), strict=True))) == 36  # 9·8/2
+    assert (chosen < rejected).all()
+
+
+def test_one_forward_pass_equals_the_mean_over_prompts_of_pairwise_losses():
+    """Claim 10: each text scored alone, each pair's loss by itself."""
+    model, rows = tiny_reward(centering=0.0), rankings(4)
+    means = []
+    for row in rows:
+        scores = {c.id: model.score([row.prompt], [c.text]) for c in row.completions}
+        rank = {i: n for n, group in enumerate(row.ranking) for i in group}
+        losses = [pairwise_loss(scores[a], scores[b]) for a in rank for b in rank if rank[a] < rank[b]]
+        means.append(torch.stack(losses).mean())
+    loss, _ = ranking_loss(model, rows, reward_config(centering=0.0))
+    assert loss.item() == pytest.approx(torch.stack(means).mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["decoder", "encoder"])
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_training_learns_to_order_held_out_pairs(backbone: str, lora: object, tmp_path: Path):
+    """Claim 9: the answer with `good` in it wins everywhere, and a few steps are enough to see it on new prompts."""
+    source = "tiny" if backbone == "decoder" else str(write_bert(tmp_path / "bert"))
+    settings = reward_config(model=source, lora=lora, epochs=6, eval_every=8, optim=OptimConfig(lr=1e-2 if lora else 3e-3))
+    model = new_reward_model(settings, torch.Generator().manual_seed(0))
+    rows, stage = rankings(12), make_stage(tmp_path, "reward")
+    train_reward(model, rows[:8], rows[8:], settings, stage, fingerprint_of(model.classifier))
+    log = logged(stage)
+    first, last = (next(row for row in order if "eval/loss" in row) for order in (log, log[::-1]))
+    assert [row["step"] for row in log if "eval/loss" in row] == [8, 16, 24]  # ⌈8/2⌉ steps, 6 epochs
+    assert last["eval/accuracy"] >= 0.75 and last["eval/loss"] < 0.69 and last["eval/margin"] > 0
+    assert first["step"] == 8
+    best = min(row["eval/loss"] for row in log if "eval/loss" in row)
+    assert evaluate_ranking_loss(model, rows[8:], settings)["eval/loss"] == pytest.approx(best, rel=1e-4)
+
+
+def test_with_adapters_only_they_and_the_head_learn(tmp_path: Path):
+    settings = reward_config(lora=LORA, epochs=1)
+    model = new_reward_model(settings, torch.Generator().manual_seed(0))
+    train_reward(model, rankings(4), rankings(2), settings, make_stage(tmp_path, "reward"), "x")
+    learnt = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert learnt and all("lora_" in name or "modules_to_save" in name for name in learnt)
+    assert any("score" in name for name in learnt)
+
+
+def test_held_out_numbers_by_hand(monkeypatch: pytest.MonkeyPatch):
+    """Scores 2, 1, 0 for a, b, c: every pair of a > b > c is right, with margins 1, 2, 1."""
+    model = tiny_reward()
+    monkeypatch.setattr(model, "raw_scores", lambda prompts, texts: torch.tensor([2.0, 1.0, 0.0]).repeat(len(texts) // 3))
+    measured = evaluate_ranking_loss(model, rankings(3)[1:], reward_config())
+    cost = [torch.nn.functional.softplus(torch.tensor(-m)).item() for m in (1.0, 2.0, 1.0)]
+    assert measured["eval/accuracy"] == 1.0
+    assert measured["eval/margin"] == pytest.approx(4 / 3)
+    assert measured["eval/loss"] == pytest.approx(sum(cost) / 3, rel=1e-5)
+
+
+def test_a_ranking_of_nothing_but_ties_weighs_nothing():
+    """Claim 10: ties are excluded, so a prompt without a pair changes neither loss nor metrics."""
+    model, settings = tiny_reward(), reward_config()
+    row = rankings(2)[1]
+    tie = row.model_copy(update={"ranking": [["a", "b", "c"]]})
+    assert evaluate_ranking_loss(model, [row, tie], settings) == pytest.approx(evaluate_ranking_loss(model, [row], settings))
+    loss, _ = ranking_loss(model, [tie], settings)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert all(p.grad is None or not p.grad.any() for p in model.parameters())
