@@ -36,50 +36,50 @@ class DataConfig(Section):
     prompts: Path
     demonstrations: Path
     rankings: Path
-    limit: int | None = Field(None, ge=8, description="use only this many rows of each file (for tests)")
+    limit: int | None = Field(default=None, ge=8, description="use only this many rows of each file (for tests)")
 
 
 class LoraConfig(Section):
     """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685). Attention alone trains nearly twice as fast as all layers."""
 
     targets: Literal["attention", "all-linear"] = "attention"
-    r: int = Field(16, ge=1, le=512)
-    alpha: int = Field(32, ge=1)
+    r: int = Field(default=16, ge=1, le=512)
+    alpha: int = Field(default=32, ge=1)
 
 
 class PolicyConfig(Section):
     """The language model that is tuned."""
 
-    model: str = Field("packaged:smollm2-135m-instruct", description="folder, packaged:NAME, hub id, or tiny")
+    model: str = Field(default="packaged:smollm2-135m-instruct", description="folder, packaged:NAME, hub id, or tiny")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto",
+        default="auto",
         description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32",
     )
     lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
     system_prompt: str = "Answer in one or two short sentences."
-    max_prompt_tokens: int = Field(192, ge=8)
+    max_prompt_tokens: int = Field(default=192, ge=8)
 
 
 class OptimConfig(Section):
     """AdamW with linear warm-up, then linear decay to zero."""
 
-    lr: float = Field(1e-4, gt=0, lt=1)
-    warmup_ratio: float = Field(0.05, ge=0, le=1)
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
+    lr: float = Field(default=1e-4, gt=0, lt=1)
+    warmup_ratio: float = Field(default=0.05, ge=0, le=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
 
 
 class SFTConfig(Section):
     """Supervised fine-tuning on demonstrations."""
 
-    epochs: int = Field(2, ge=1)
-    batch_size: int = Field(16, ge=1, description="examples per optimiser step")
-    micro_batch_size: int = Field(8, ge=1, description="examples per forward pass; gradients accumulate")
-    max_length: int = Field(256, ge=16)
+    epochs: int = Field(default=2, ge=1)
+    batch_size: int = Field(default=16, ge=1, description="examples per optimiser step")
+    micro_batch_size: int = Field(default=8, ge=1, description="examples per forward pass; gradients accumulate")
+    max_length: int = Field(default=256, ge=16)
     packing: bool = False
-    eval_fraction: float = Field(0.1, gt=0, lt=0.5)
-    eval_every: int = Field(6, ge=1)
-    patience: int = Field(3, ge=1, description="stop after this many held-out evaluations without improvement")
+    eval_fraction: float = Field(default=0.1, gt=0, lt=0.5)
+    eval_every: int = Field(default=6, ge=1)
+    patience: int = Field(default=3, ge=1, description="stop after this many held-out evaluations without improvement")
     optim: OptimConfig = OptimConfig(lr=5e-4)
 
     @model_validator(mode="after")
@@ -92,47 +92,49 @@ class SFTConfig(Section):
 class RewardConfig(Section):
     """The reward model, trained on rankings."""
 
-    model: str = Field("packaged:minilm-l6", description="encoder or decoder; folder, packaged:NAME, hub id, or tiny")
-    lora: LoraConfig | None = Field(None, description="adapters for a large backbone; null trains all weights")
-    epochs: int = Field(3, ge=1)
-    batch_size: int = Field(4, ge=1, description="ranked prompts per optimiser step")
-    max_length: int = Field(128, ge=16)
-    margin: float = Field(0.0, ge=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    centering: float = Field(0.01, ge=0, description="weight of mean((r_chosen + r_rejected)²)")
-    eval_fraction: float = Field(0.2, gt=0, lt=0.5)
-    eval_every: int = Field(20, ge=1)
-    normalise_on: int = Field(64, ge=2, description="reference-policy samples that set mean 0 and sd 1")
+    model: str = Field(
+        default="packaged:minilm-l6", description="encoder or decoder; folder, packaged:NAME, hub id, or tiny"
+    )
+    lora: LoraConfig | None = Field(default=None, description="adapters for a large backbone; null trains all weights")
+    epochs: int = Field(default=3, ge=1)
+    batch_size: int = Field(default=4, ge=1, description="ranked prompts per optimiser step")
+    max_length: int = Field(default=128, ge=16)
+    margin: float = Field(default=0.0, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    centering: float = Field(default=0.01, ge=0, description="weight of mean((r_chosen + r_rejected)²)")
+    eval_fraction: float = Field(default=0.2, gt=0, lt=0.5)
+    eval_every: int = Field(default=20, ge=1)
+    normalise_on: int = Field(default=64, ge=2, description="reference-policy samples that set mean 0 and sd 1")
     optim: OptimConfig = OptimConfig(lr=5e-5)
 
 
 class PPOConfig(Section):
     """PPO against the reward model, with a KL price to the reference."""
 
-    iterations: int = Field(10, ge=1)
-    max_steps: int = Field(20_000, ge=1, description="upper bound on iterations, whatever the rest says")
-    batch_size: int = Field(32, ge=1, description="prompts per iteration")
-    minibatch_size: int = Field(8, ge=1)
-    micro_batch_size: int = Field(8, ge=1)
-    epochs: int = Field(2, ge=1)
-    response_length: int = Field(64, ge=1, description="new tokens")
-    temperature: float = Field(1.0, gt=0)
-    kl_coef: float = Field(0.05, ge=0)
-    kl_target: float | None = Field(None, gt=0, description="nats per response; given, β adapts to hold it")
-    kl_horizon: int = Field(1000, ge=1, description="episodes; the pace of the adaptive β")
-    target_kl: float | None = Field(0.1, gt=0, description="stop an update when policy/approxkl passes this")
-    gamma: float = Field(1.0, gt=0, le=1)
-    lam: float = Field(0.95, ge=0, le=1)
-    clip_range: float = Field(0.2, gt=0)
-    value_clip_range: float = Field(0.2, gt=0)
-    value_coef: float = Field(0.1, ge=0)
+    iterations: int = Field(default=10, ge=1)
+    max_steps: int = Field(default=20_000, ge=1, description="upper bound on iterations, whatever the rest says")
+    batch_size: int = Field(default=32, ge=1, description="prompts per iteration")
+    minibatch_size: int = Field(default=8, ge=1)
+    micro_batch_size: int = Field(default=8, ge=1)
+    epochs: int = Field(default=2, ge=1)
+    response_length: int = Field(default=64, ge=1, description="new tokens")
+    temperature: float = Field(default=1.0, gt=0)
+    kl_coef: float = Field(default=0.05, ge=0)
+    kl_target: float | None = Field(default=None, gt=0, description="nats per response; given, β adapts to hold it")
+    kl_horizon: int = Field(default=1000, ge=1, description="episodes; the pace of the adaptive β")
+    target_kl: float | None = Field(default=0.1, gt=0, description="stop an update when policy/approxkl passes this")
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    lam: float = Field(default=0.95, ge=0, le=1)
+    clip_range: float = Field(default=0.2, gt=0)
+    value_clip_range: float = Field(default=0.2, gt=0)
+    value_coef: float = Field(default=0.1, ge=0)
     whiten_rewards: bool = False
-    missing_eos_penalty: float = Field(1.0, ge=0)
+    missing_eos_penalty: float = Field(default=1.0, ge=0)
     missing_eos_mode: Literal["subtract", "replace"] = "subtract"
     value_network: Literal["shared", "separate"] = "shared"
-    eval_every: int = Field(5, ge=1)
-    eval_prompts: int = Field(32, ge=2)
-    checkpoint_every: int = Field(1, ge=1)
+    eval_every: int = Field(default=5, ge=1)
+    eval_prompts: int = Field(default=32, ge=2)
+    checkpoint_every: int = Field(default=1, ge=1)
     optim: OptimConfig = OptimConfig(lr=3e-4, warmup_ratio=0.0)
 
     @model_validator(mode="after")
@@ -148,18 +150,20 @@ class GenerateConfig(Section):
     """Completions of every contender to the held-out prompts, for people and scorers."""
 
     contenders: tuple[Literal["base", "sft", "tuned"], ...] = ("base", "sft", "tuned")
-    temperature: float = Field(0.7, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    max_new_tokens: int = Field(64, ge=1)
-    batch_size: int = Field(48, ge=1)
+    temperature: float = Field(default=0.7, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_new_tokens: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=48, ge=1)
 
 
 class EvaluateConfig(Section):
     """Scorers and intervals of the evaluation."""
 
     toxicity: tuple[Literal["profanity-check", "detoxify"], ...] = ("profanity-check",)
-    detoxify_checkpoint: Path | None = Field(None, description="a local Detoxify checkpoint; only files you trust")
-    bootstrap: int = Field(2000, ge=100)
+    detoxify_checkpoint: Path | None = Field(
+        default=None, description="a local Detoxify checkpoint; only files you trust"
+    )
+    bootstrap: int = Field(default=2000, ge=100)
 
 
 class PipelineConfig(Section):
@@ -167,8 +171,8 @@ class PipelineConfig(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     run_root: Path = Path("runs")
-    seed: int = Field(0, ge=0)
-    threads: int | None = Field(None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    threads: int | None = Field(default=None, ge=1)
     data: DataConfig
     policy: PolicyConfig = PolicyConfig()
     sft: SFTConfig = SFTConfig()

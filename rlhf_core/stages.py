@@ -119,7 +119,7 @@ def complete(
             text=text,
             tokens=len(ids),
             finished=ids[-1] == eos,
-        )  # fmt: skip
+        )
         for p, ids, text in zip(prompts, sampled.responses, sampled.texts, strict=True)
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from rlhf_core.data.records import ContenderCompletion
-from rlhf_core.feedback.store import Assignment
+from rlhf_core.feedback.store import Assignment, Verdict, VoteStore
 from rlhf_core.feedback.tasks import TaskSpec, build_task
 
 INSTRUCTIONS = "Choose the answer you would rather have received."
@@ -37,6 +37,20 @@ def make_spec(size: int = 6, seed: int = 0) -> TaskSpec:
 def contender_side(shown: Assignment) -> str:
     """Return the side on which a pair of `make_spec` shows the contender."""
     return "a" if shown.text_a.startswith("new") else "b"
+
+
+def shown(store: VoteStore, task: int, labeller: str = "ana") -> Assignment:
+    """Return the item that the labeller sees now; there must be one."""
+    item = store.next_item(task, labeller)
+    assert item is not None
+    return item
+
+
+def judge(store: VoteStore, task: int, verdict: Verdict = "tie", labeller: str = "ana") -> Assignment:
+    """Give a verdict on the item that the labeller sees now, and return the item."""
+    item = shown(store, task, labeller)
+    store.vote(item.token, verdict, reading_seconds=1.0)
+    return item
 
 
 def vote_frame(outcomes: Sequence[str], *, prompts: Sequence[str] = (), labellers: Sequence[str] = ()) -> pd.DataFrame:

@@ -85,7 +85,7 @@ def _verdict(gain: Mapping[str, Any] | None, status: RunStatus) -> str:
         return f"The tuned model scores {size} base SD above the base model, by its own reward model."
     if gain["high"] < 0:
         return f"The tuned model scores {size} base SD below the base model, by its own reward model."
-    change = wording.interval(gain["difference"], gain["low"], gain["high"], signed=True)
+    change = wording.difference(gain["difference"], gain["low"], gain["high"], gain["unit"])
     return f"No clear change: the tuned model scores {change} base SD against the base model; the interval includes 0."
 
 

@@ -36,7 +36,7 @@ class ToxicityView:
         digits = wording.digits_for(row["low"], row["high"])
         word = "rose" if row["low"] > 0 else "fell" if row["high"] < 0 else "did not clearly change"
         before, after = (wording.number(row[side], digits) for side in ("mean_baseline", "mean_contender"))
-        change = wording.interval(row["difference"], row["low"], row["high"], signed=True)
+        change = wording.difference(row["difference"], row["low"], row["high"], row["unit"])
         return f"Mean {self.measure.replace('_', ' ')} {word}: {before} before, {after} after, a change of {change}."
 
     @property

@@ -7,6 +7,7 @@ import time
 from rlhf_core.report.words import (
     contender_name,
     count,
+    difference,
     digits_for,
     duration,
     interval,
@@ -20,6 +21,7 @@ __all__ = [
     "bracket",
     "contender_name",
     "count",
+    "difference",
     "digits_for",
     "duration",
     "interval",

@@ -109,7 +109,7 @@ def convert_gguf(path: Path) -> None:
     quantized = AutoModelForCausalLM.from_pretrained(folder, gguf_file=path.name, dtype=torch.float32)
     config = quantized.config
     if hasattr(config, "quantization_config"):
-        del config.quantization_config
+        config.__dict__.pop("quantization_config")
     plain = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     plain.load_state_dict(quantized.state_dict())
     plain.tie_weights()

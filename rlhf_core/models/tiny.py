@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -52,7 +53,7 @@ def _write(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def byte_tokenizer():
+def byte_tokenizer() -> Any:
     """Return a tokenizer with one id per byte and three special tokens; any text round-trips."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

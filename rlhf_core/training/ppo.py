@@ -91,7 +91,7 @@ def restore(learner: Learner, fingerprint: str, total: int) -> tuple[int, float]
         learner.optimizer.load_state_dict(state["optimizer"])
         kl_coef = state["kl_coef"]
         stage.report(step, total, f"resumed at iteration {step}")
-    stage.directory.rewind(step)
+    stage.directory.rewind(step or -1)  # without a checkpoint, step 0 is logged again
     return step, kl_coef
 
 

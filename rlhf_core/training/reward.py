@@ -45,7 +45,7 @@ def train_reward(
         optimizer.load_state_dict(state["optimizer"])
         best, best_state = state["best"], state["best_parameters"]
         stage.report(step, total, f"resumed at step {step}")
-    stage.directory.rewind(step)
+    stage.directory.rewind(step or -1)  # without a checkpoint, step 0 is logged again
     while step < total:
         epoch, within = divmod(step, per_epoch)
         order = torch.randperm(len(train), generator=stage.generator("epoch", epoch)).tolist()

@@ -39,7 +39,7 @@ def train_sft(
         optimizer.load_state_dict(state["optimizer"])
         best, best_state, bad = state["best"], state["best_parameters"], state["bad"]
         stage.report(step, total, f"resumed at step {step}")
-    stage.directory.rewind(step)
+    stage.directory.rewind(step or -1)  # without a checkpoint, step 0 is logged again
     while step < total and bad < config.patience:
         if step == 0:
             best = log_held_out(policy, held_out, stage, 0)

@@ -82,7 +82,11 @@ def test_help_loads_nothing_heavy_and_takes_less_than_a_second() -> None:
 
 def test_every_promised_command_is_there() -> None:
     single = {"pipeline", "sft", "reward", "ppo", "generate", "evaluate", "compare", "report", "dashboard", "runs"}
-    assert commands().keys() == {(name,) for name in single} | {("data", "check"), ("models", "fetch"), ("models", "list")}
+    assert commands().keys() == {(name,) for name in single} | {
+        ("data", "check"),
+        ("models", "fetch"),
+        ("models", "list"),
+    }
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
@@ -127,7 +131,9 @@ def test_fetch_brings_the_models_the_config_uses_and_no_others(
 
 def test_malformed_data_is_named_with_file_line_and_field(fail, tmp_path: Path) -> None:
     (tmp_path / "d.jsonl").write_text('{"id": "d", "prompt": "Why?", "response": ""}\n')
-    assert f"{tmp_path}/d.jsonl:1: response: is empty; expected some text" in fail("data", "check", tmp_path / "d.jsonl")
+    assert f"{tmp_path}/d.jsonl:1: response: is empty; expected some text" in fail(
+        "data", "check", tmp_path / "d.jsonl"
+    )
 
 
 def test_data_check_prints_a_line_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,8 +145,14 @@ def test_data_check_prints_a_line_a_file(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("model", "expected"),
     [
-        ("smollm", "no such model (found 'smollm'). Expected a folder, a hub id owner/name, or one of: tiny, packaged:smollm2"),
-        ("packaged:gpt", "no such packaged model (found 'gpt'). Known: packaged:smollm2-135m-instruct, packaged:minilm-l6"),
+        (
+            "smollm",
+            "no such model (found 'smollm'). Expected a folder, a hub id owner/name, or one of: tiny, packaged:smollm2",
+        ),
+        (
+            "packaged:gpt",
+            "no such packaged model (found 'gpt'). Known: packaged:smollm2-135m-instruct, packaged:minilm-l6",
+        ),
         ("nobody/nothing", "no such folder, and the model hub did not give it: "),
         (str(ROOT / "configs"), "the folder holds no config.json. Give a Hugging Face model folder"),
     ],
@@ -205,7 +217,9 @@ def test_a_port_out_of_range_is_usage(fail) -> None:
         (PermissionError(errno.EACCES, "Permission denied", "/runs"), "error: /runs: Permission denied"),
     ],
 )
-def test_trouble_with_the_disk_is_a_message(fail, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: str) -> None:
+def test_trouble_with_the_disk_is_a_message(
+    fail, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: str
+) -> None:
     def broken(*_: object) -> None:
         raise error
 

@@ -125,7 +125,14 @@ def test_a_contradiction_is_named_with_its_section(file: Path) -> None:
 
 def test_overrides_are_yaml_and_reach_sections_the_file_does_not_mention(file: Path) -> None:
     config = load_config(
-        file, ["ppo.kl_coef=1e-2", "policy.lora=null", "ppo.kl_target=6", "generate.contenders=[base, tuned]", "sft.packing=true"]
+        file,
+        [
+            "ppo.kl_coef=1e-2",
+            "policy.lora=null",
+            "ppo.kl_target=6",
+            "generate.contenders=[base, tuned]",
+            "sft.packing=true",
+        ],
     )
     # YAML 1.1 reads 1e-2 as text; the schema makes it the number it looks like.
     assert config.ppo.kl_coef == 0.01
@@ -152,7 +159,10 @@ def test_an_override_that_cannot_be_meant_is_refused(file: Path, override: str, 
 
 
 def test_a_missing_file_names_the_one_to_start_from(tmp_path: Path) -> None:
-    assert message(tmp_path / "no.yaml") == f"{tmp_path}/no.yaml: no such file. configs/quickstart.yaml is the one to start from"
+    assert (
+        message(tmp_path / "no.yaml")
+        == f"{tmp_path}/no.yaml: no such file. configs/quickstart.yaml is the one to start from"
+    )
 
 
 def test_broken_yaml_is_named_with_its_line(file: Path) -> None:

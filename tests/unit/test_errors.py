@@ -30,12 +30,16 @@ def test_parts_that_are_not_given_leave_no_trace() -> None:
 
 
 def test_a_remedy_after_a_list_or_a_question_reads_well() -> None:
-    assert str(ConfigError("two problems:\n  one\n  two", remedy="Mend both")) == "two problems:\n  one\n  two\nMend both"
+    assert (
+        str(ConfigError("two problems:\n  one\n  two", remedy="Mend both")) == "two problems:\n  one\n  two\nMend both"
+    )
     assert str(ConfigError("did you mean x?", remedy="See y")) == "did you mean x? See y"
 
 
 def test_every_error_is_ours_and_refines_a_standard_type() -> None:
-    tree = {n: c for n, c in vars(errors).items() if isinstance(c, type) and issubclass(c, RlhfError) and c is not RlhfError}
+    tree = {
+        n: c for n, c in vars(errors).items() if isinstance(c, type) and issubclass(c, RlhfError) and c is not RlhfError
+    }
     assert tree.keys() == REFINES.keys()
     for name, kind in tree.items():
         assert issubclass(kind, REFINES[name])

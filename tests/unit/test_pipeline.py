@@ -169,7 +169,9 @@ def test_a_full_disk_is_a_failure_with_its_reason(tmp_path: Path, monkeypatch: p
 
 def test_a_stage_alone_needs_those_before_it(tmp_path: Path) -> None:
     config = make_config(tmp_path)
-    with pytest.raises(RunError, match="stage ppo needs stage sft, which is not complete. Run `rlhf pipeline CONFIG`"):
+    with pytest.raises(
+        RunError, match=r"stage ppo needs stage sft, which is not complete\. Run `rlhf pipeline CONFIG`"
+    ):
         run(config, "ppo")
     assert run(config, "sft")[0] == ("started", "sft")
     assert status(config)["state"] == "interrupted"  # four stages are still to do

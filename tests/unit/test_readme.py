@@ -19,7 +19,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)
 LINES = [line.strip() for block in BLOCKS for line in block.splitlines()]
 RLHF = [line for line in LINES if line.startswith("rlhf ")]
-TARGETS = {target for text in [*BLOCKS, *re.findall(r"`([^`\n]+)`", README)] for target in re.findall(r"\bmake ([a-z-]+)", text)}
+TARGETS = {
+    target
+    for text in [*BLOCKS, *re.findall(r"`([^`\n]+)`", README)]
+    for target in re.findall(r"\bmake ([a-z-]+)", text)
+}
 
 
 def parse(line: str) -> tuple[str, dict[str, Any]]:
@@ -50,7 +54,7 @@ def test_every_rlhf_command_is_understood(line: str) -> None:
 
 def test_a_command_that_does_not_exist_would_be_noticed() -> None:
     for line in ("rlhf pipline x.yaml", "rlhf report", "rlhf runs --rot x"):
-        with pytest.raises(Exception, match=r"No such (command|option)|Missing argument"):
+        with pytest.raises(Exception, match=r"No such (command|option)|Missing parameter"):
             parse(line)
 
 
@@ -60,7 +64,9 @@ def test_every_make_target_is_there(target: str) -> None:
 
 
 def test_every_link_into_the_project_leads_somewhere() -> None:
-    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", README) if not link.startswith(("http", "#"))]
+    links = [
+        link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", README) if not link.startswith(("http", "#"))
+    ]
     assert links and [link for link in links if not (ROOT / link).exists()] == []
 
 

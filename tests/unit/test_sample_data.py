@@ -103,7 +103,15 @@ def test_the_checker_has_nothing_to_complain_of() -> None:
 
 def test_the_datasheet_has_its_parts() -> None:
     headings = re.findall(r"^## (.+)$", (SAMPLE / "README.md").read_text(encoding="utf-8"), re.M)
-    assert headings == ["Motivation", "Composition", "Collection", "Known limits", "Uses", "Other files here", "Licence"]
+    assert headings == [
+        "Motivation",
+        "Composition",
+        "Collection",
+        "Known limits",
+        "Uses",
+        "Other files here",
+        "Licence",
+    ]
 
 
 def test_the_datasheet_counts_what_is_in_the_files(data: Datasets, datasheet: str) -> None:

@@ -90,9 +90,11 @@ def test_nothing_starts_when_the_port_is_taken(
     assert processes == [] and not (tmp_path / "runs").exists()
 
 
-def test_missing_streamlit_is_said(monkeypatch: pytest.MonkeyPatch, processes: list[FakeProcess], tmp_path: Path) -> None:
+def test_missing_streamlit_is_said(
+    monkeypatch: pytest.MonkeyPatch, processes: list[FakeProcess], tmp_path: Path
+) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(RunError, match="streamlit is not installed. Run `make setup`, or pip install -r requirements.txt"):
+    with pytest.raises(RunError, match=r"streamlit is not installed\. Run `make setup`"):
         serve(tmp_path, free_port(), None, [])
 
 
@@ -147,7 +149,9 @@ def test_stop_asks_first() -> None:
 
 def test_stop_kills_what_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "GRACE", 0.2)
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.readline() == b"ready\n"
         stop(process)

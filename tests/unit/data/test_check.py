@@ -22,7 +22,10 @@ def make_ranking(*texts: str, groups: list[list[str]] | None = None) -> Ranking:
 
 
 ROWS = {
-    "prompts": [Prompt(id="p", prompt="A question held out", split="eval"), Prompt(id="q", prompt="Entirely different one")],
+    "prompts": [
+        Prompt(id="p", prompt="A question held out", split="eval"),
+        Prompt(id="q", prompt="Entirely different one"),
+    ],
     "demonstrations": [Demonstration(id="d", prompt="Something else to show", response="So.", category="honest")],
     "rankings": [make_ranking("long text", "short")],
 }
@@ -78,7 +81,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_held_out_prompt_in_another_file_is_refused(files: list[Path]) -> None:
     write_jsonl(files[1], [Demonstration(id="d", prompt="a question, held out", response="So.")])
-    with pytest.raises(DataError, match=r"(?s)demonstrations\.jsonl: 1 held-out prompts are also training prompts.*p = d"):
+    with pytest.raises(
+        DataError, match=r"(?s)demonstrations\.jsonl: 1 held-out prompts are also training prompts.*p = d"
+    ):
         check_files(files)
 
 

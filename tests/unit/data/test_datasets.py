@@ -16,7 +16,12 @@ from rlhf_core.errors import DataError
 def prompt_rows(count: int = 12) -> list[dict[str, Any]]:
     """Every fourth prompt is held out."""
     return [
-        {"id": f"p{n}", "prompt": f"question number {n}", "category": "ab"[n % 2], "split": "eval" if n % 4 == 3 else "train"}
+        {
+            "id": f"p{n}",
+            "prompt": f"question number {n}",
+            "category": "ab"[n % 2],
+            "split": "eval" if n % 4 == 3 else "train",
+        }
         for n in range(count)
     ]
 
@@ -29,7 +34,8 @@ def write(folder: Path, **rows: list[dict[str, Any]]) -> DataConfig:
         "prompts": prompt_rows(),
         "demonstrations": [{"id": f"d{r['id']}", "prompt": r["prompt"], "response": "Because."} for r in train],
         "rankings": [
-            {"id": f"r{r['id']}", "prompt": r["prompt"], "completions": best_first, "ranking": [["a"], ["b"]]} for r in train
+            {"id": f"r{r['id']}", "prompt": r["prompt"], "completions": best_first, "ranking": [["a"], ["b"]]}
+            for r in train
         ],
     } | rows
     for name, content in files.items():
@@ -85,7 +91,10 @@ def test_repeated_ids_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("split", ["train", "eval"])
 def test_both_splits_are_needed(tmp_path: Path, split: str) -> None:
     rows = [row | {"split": split} for row in prompt_rows()]
-    unrelated = {"demonstrations": [{"id": "d", "prompt": "another one", "response": "x"}], "rankings": ranking_of("another one")}
+    unrelated = {
+        "demonstrations": [{"id": "d", "prompt": "another one", "response": "x"}],
+        "rankings": ranking_of("another one"),
+    }
     text = message(write(tmp_path, prompts=rows, **unrelated))
     assert 'needs prompts with "split": "train" and others with "split": "eval"' in text
 

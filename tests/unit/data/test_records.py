@@ -74,7 +74,9 @@ def test_one_completion_is_no_ranking() -> None:
 
 
 def test_more_than_nine_completions_are_refused() -> None:
-    assert "List should have at most 9 items after validation, not 10" in message(ranking([list("abcdefghij")], "abcdefghij"))
+    assert "List should have at most 9 items after validation, not 10" in message(
+        ranking([list("abcdefghij")], "abcdefghij")
+    )
 
 
 def test_an_empty_completion_is_named_in_the_file(tmp_path) -> None:

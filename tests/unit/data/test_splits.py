@@ -71,7 +71,9 @@ def test_another_seed_holds_out_other_prompts() -> None:
 
 def test_a_prompt_on_both_sides_is_refused_and_named() -> None:
     with pytest.raises(DataError) as caught:
-        refuse_overlap({"t1": "Why is the sky blue"}, {"e1": "WHY is the sky blue?", "e2": "Who?"}, where="prompts.jsonl")
+        refuse_overlap(
+            {"t1": "Why is the sky blue"}, {"e1": "WHY is the sky blue?", "e2": "Who?"}, where="prompts.jsonl"
+        )
     message = str(caught.value)
     assert message.startswith("prompts.jsonl: 1 held-out prompts are also training prompts:")
     assert "e1 = t1: 'WHY is the sky blue?'" in message and "e2" not in message

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -34,12 +33,6 @@ while item := store.next_item(task, sys.argv[2]):
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "votes.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[VoteStore]:
-    with closing(VoteStore(path)) as opened:
-        yield opened
 
 
 def start_labeller(path: Path, labeller: str, size: int) -> subprocess.Popen[str]:

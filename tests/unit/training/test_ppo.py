@@ -255,16 +255,16 @@ def letters(prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
 
 @pytest.mark.slow
 def test_ppo_raises_the_reward_it_is_given(tmp_path: Path):
-    """An untrained policy writes 8·52/259 = 1.6 letters in 8 tokens; a few iterations make it three or more."""
+    """An untrained policy writes 8·52/259 = 1.6 letters in 8 tokens; a few iterations make it four or more."""
     policy, stage = tiny_policy(None), make_stage(tmp_path)
     config = ppo_config(
         iterations=12, batch_size=16, minibatch_size=8, micro_batch_size=8, kl_coef=0.0, response_length=8, eval_every=12,
-        checkpoint_every=12, target_kl=None, missing_eos_penalty=0.0, optim=OptimConfig(lr=3e-3, warmup_ratio=0.0),
+        checkpoint_every=12, target_kl=None, missing_eos_penalty=0.0, optim=OptimConfig(lr=6e-3, warmup_ratio=0.0),
     )  # fmt: skip
     rows = episodes(policy)
     train_ppo(policy, letters, rows[:4], HeldOut(rows[4:], letters, config, stage), config, stage)
     scores = [row["objective/scores"] for row in logged(stage) if "objective/scores" in row]
-    assert scores[0] < 2.5 and scores[-1] > 3.0
+    assert scores[0] < 2.5 and scores[-1] > 4.0
 
 
 def test_the_scorer_reads_prompts_and_finished_texts(tmp_path: Path):

@@ -1,0 +1,87 @@
+"""What the vote store refuses, what SQLite itself refuses, and text that must survive as it is."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rlhf_core.errors import VoteError
+from rlhf_core.feedback.store import VoteStore
+from tests.vote_factory import judge, make_spec, shown
+
+
+def test_an_unknown_token_is_refused(store: VoteStore):
+    with pytest.raises(VoteError, match=r"unknown token: the vote was not recorded .*'nonsense'.*Reload the"):
+        store.vote("nonsense", "a", reading_seconds=1)
+
+
+def test_a_vote_for_an_item_that_no_longer_exists_is_refused(store: VoteStore, tmp_path: Path):
+    item = shown(store, store.ensure_task(make_spec()))
+    with closing(sqlite3.connect(tmp_path / "votes.db")) as outside:
+        outside.execute("DELETE FROM items WHERE id = ?", (item.item_id,))
+        outside.commit()
+    with pytest.raises(VoteError, match=f"item {item.item_id} no longer exists.*not recorded.*Reload the judging page"):
+        store.vote(item.token, "a", reading_seconds=1)
+
+
+@pytest.mark.parametrize("verdict", ["undo", "A", ""])
+def test_an_unknown_verdict_is_refused(store: VoteStore, verdict: str):
+    item = shown(store, store.ensure_task(make_spec()))
+    with pytest.raises(VoteError, match=f"unknown verdict .found '{verdict}'.*a, b, tie, both_bad, skip"):
+        store.vote(item.token, verdict, reading_seconds=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_impossible_reading_times_are_refused(store: VoteStore, seconds: float):
+    item = shown(store, store.ensure_task(make_spec()))
+    with pytest.raises(VoteError, match="reading_seconds must be 0 or more"):
+        store.vote(item.token, "a", reading_seconds=seconds)
+
+
+def test_a_labeller_needs_a_name_and_a_task_must_exist(store: VoteStore):
+    task = store.ensure_task(make_spec())
+    for method in (store.next_item, store.undo, store.progress):
+        with pytest.raises(VoteError, match=r"the labeller has no name .*Give a name"):
+            method(task, "  ")
+        with pytest.raises(VoteError, match=r"vote store: no such task .found 99"):
+            method(99, "ana")
+    for frame in (store.votes, store.log):
+        with pytest.raises(VoteError, match="no such task"):
+            frame(99)
+
+
+@pytest.mark.parametrize("table", ["votes", "assignments"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET created_at = ''", "DELETE FROM {}"])
+def test_sqlite_itself_refuses_to_change_what_was_written(store: VoteStore, tmp_path: Path, table: str, change: str):
+    judge(store, store.ensure_task(make_spec()))
+    with (
+        closing(sqlite3.connect(tmp_path / "votes.db")) as outside,
+        pytest.raises(sqlite3.IntegrityError, match=f"{table} are append-only"),
+    ):
+        outside.execute(change.format(table))
+
+
+def test_the_schema_allows_one_vote_a_token_and_one_undo_a_vote(store: VoteStore, tmp_path: Path):
+    task = store.ensure_task(make_spec())
+    judge(store, task)
+    store.undo(task, "ana")
+    columns = "assignment_id, verdict, supersedes, reading_seconds, reason, simulated, created_at"
+    copy = f"INSERT INTO votes ({columns}) SELECT {columns} FROM votes WHERE id = "
+    with closing(sqlite3.connect(tmp_path / "votes.db")) as outside:
+        for vote_id in (1, 2):
+            with pytest.raises(sqlite3.IntegrityError, match="UNIQUE constraint failed"):
+                outside.execute(copy + str(vote_id))
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "**bold** [x](http://y)", "שלום", "👩‍🔬", "a\x00b", "\u2028", ""]
+)
+def test_any_text_comes_back_as_it_was(store: VoteStore, text: str):
+    spec = make_spec(size=1)
+    item = type(spec.items[0])("p0", text or " ", "", "old", text)
+    task = store.ensure_task(type(spec)(**vars(spec) | {"items": (item,)}))
+    assert text in (shown(store, task).text_a, shown(store, task).text_b)
+    assert shown(store, task).prompt == (text or " ")

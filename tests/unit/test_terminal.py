@@ -1,0 +1,58 @@
+"""What the command prints while it works: bars on a terminal, lines in a log."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from rlhf_core.terminal import LINE_EVERY, _Bars, _Lines
+
+
+def lines_of(steps: range, total: int) -> list[str]:
+    out = io.StringIO()
+    with _Lines(Console(file=out, width=200)) as listener:
+        for step in steps:
+            listener.progress("ppo", step, total, "score [bold]1.0[/bold]")
+    return out.getvalue().splitlines()
+
+
+def test_a_log_gets_a_line_every_tenth_step_and_at_the_end() -> None:
+    assert LINE_EVERY == 10
+    assert [line.split()[1] for line in lines_of(range(1, 26), 25)] == ["10/25", "20/25", "25/25"]
+
+
+def test_messages_are_text_not_markup() -> None:
+    assert lines_of(range(10, 11), 25) == ["ppo: 10/25 score [bold]1.0[/bold]"]
+
+
+def test_a_log_tells_the_stages_apart() -> None:
+    out = io.StringIO()
+    with _Lines(Console(file=out, width=200)) as listener:
+        listener.stage_skipped("sft")
+        listener.stage_started("reward")
+        listener.stage_finished("reward", 61.4)
+    assert out.getvalue().splitlines() == [
+        "sft: complete with the same inputs: skipped", "reward: started", "reward: done in 61 s",
+    ]  # fmt: skip
+
+
+def test_bars_show_stage_steps_and_message() -> None:
+    out = io.StringIO()
+    with _Bars(Console(file=out, width=160, force_terminal=True)) as listener:
+        listener.stage_skipped("sft")
+        listener.stage_started("ppo")
+        listener.progress("ppo", 3, 12, "score 0.5")
+        (bar,) = listener.bars.tasks
+        assert (bar.description, bar.completed, bar.total, bar.fields["message"]) == ("ppo", 3, 12, "score 0.5")
+        listener.stage_finished("ppo", 2.0)
+        assert bar.finished
+    text = out.getvalue()
+    assert "complete with the same inputs: skipped" in text and "12/12" in text and "left" in text
+
+
+def test_a_stage_that_never_reported_still_ends_as_done() -> None:
+    with _Bars(Console(file=io.StringIO(), force_terminal=True)) as listener:
+        listener.stage_started("evaluate")
+        listener.stage_finished("evaluate", 0.1)
+        assert listener.bars.tasks[0].finished
