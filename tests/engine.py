@@ -89,7 +89,11 @@ def reward_config(**fields: Any) -> RewardConfig:
 
 
 def make_stage(
-    path: Path, name: str = "ppo", seed: int = 0, report: Callable[[int, int, str], None] | None = None, inputs: str = "x"
+    path: Path,
+    name: str = "ppo",
+    seed: int = 0,
+    report: Callable[[int, int, str], None] | None = None,
+    inputs: str = "x",
 ) -> Stage:
     """Return a stage that writes to `path/name`."""
     directory = StageDirectory(path / name)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard.components.states import empty_state
-from dashboard.services.catalogue import RunEntry, list_entries
+from dashboard.services.catalogue import RunEntry, first_choice, list_entries
 from dashboard.services.settings import Settings
 from rlhf_core.errors import RlhfError
 
@@ -16,7 +16,7 @@ START_COMMAND = "rlhf pipeline configs/quickstart.yaml"
 
 
 def pick_run(settings: Settings) -> RunEntry | None:
-    """Return the run chosen in the sidebar, the newest by default; show how to start one when there is none."""
+    """Return the run chosen in the sidebar, at first the newest with a result; show how to start one when there is none."""
     entries = list_entries(settings)
     if not entries:
         empty_state(
@@ -26,10 +26,13 @@ def pick_run(settings: Settings) -> RunEntry | None:
         )
         return None
     names = {entry.label: entry for entry in entries}
-    chosen = st.sidebar.selectbox("Run", list(names), key="run", persist_state="session")
+    chosen = st.sidebar.selectbox("Run", list(names), index=first_choice(entries), key="run", persist_state="session")
     entry = names[chosen]
     if entry.recorded:
         st.sidebar.badge("recorded earlier, not live", icon=":material/history:", color="gray")
+    for other in entries:
+        if other.path != entry.path and _state(other) == "running":
+            st.sidebar.badge(f"{other.label} is training", icon=":material/play_arrow:", color="blue")
     return entry
 
 
@@ -59,8 +62,11 @@ def live(body: Callable[[], None], settings: Settings, entry: RunEntry) -> None:
 
 
 def _signature(settings: Settings, entry: RunEntry) -> tuple[tuple[str, ...], str]:
-    labels = tuple(sorted(other.label for other in list_entries(settings)))
+    return tuple(sorted(other.label for other in list_entries(settings))), _state(entry)
+
+
+def _state(entry: RunEntry) -> str:
     try:
-        return labels, entry.reader.status().state
+        return entry.reader.status().state
     except RlhfError:
-        return labels, "damaged"
+        return "damaged"

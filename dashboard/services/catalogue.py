@@ -7,8 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from dashboard.services.settings import Settings
-from rlhf_core.runs.reader import RunReader, is_run, list_runs
+from rlhf_core.runs.reader import LOGGED_STAGES, RunReader, is_run, list_runs
 
+RESULT = Path("evaluation", "comparisons.json")
 STAGE_NAMES = {
     "sft": "SFT",
     "reward": "Reward model",
@@ -46,6 +47,17 @@ def list_entries(settings: Settings) -> list[RunEntry]:
     entries = [RunEntry(path.resolve()) for path in list_runs(settings.run_root)]
     recorded = settings.recorded_run
     return [*entries, RunEntry(recorded.resolve(), recorded=True)] if is_run(recorded) else entries
+
+
+def first_choice(entries: list[RunEntry]) -> int:
+    """Return which run to show first: the newest with a result to look at, or else the newest."""
+    return next((n for n, entry in enumerate(entries) if (entry.path / RESULT).is_file()), 0)
+
+
+def newest_stage(entry: RunEntry) -> str:
+    """Return the latest stage that has logged anything; the first stage of a run that has not."""
+    logged = [stage for stage in LOGGED_STAGES if (entry.path / stage / "metrics.jsonl").is_file()]
+    return logged[-1] if logged else LOGGED_STAGES[0]
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from dashboard.components.runs import live, pick_more_runs, pick_run
 from dashboard.components.states import empty_state, guarded
 from dashboard.curve_chart import draw_curves
 from dashboard.services import curves, wording
-from dashboard.services.catalogue import STAGE_NAMES, RunEntry
+from dashboard.services.catalogue import STAGE_NAMES, RunEntry, newest_stage
 from dashboard.services.headline import status_sentence
 from dashboard.services.settings import read_settings
 from rlhf_core.runs.metrics import REGISTRY
@@ -34,7 +34,7 @@ def _body(entries: list[RunEntry]) -> None:
         stage = st.segmented_control(
             "Stage",
             LOGGED_STAGES,
-            default="ppo",
+            default=newest_stage(entries[0]),
             required=True,
             format_func=lambda name: STAGE_NAMES[name],
             key="stage",

@@ -124,13 +124,17 @@ def test_preferring_more_costs_less(chosen: float, rejected: float, margin: floa
 
 
 @given(st.lists(NUMBER, min_size=2, max_size=8), st.floats(0.3, 3), st.floats(0, 1, exclude_max=True, width=32))
-def test_log_probabilities_entropy_and_samples_follow_one_distribution(row: list[float], temperature: float, uniform: float):
+def test_log_probabilities_entropy_and_samples_follow_one_distribution(
+    row: list[float], temperature: float, uniform: float
+):
     """Claims 3 and 27: softmax by hand at temperature T, its entropy, and its inverse CDF."""
     weights = [math.exp(z / temperature) for z in row]
     p = [w / sum(weights) for w in weights]
     logits = torch.tensor(row).reshape(1, 1, -1)
     for token, chance in enumerate(p):
-        assert token_logprobs(logits, torch.tensor([[token]]), temperature).item() == pytest.approx(math.log(chance), **CLOSE)
+        assert token_logprobs(logits, torch.tensor([[token]]), temperature).item() == pytest.approx(
+            math.log(chance), **CLOSE
+        )
     entropy = token_entropy(logits, temperature).item()
     assert entropy == pytest.approx(-sum(x * math.log(x) for x in p), **CLOSE)
     assert -1e-5 <= entropy <= math.log(len(p)) + 1e-5
@@ -160,7 +164,9 @@ IDS = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), min_size=1, 
 def test_padding_can_be_taken_off_again(rows: list[list[int]], left: bool):
     ids, mask = pad_rows(rows, 0, left=left)
     assert [line[real].tolist() for line, real in zip(ids, mask, strict=True)] == rows
-    assert [line[real].tolist() for line, real in zip(position_ids(mask), mask, strict=True)] == [list(range(len(r))) for r in rows]
+    assert [line[real].tolist() for line, real in zip(position_ids(mask), mask, strict=True)] == [
+        list(range(len(r))) for r in rows
+    ]
     assert last_true(mask).tolist() == [ids.shape[1] - 1 if left else len(r) - 1 for r in rows]
 
 

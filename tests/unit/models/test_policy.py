@@ -147,7 +147,10 @@ def test_what_learns(lora: LoraConfig | None):
     names = policy.trainable()
     assert all(("lora_" in name) == bool(lora) for name in names)
     assert all(p.dtype == torch.float32 for p in names.values())
-    expected = {"attention": {"q_proj", "k_proj", "v_proj", "o_proj"}, "all-linear": {"gate_proj", "up_proj", "down_proj"}}
+    expected = {
+        "attention": {"q_proj", "k_proj", "v_proj", "o_proj"},
+        "all-linear": {"gate_proj", "up_proj", "down_proj"},
+    }
     if lora:
         assert all(any(layer in name for name in names) for layer in expected[lora.targets])
         assert ("gate_proj" in " ".join(names)) == (lora.targets == "all-linear")

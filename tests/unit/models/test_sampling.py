@@ -36,7 +36,9 @@ def slowly(policy: Policy, prompt: list[int], config: SamplingConfig, uniform: T
     return response
 
 
-def fast(policy: Policy, prompts: list[list[int]], config: SamplingConfig, uniform: Tensor, eos: int) -> list[list[int]]:
+def fast(
+    policy: Policy, prompts: list[list[int]], config: SamplingConfig, uniform: Tensor, eos: int
+) -> list[list[int]]:
     return sample_responses(policy.lm, prompts, config, uniform, eos, policy.tokenizer.pad_token_id)
 
 

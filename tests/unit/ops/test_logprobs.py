@@ -77,7 +77,9 @@ def test_temperature_flattens_what_is_sampled():
 
 
 def test_frequencies_are_the_probabilities():
-    draws = sample_tokens(LOG_QUARTERS.repeat(20_000, 1), 1.0, 1.0, torch.rand(20_000, generator=torch.Generator().manual_seed(0)))
+    draws = sample_tokens(
+        LOG_QUARTERS.repeat(20_000, 1), 1.0, 1.0, torch.rand(20_000, generator=torch.Generator().manual_seed(0))
+    )
     # three standard errors of a share near ½ over 20 000 draws: 3·√(¼/20000) = 0.0106
     shares = draws.bincount(minlength=3) / 20_000
     torch.testing.assert_close(shares, torch.tensor([0.5, 0.25, 0.25]), atol=0.0106, rtol=0)

@@ -143,7 +143,11 @@ def test_garbage_under_the_mask_changes_no_loss_and_no_gradient(loss, garbage: f
     mask = torch.tensor([[True, False]])
     results = []
     for filler in (0.0, garbage):
-        new, old, third = torch.tensor([[0.3, filler]], requires_grad=True), torch.tensor([[0.1, filler]]), torch.tensor([[2.0, filler]])
+        new, old, third = (
+            torch.tensor([[0.3, filler]], requires_grad=True),
+            torch.tensor([[0.1, filler]]),
+            torch.tensor([[2.0, filler]]),
+        )
         value = loss(new, old, third, mask, 0.2)
         value.sum().backward()
         results.append((value.tolist(), new.grad.tolist()))
@@ -167,4 +171,6 @@ def test_explained_variance_by_hand():
 
 def test_explained_variance_of_constant_returns_is_nan():
     """Claim 27."""
-    assert explained_variance(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 3.0]]), torch.ones(1, 2, dtype=torch.bool)).isnan()
+    assert explained_variance(
+        torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 3.0]]), torch.ones(1, 2, dtype=torch.bool)
+    ).isnan()

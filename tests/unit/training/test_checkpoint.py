@@ -42,7 +42,9 @@ def test_the_newest_two_are_kept(tmp_path: Path):
     assert found(tmp_path) == (10, 10.0)
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "no state", "no description", "torn description", "empty description"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "changed", "no state", "no description", "torn description", "empty description"]
+)
 def test_a_torn_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path, damage: str):
     newest = saved(tmp_path, 1, 2) / "step-000002"
     state, about = newest / "state.pt", newest / "about.json"
@@ -69,7 +71,9 @@ def test_a_folder_left_by_a_killed_save_is_no_checkpoint(tmp_path: Path):
 
 
 def test_a_checkpoint_of_another_model_is_refused_with_both_fingerprints(tmp_path: Path):
-    with pytest.raises(CheckpointError, match=r"step-000001: was made from another model.*\(model, expected other\).*--set name="):
+    with pytest.raises(
+        CheckpointError, match=r"step-000001: was made from another model.*\(model, expected other\).*--set name="
+    ):
         load_checkpoint(saved(tmp_path, 1), "other")
 
 

@@ -16,7 +16,17 @@ from rlhf_core.runs.metrics import REGISTRY
 from rlhf_core.training import ppo
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.optim import adamw, learning_rate
-from rlhf_core.training.ppo import FIRST_RATIO, Learner, Targets, episodes_at, iterate, prepare, step_minibatch, train_ppo, update
+from rlhf_core.training.ppo import (
+    FIRST_RATIO,
+    Learner,
+    Targets,
+    episodes_at,
+    iterate,
+    prepare,
+    step_minibatch,
+    train_ppo,
+    update,
+)
 from rlhf_core.training.rollout import Rollout, Sampled, judge, sample
 from rlhf_core.training.stage import Stage
 from tests.engine import LORA, episodes, logged, make_stage, move, ppo_config, tiny_policy, vowels
@@ -40,7 +50,12 @@ def made(*, scores: list[float], logr: list[list[float]], values: list[list[floa
     )  # fmt: skip
 
 
-TWO = {"scores": [2.0, 1.0], "logr": [[0.1, 0.3], [-0.2, 0.0]], "values": [[0.5, 1.0], [0.0, 0.0]], "finished": [True, False]}
+TWO = {
+    "scores": [2.0, 1.0],
+    "logr": [[0.1, 0.3], [-0.2, 0.0]],
+    "values": [[0.5, 1.0], [0.0, 0.0]],
+    "finished": [True, False],
+}
 
 
 def test_the_objective_of_a_batch_by_hand():
@@ -159,7 +174,9 @@ def test_accumulation_changes_no_gradient_and_no_metric(value_network: str, tmp_
     learner = learner_on(tiny_policy(), make_stage(tmp_path), config)
     rollout, targets = real_rollout(learner)
     whole, measured = gradients(learner, rollout, targets)
-    parts, measured_in_parts = gradients(replace(learner, config=config.model_copy(update={"micro_batch_size": 1})), rollout, targets)
+    parts, measured_in_parts = gradients(
+        replace(learner, config=config.model_copy(update={"micro_batch_size": 1})), rollout, targets
+    )
     assert any(g.abs().max() > 1e-3 for g in whole)
     for a, b in zip(whole, parts, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
@@ -173,7 +190,10 @@ def test_garbage_under_the_mask_changes_no_gradient_and_no_metric(tmp_path: Path
     rollout, targets = real_rollout(learner)
     clean, measured = gradients(learner, rollout, targets)
     under = ~rollout.response_mask
-    dirty = {name: getattr(rollout, name).masked_fill(under, math.nan) for name in ("logprobs", "reference", "values", "entropy")}
+    dirty = {
+        name: getattr(rollout, name).masked_fill(under, math.nan)
+        for name in ("logprobs", "reference", "values", "entropy")
+    }
     dirty["responses"] = rollout.responses.masked_fill(under, 99)
     dirty["ids"] = rollout.ids.masked_fill(~rollout.mask, 99)
     spoilt = Targets(targets.advantages.masked_fill(under, math.nan), targets.returns.masked_fill(under, math.inf))
@@ -278,7 +298,5 @@ def test_the_scorer_reads_prompts_and_finished_texts(tmp_path: Path):
     learner = replace(learner_on(tiny_policy(), make_stage(tmp_path), ppo_config()), scorer=scorer)
     rows = episodes(learner.policy)[:4]
     iterate(learner, rows, 0.1, 0, 1e-3)
-    expected = sample(
-        tiny_policy(), rows, ppo.SamplingConfig(6), make_stage(tmp_path).generator("rollout", 0)
-    ).texts
+    expected = sample(tiny_policy(), rows, ppo.SamplingConfig(6), make_stage(tmp_path).generator("rollout", 0)).texts
     assert seen == list(zip([e.prompt for e in rows], expected, strict=True))

@@ -51,7 +51,9 @@ def test_the_chat_format_is_the_models_own(policy: Policy):
     """Prompt and answer together read as the template writes a whole conversation."""
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": QUESTIONS[1]}]
     ids = policy.encode_prompt(QUESTIONS[1], "Be brief.", 64) + policy.encode_response("Apples and pears.")
-    whole = policy.tokenizer.apply_chat_template([*messages, {"role": "assistant", "content": "Apples and pears."}], tokenize=False)
+    whole = policy.tokenizer.apply_chat_template(
+        [*messages, {"role": "assistant", "content": "Apples and pears."}], tokenize=False
+    )
     assert policy.tokenizer.decode(ids) == whole.rstrip("\n")
 
 

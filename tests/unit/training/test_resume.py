@@ -18,7 +18,20 @@ from rlhf_core.training.ppo import train_ppo
 from rlhf_core.training.reward import train_reward
 from rlhf_core.training.sft import train_sft
 from rlhf_core.training.stage import Stage
-from tests.engine import LORA, Stop, episodes, examples, logged, make_stage, ppo_config, rankings, reward_config, stop_at, tiny_policy, vowels
+from tests.engine import (
+    LORA,
+    Stop,
+    episodes,
+    examples,
+    logged,
+    make_stage,
+    ppo_config,
+    rankings,
+    reward_config,
+    stop_at,
+    tiny_policy,
+    vowels,
+)
 
 Report = Callable[[int, int, str], None]
 
@@ -45,7 +58,14 @@ def reward(path: Path, report: Report | None, lora: LoraConfig | None = None) ->
 def ppo(path: Path, report: Report | None, **fields: Any) -> tuple[Stage, torch.nn.Module]:
     """Five iterations of PPO with an adaptive β and a checkpoint every second one."""
     policy, stage = tiny_policy(fields.pop("lora", LORA)), make_stage(path, report=report)
-    small = {"iterations": 5, "checkpoint_every": 2, "eval_every": 2, "kl_target": 2.0, "kl_horizon": 16, "response_length": 4}
+    small = {
+        "iterations": 5,
+        "checkpoint_every": 2,
+        "eval_every": 2,
+        "kl_target": 2.0,
+        "kl_horizon": 16,
+        "response_length": 4,
+    }
     config = ppo_config(**(small | fields))
     rows = episodes(policy)
     train_ppo(policy, vowels, rows[:4], HeldOut(rows[4:], vowels, config, stage), config, stage)
@@ -118,7 +138,9 @@ def test_a_checkpoint_of_another_model_or_input_is_refused(train: Any, tmp_path:
     with pytest.raises(Stop):
         train(tmp_path, stop_at(3))
     monkeypatch.setattr(Stage, "__init__", _with_other_inputs(Stage.__init__))
-    with pytest.raises(CheckpointError, match=r"was made from another model, configuration or data .*:x, expected .*:y"):
+    with pytest.raises(
+        CheckpointError, match=r"was made from another model, configuration or data .*:x, expected .*:y"
+    ):
         train(tmp_path, None)
 
 

@@ -27,7 +27,11 @@ def test_pairs_of_two_rankings_with_a_tie():
     )
     other = Ranking(id="2", prompt="?", completions=[Completion(id=i, text=i) for i in "yz"], ranking=[["z"], ["y"]])
     chosen, rejected, owner = pair_indices([tied, other])
-    assert sorted(zip(chosen.tolist(), rejected.tolist(), owner.tolist(), strict=True)) == [(1, 0, 0), (1, 2, 0), (4, 3, 1)]
+    assert sorted(zip(chosen.tolist(), rejected.tolist(), owner.tolist(), strict=True)) == [
+        (1, 0, 0),
+        (1, 2, 0),
+        (4, 3, 1),
+    ]
 
 
 def test_a_ranking_of_k_has_k_choose_two_pairs():
@@ -59,7 +63,9 @@ def test_one_forward_pass_equals_the_mean_over_prompts_of_pairwise_losses():
 def test_training_learns_to_order_held_out_pairs(backbone: str, lora: object, tmp_path: Path):
     """Claim 9: the answer with `good` in it wins everywhere, and a few steps are enough to see it on new prompts."""
     source = "tiny" if backbone == "decoder" else str(write_bert(tmp_path / "bert"))
-    settings = reward_config(model=source, lora=lora, epochs=6, eval_every=8, optim=OptimConfig(lr=1e-2 if lora else 3e-3))
+    settings = reward_config(
+        model=source, lora=lora, epochs=6, eval_every=8, optim=OptimConfig(lr=1e-2 if lora else 3e-3)
+    )
     model = new_reward_model(settings, torch.Generator().manual_seed(0))
     rows, stage = rankings(12), make_stage(tmp_path, "reward")
     train_reward(model, rows[:8], rows[8:], settings, stage, fingerprint_of(model.classifier))
@@ -84,7 +90,9 @@ def test_with_adapters_only_they_and_the_head_learn(tmp_path: Path):
 def test_held_out_numbers_by_hand(monkeypatch: pytest.MonkeyPatch):
     """Scores 2, 1, 0 for a, b, c: every pair of a > b > c is right, with margins 1, 2, 1."""
     model = tiny_reward()
-    monkeypatch.setattr(model, "raw_scores", lambda prompts, texts: torch.tensor([2.0, 1.0, 0.0]).repeat(len(texts) // 3))
+    monkeypatch.setattr(
+        model, "raw_scores", lambda prompts, texts: torch.tensor([2.0, 1.0, 0.0]).repeat(len(texts) // 3)
+    )
     measured = evaluate_ranking_loss(model, rankings(3)[1:], reward_config())
     cost = [torch.nn.functional.softplus(torch.tensor(-m)).item() for m in (1.0, 2.0, 1.0)]
     assert measured["eval/accuracy"] == 1.0
@@ -97,7 +105,9 @@ def test_a_ranking_of_nothing_but_ties_weighs_nothing():
     model, settings = tiny_reward(), reward_config()
     row = rankings(2)[1]
     tie = row.model_copy(update={"ranking": [["a", "b", "c"]]})
-    assert evaluate_ranking_loss(model, [row, tie], settings) == pytest.approx(evaluate_ranking_loss(model, [row], settings))
+    assert evaluate_ranking_loss(model, [row, tie], settings) == pytest.approx(
+        evaluate_ranking_loss(model, [row], settings)
+    )
     loss, _ = ranking_loss(model, [tie], settings)
     loss.backward()
     assert loss.item() == 0.0

@@ -129,7 +129,10 @@ def test_rows_drop_only_what_is_padding_in_all_of_them():
     part = rollout.rows(torch.tensor([1, 0]))
     prompts = [e.ids for e in episodes(policy)]
     assert part.ids.shape[1] == max(len(prompts[0]), len(prompts[1])) + 3
-    assert [ids[m].tolist() for ids, m in zip(part.ids, part.mask, strict=True)] == [[*prompts[1], 80], [*prompts[0], 70, 71, 72]]
+    assert [ids[m].tolist() for ids, m in zip(part.ids, part.mask, strict=True)] == [
+        [*prompts[1], 80],
+        [*prompts[0], 70, 71, 72],
+    ]
     assert part.responses[part.response_mask].tolist() == [80, 70, 71, 72]
     assert part.scores.tolist() == rollout.scores[[1, 0]].tolist()
     for name in ("logprobs", "reference", "values", "entropy"):

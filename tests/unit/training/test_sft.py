@@ -100,7 +100,9 @@ def test_training_learns_and_logs_what_it_did(tmp_path: Path):
     assert held_out_loss(policy, rows[10:]) == pytest.approx(min(row["eval/loss"] for row in held_out), rel=1e-5)
 
 
-def test_training_stops_when_held_out_loss_stops_falling_and_keeps_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_training_stops_when_held_out_loss_stops_falling_and_keeps_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Claim 8: losses 5, 3, 4, 4 with a patience of 2 end the run at the third evaluation; the weights are those of the first."""
     policy, stage = tiny_policy(), make_stage(tmp_path, "sft")
     losses, seen = iter([5.0, 3.0, 4.0, 4.0, 1.0]), []

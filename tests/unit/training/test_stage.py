@@ -24,7 +24,12 @@ def test_a_stream_depends_on_seed_stage_and_key_and_on_nothing_else(tmp_path: Pa
 
     first = numbers("ppo", 0, "rollout", 3)
     assert numbers("ppo", 0, "rollout", 3) == first
-    others = [numbers("sft", 0, "rollout", 3), numbers("ppo", 1, "rollout", 3), numbers("ppo", 0, "rollout", 4), numbers("ppo", 0, "x", 3)]
+    others = [
+        numbers("sft", 0, "rollout", 3),
+        numbers("ppo", 1, "rollout", 3),
+        numbers("ppo", 0, "rollout", 4),
+        numbers("ppo", 0, "x", 3),
+    ]
     assert all(other != first for other in others)
 
 
