@@ -135,7 +135,7 @@ class PPOConfig(Section):
     eval_every: int = Field(default=5, ge=1)
     eval_prompts: int = Field(default=32, ge=2)
     checkpoint_every: int = Field(default=1, ge=1)
-    optim: OptimConfig = OptimConfig(lr=3e-4, warmup_ratio=0.0)
+    optim: OptimConfig = OptimConfig(lr=8e-4, warmup_ratio=0.0)
 
     @model_validator(mode="after")
     def _divides(self) -> PPOConfig:

@@ -39,7 +39,7 @@ def test_the_page_of_equations_has_its_rows():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[1].strip()[:40])
 def test_every_row_names_a_function_and_a_test_that_exist(row: list[str]):
-    """Columns: equation, `module.function`, source, `file::test`; `{…}` in an equation is no matter."""
+    """Columns: equation, `module.function`, source, `file::test`; every backticked `file::name` must be there."""
     for module, name in re.findall(r"`([\w/]+\.py)::(\w+)`", row[2]):
         path = ROOT / "rlhf_core" / module
         tree = ast.parse(path.read_text(encoding="utf-8"))

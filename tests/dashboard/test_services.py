@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from dashboard.services import curves, wording
-from dashboard.services.catalogue import RunEntry, list_entries
+from dashboard.services.catalogue import RunEntry, first_choice, list_entries, newest_stage
 from dashboard.services.headline import build_headline
 from dashboard.services.reports import build_report
 from dashboard.services.results import bias_sentence, summarise_votes
@@ -141,6 +141,21 @@ def test_recorded_runs_come_last_and_say_so(studio: Studio) -> None:
     studio.add_run()
     studio.add_recorded()
     assert [entry.label for entry in list_entries(read_settings())] == ["demo", "Recorded run"]
+
+
+def test_a_run_with_a_result_is_shown_before_a_newer_one_without(studio: Studio) -> None:
+    studio.add_run("new")
+    (studio.runs / "new" / "evaluation" / "comparisons.json").unlink()
+    assert first_choice([RunEntry(studio.runs / "new")]) == 0
+    studio.add_run("old")
+    assert first_choice([RunEntry(studio.runs / "new"), RunEntry(studio.runs / "old")]) == 1
+
+
+def test_training_opens_at_the_latest_stage_with_curves(studio: Studio) -> None:
+    entry = RunEntry(studio.add_run())
+    assert newest_stage(entry) == "ppo"
+    (entry.path / "ppo" / "metrics.jsonl").unlink()
+    assert newest_stage(entry) == "reward"
 
 
 def test_the_report_has_every_format(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def learner_on(policy: Policy, stage: Stage, config: PPOConfig) -> Learner:
 
 
 def made(*, scores: list[float], logr: list[list[float]], values: list[list[float]], finished: list[bool]) -> Rollout:
-    """A rollout of given numbers: `logr` is log π − log π_ref of each token; None-free rows, all of one length."""
+    """A rollout of given numbers: `logr` is log π − log π_ref of each token; rows of one length."""
     kl = torch.tensor(logr)
     shape = kl.shape
     return Rollout(
