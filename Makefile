@@ -28,13 +28,13 @@ test: dev
 	@$(BIN)/rlhf models fetch
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/pytest
 
 check: dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/pytest -m "not slow and not real_model and not browser"
 
 metrics-doc: setup

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from rlhf_core.config import LoraConfig, PolicyConfig
 from rlhf_core.errors import ModelError
@@ -75,6 +76,19 @@ def test_response_log_probabilities_do_not_depend_on_padding():
     padded = logprobs(policy, [PROMPT], [RESPONSE], extra=7)[0, : len(RESPONSE)]
     torch.testing.assert_close(beside, alone, atol=1e-4, rtol=0)
     torch.testing.assert_close(padded, alone, atol=1e-4, rtol=0)
+
+
+def test_padding_is_no_position_for_a_model_that_learns_each_position():
+    """Claim 2: rotary positions are relative and would hide a wrong count; a GPT-2 has a vector for every one."""
+    sizes = {"vocab_size": 300, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 64}
+    torch.manual_seed(0)
+    lm = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)).eval()
+    with torch.no_grad():
+        lm.transformer.wpe.weight.normal_(0, 1)
+        plain = lm(torch.tensor([PROMPT + RESPONSE])).logits[:, len(PROMPT) - 1 : -1]
+        ids, mask = pad_rows([PROMPT + RESPONSE, [5] * 30], 0, left=True)
+        padded = run_responses(lm, ids, mask, len(RESPONSE))[0][:1]
+    torch.testing.assert_close(padded, plain, atol=1e-4, rtol=0)
 
 
 def test_log_probabilities_equal_those_of_a_plain_forward_pass():
