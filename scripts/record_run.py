@@ -88,7 +88,7 @@ def simulate_votes(reader: RunReader, rng: random.Random) -> list[dict[str, Any]
                     "created_at": START,
                     "instruction_version": "",
                     "simulated": True,
-                }  # fmt: skip
+                }
             )
     return votes
 
