@@ -1,0 +1,43 @@
+"""The votes of a run, found in a database by the run's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rlhf_core.errors import RunError
+from rlhf_core.feedback.collect import votes_of_run
+from rlhf_core.feedback.store import VoteStore
+from rlhf_core.feedback.tasks import build_task
+from rlhf_core.runs.reader import RunReader
+from tests.run_factory import write_run
+
+
+def test_only_votes_on_the_runs_own_newest_task_are_gathered(tmp_path: Path) -> None:
+    run, other = write_run(tmp_path / "mine"), write_run(tmp_path / "other")
+    database = tmp_path / "votes.db"
+    store = VoteStore(database)
+    for path, instructions, votes in ((run, "old", 1), (run, "new", 3), (other, "new", 2)):
+        reader = RunReader(path)
+        spec = build_task(path.name, reader.completions("base"), reader.completions("tuned"), instructions, 0)
+        task = store.ensure_task(spec)
+        for _ in range(votes):
+            assignment = store.next_item(task, "ana")
+            assert assignment is not None
+            store.vote(assignment.token, "a", reading_seconds=1.0)
+    store.close()
+    gathered = votes_of_run(run, database)
+    assert gathered is not None and len(gathered) == 3
+
+
+def test_no_database_and_no_task_are_no_votes(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "mine")
+    assert votes_of_run(run, tmp_path / "votes.db") is None
+    VoteStore(tmp_path / "votes.db").close()
+    assert votes_of_run(run, tmp_path / "votes.db") is None
+
+
+def test_a_missing_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such run"):
+        votes_of_run(tmp_path / "none", tmp_path / "votes.db")
