@@ -79,7 +79,9 @@ def test_a_taken_port_is_refused_with_the_way_out(listener: socket.socket) -> No
 def test_a_free_port_is_accepted_and_left_free() -> None:
     port = free_port()
     refuse_taken_port(port)
-    refuse_taken_port(port)
+    with socket.socket() as later:
+        later.bind(("127.0.0.1", port))
+        assert later.getsockname()[1] == port
 
 
 def test_nothing_starts_when_the_port_is_taken(

@@ -80,7 +80,9 @@ def same_weights(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
-def check(train: Callable[..., tuple[Stage, torch.nn.Module]], tmp_path: Path, stops: list[int], **fields: Any) -> None:
+def check_resume(
+    train: Callable[..., tuple[Stage, torch.nn.Module]], tmp_path: Path, stops: list[int], **fields: Any
+) -> None:
     """Train in one go; train again, stopping at each step of `stops` in turn; compare."""
     whole, model = train(tmp_path / "whole", None, **fields)
     for step in stops:
@@ -94,12 +96,12 @@ def check(train: Callable[..., tuple[Stage, torch.nn.Module]], tmp_path: Path, s
 @pytest.mark.parametrize("stops", [[1], [2], [3], [1, 3, 4], [5]])
 def test_sft_resumes_as_if_nothing_had_happened(tmp_path: Path, stops: list[int]):
     """Before the first checkpoint, on one, after one, three times, and after the last step."""
-    check(sft, tmp_path, stops)
+    check_resume(sft, tmp_path, stops)
 
 
 @pytest.mark.parametrize(("stops", "lora"), [([1], None), ([3, 5], None), ([6], None), ([3], LORA)])
 def test_reward_training_resumes_as_if_nothing_had_happened(tmp_path: Path, stops: list[int], lora: LoraConfig | None):
-    check(reward, tmp_path, stops, lora=lora)
+    check_resume(reward, tmp_path, stops, lora=lora)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_reward_training_resumes_as_if_nothing_had_happened(tmp_path: Path, stop
 )
 def test_ppo_resumes_as_if_nothing_had_happened(tmp_path: Path, stops: list[int], fields: dict[str, Any]):
     """Weights, Adam, learning rate, random streams, β and data position all come back."""
-    check(ppo, tmp_path, stops, **fields)
+    check_resume(ppo, tmp_path, stops, **fields)
 
 
 def test_resuming_says_where_it_goes_on(tmp_path: Path):
