@@ -13,6 +13,7 @@ from dashboard.services.catalogue import STAGE_NAMES, RunEntry
 from dashboard.services.results import preference
 from dashboard.services.toxicity import lead_comparison
 from rlhf_core.evaluation.statistics import Estimate, position_bias, win_rate
+from rlhf_core.report.parts import Figure
 from rlhf_core.runs.reader import RunStatus
 
 KL_LIMIT = 10.0
@@ -21,16 +22,6 @@ DECIDED_VOTES = 30
 WORSE_LIMIT = 0.25
 HOLDS, LOOK, UNKNOWN = "holds", "look", "not measured"
 Row = Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One headline number: `value` in words, `interval` in words, and where it came from."""
-
-    label: str
-    value: str
-    interval: str
-    source: str
 
 
 @dataclass(frozen=True)
