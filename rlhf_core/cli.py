@@ -92,6 +92,9 @@ def generate(
     if prompt is None:
         _train(_load(config, overrides), ["generate"])
         return
+    from rlhf_core.terminal import quiet_libraries
+
+    quiet_libraries()
     from rlhf_core.stages import answer
 
     for contender, text in answer(_load(config, overrides), prompt, seed):
