@@ -45,6 +45,9 @@ class LoraConfig(Section):
     targets: Literal["attention", "all-linear"] = "attention"
     r: int = Field(default=16, ge=1, le=512)
     alpha: int = Field(default=32, ge=1)
+    layers: int | None = Field(
+        default=None, ge=1, description="adapt only this many layers, the last ones; null adapts all"
+    )
 
 
 class PolicyConfig(Section):
@@ -124,7 +127,9 @@ class PPOConfig(Section):
     kl_horizon: int = Field(default=1000, ge=1, description="episodes; the pace of the adaptive β")
     target_kl: float | None = Field(default=0.1, gt=0, description="stop an update when policy/approxkl passes this")
     gamma: float = Field(default=1.0, gt=0, le=1)
-    lam: float = Field(default=0.95, ge=0, le=1)
+    lam: float = Field(
+        default=1.0, ge=0, le=1, description="λ of GAE; 1 credits every token of a response with its whole return"
+    )
     clip_range: float = Field(default=0.2, gt=0)
     value_clip_range: float = Field(default=0.2, gt=0)
     value_coef: float = Field(default=0.1, ge=0)
@@ -132,10 +137,15 @@ class PPOConfig(Section):
     missing_eos_penalty: float = Field(default=1.0, ge=0)
     missing_eos_mode: Literal["subtract", "replace"] = "subtract"
     value_network: Literal["shared", "separate"] = "shared"
+    lora_layers: int | None = Field(
+        default=15,
+        ge=1,
+        description="adapt the last N layers, so that those below run once a rollout; null leaves it to policy.lora",
+    )
     eval_every: int = Field(default=5, ge=1)
     eval_prompts: int = Field(default=32, ge=2)
     checkpoint_every: int = Field(default=1, ge=1)
-    optim: OptimConfig = OptimConfig(lr=8e-4, warmup_ratio=0.0)
+    optim: OptimConfig = OptimConfig(lr=1e-3, warmup_ratio=0.0)
 
     @model_validator(mode="after")
     def _divides(self) -> PPOConfig:

@@ -58,7 +58,7 @@ def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Tune the fine-tuned policy against the reward model; leaves `ppo/model`."""
     run = stage.path.parent
     torch.manual_seed(config.seed)
-    policy = _policy(config, run / "sft" / "model", trainable=True)
+    policy = _policy(_adapting(config, config.ppo.lora_layers), run / "sft" / "model", trainable=True)
     scorer = load_reward_model(run / "reward" / "model").score
     train = _episodes(policy, config, data.train_prompts)
     judged = _spread(data.eval_prompts, config.ppo.eval_prompts)
@@ -148,6 +148,14 @@ def _policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> P
     policy = load_policy(source, config.policy, trainable=trainable)
     _refuse_past_context(config, policy.context)
     return policy
+
+
+def _adapting(config: PipelineConfig, layers: int | None) -> PipelineConfig:
+    """The configuration with adapters in the last `layers` layers only, where it has adapters and asks for it."""
+    if config.policy.lora is None or layers is None:
+        return config
+    lora = config.policy.lora.model_copy(update={"layers": layers})
+    return config.model_copy(update={"policy": config.policy.model_copy(update={"lora": lora})})
 
 
 def _refuse_past_context(config: PipelineConfig, context: int) -> None:

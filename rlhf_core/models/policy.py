@@ -23,6 +23,7 @@ from rlhf_core.data.io import write_json
 from rlhf_core.errors import ModelError
 from rlhf_core.models.heads import value_head
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
+from rlhf_core.models.trunk import shared_trunk
 from rlhf_core.ops.text_masks import position_ids
 
 FORMAT = "policy.json"
@@ -33,7 +34,7 @@ class Policy(nn.Module):
 
     Attributes:
         lm: the language model, with adapters injected when `lora` was given.
-        reference_lm: what KL is measured against: `lm` with adapters off, or a frozen copy under full fine-tuning.
+        trunk: the layers below the first adapter, when there are any; see `below`.
     """
 
     def __init__(self, lm: Any, tokenizer: Any, source: str, lora: LoraConfig | None, trainable: bool) -> None:
@@ -47,6 +48,7 @@ class Policy(nn.Module):
             self.lm.float()  # before the copy: in another precision the KL would not start at exactly 0
             self._frozen.append(copy.deepcopy(lm).requires_grad_(False))
         self.eval()  # dropout stays off, in training too
+        self.trunk = shared_trunk(self.lm) if trainable and lora else None
 
     @property
     def width(self) -> int:
@@ -69,6 +71,27 @@ class Policy(nn.Module):
         switch = self.lm.disable_adapter() if self.lora and hasattr(self.lm, "disable_adapter") else nullcontext()
         with switch:
             yield self._frozen[0] if self._frozen else self.lm
+
+    def below(
+        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch time width"] | None:
+        """Return the activations that policy and reference share whatever is learnt; None where they share none."""
+        return self.trunk.below(ids, mask) if self.trunk else None
+
+    def run(
+        self,
+        ids: Int[Tensor, "batch time"],
+        mask: Bool[Tensor, "batch time"],
+        response_width: int,
+        below: Float[Tensor, "batch time width"] | None = None,
+        *,
+        reference: bool = False,
+    ) -> tuple[Float[Tensor, "batch response vocab"], Float[Tensor, "batch response width"]]:
+        """Run policy or reference over responses, as `run_responses`; with `below` only the layers above it."""
+        with self.reference() if reference else nullcontext(self.lm) as lm:
+            if below is not None and self.trunk:
+                lm = self.trunk.above
+            return run_responses(lm, ids if below is None else below, mask, response_width)
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Return the parameters that learn, by name."""
@@ -167,8 +190,11 @@ def add_adapters(model: Any, lora: LoraConfig, task: str = "CAUSAL_LM") -> Any:
     from peft import LoraConfig as PeftLora
     from peft import get_peft_model
 
-    targets = "all-linear" if lora.targets == "all-linear" else attention_layers(model)
+    targets = linear_layers(model) if lora.targets == "all-linear" else attention_layers(model)
     settings: Any = {"r": lora.r, "lora_alpha": lora.alpha, "lora_dropout": 0.0, "task_type": task}
+    if lora.layers:
+        depth = model.config.num_hidden_layers
+        settings["layers_to_transform"] = list(range(max(0, depth - lora.layers), depth))
     return get_peft_model(model, PeftLora(target_modules=targets, **settings))
 
 
@@ -183,13 +209,26 @@ def attention_layers(model: nn.Module) -> list[str]:
     return sorted(found)
 
 
+def linear_layers(model: nn.Module) -> list[str]:
+    """Return the names of all projections inside the model's numbered layers; its heads stay as they are."""
+    found = {
+        name.rsplit(".", 1)[-1]
+        for name, module in model.named_modules()
+        if type(module).__name__ in ("Linear", "Conv1D") and any(part.isdigit() for part in name.split("."))
+    }
+    return sorted(found)
+
+
 def run_responses(
-    lm: Any, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], response_width: int
+    lm: Any, tokens: Tensor, mask: Bool[Tensor, "batch time"], response_width: int
 ) -> tuple[Float[Tensor, "batch response vocab"], Float[Tensor, "batch response width"]]:
-    """Run left-padded prompts with right-padded responses; return logits and hidden states that predict each response token."""
+    """Run left-padded prompts with right-padded responses; return logits and hidden states that predict each response token.
+
+    `tokens` are ids (batch, time), or the vectors (batch, time, width) that enter the model's first layer.
+    """
     out = lm(
-        input_ids=ids, attention_mask=mask.long(), position_ids=position_ids(mask), use_cache=False,
-        logits_to_keep=response_width + 1, output_hidden_states=True,
+        **{"inputs_embeds" if tokens.is_floating_point() else "input_ids": tokens}, attention_mask=mask.long(),
+        position_ids=position_ids(mask), use_cache=False, logits_to_keep=response_width + 1, output_hidden_states=True,
     )  # fmt: skip
     return out.logits[:, :-1], out.hidden_states[-1][:, -response_width - 1 : -1]
 

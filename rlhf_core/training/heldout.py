@@ -10,12 +10,12 @@ from torch import Tensor
 
 from rlhf_core.config import PPOConfig
 from rlhf_core.evaluation.statistics import accuracy_interval
-from rlhf_core.models.policy import Policy, run_responses
+from rlhf_core.models.policy import Policy
 from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.ops.masking import masked_sum
 from rlhf_core.runs.directory import StageDirectory
-from rlhf_core.training.rollout import Episode, Sampled, Scorer, assemble, sample
+from rlhf_core.training.rollout import Episode, Sampled, Scorer, by_length, sample, unjudged
 from rlhf_core.training.stage import Stage
 
 
@@ -61,15 +61,17 @@ class HeldOut:
 
     @torch.no_grad()
     def _kl(self, policy: Policy, sampled: Sampled) -> Tensor:
-        ids, mask, responses, counted = assemble(policy, self.episodes, sampled.responses)
-        parts = []
-        for rows in torch.arange(len(ids)).split(self.config.micro_batch_size):
-            given = (ids[rows], mask[rows], responses.shape[1])
-            mine = token_logprobs(run_responses(policy.lm, *given)[0], responses[rows], self.config.temperature)
-            with policy.reference() as lm:
-                theirs = token_logprobs(run_responses(lm, *given)[0], responses[rows], self.config.temperature)
-            parts.append(masked_sum(mine - theirs, counted[rows], 1))
-        return torch.cat(parts)
+        rollout = unjudged(policy, self.episodes, sampled, torch.zeros(len(self.episodes)))
+        kl = torch.zeros(len(self.episodes))
+        for rows in by_length(rollout, self.config.micro_batch_size):
+            part = rollout.rows(rows)
+            given = (part.ids, part.mask, part.responses.shape[1], policy.below(part.ids, part.mask))
+            mine, theirs = (
+                token_logprobs(policy.run(*given, reference=reference)[0], part.responses, self.config.temperature)
+                for reference in (False, True)
+            )
+            kl[rows] = masked_sum(mine - theirs, part.response_mask, 1)
+        return kl
 
 
 def win_rate_metrics(scores: Tensor, reference: Tensor) -> dict[str, float]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rlhf_core.config import PPOConfig
-from rlhf_core.models.policy import Policy, ValueModel, run_responses
+from rlhf_core.models.policy import Policy, ValueModel
 from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.ops import advantages as adv
 from rlhf_core.ops.kl import adapt_kl_coef, kl_k1, kl_k2
@@ -177,7 +177,7 @@ def micro_loss(learner: Learner, rollout: Rollout, targets: Targets, rows: Tenso
     config, mask = learner.config, rollout.response_mask
     width = mask.shape[1]
     advantages, returns = targets.advantages[rows, :width], targets.returns[rows, :width]
-    logits, hidden = run_responses(learner.policy.lm, rollout.ids, rollout.mask, width)
+    logits, hidden = learner.policy.run(rollout.ids, rollout.mask, width, rollout.below)
     new = token_logprobs(logits, rollout.responses, config.temperature)
     values = learner.value_model(rollout.ids, rollout.mask, hidden)
     policy_loss = ppo_policy_loss(new, rollout.logprobs, advantages, mask, config.clip_range).sum()

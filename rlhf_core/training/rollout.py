@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from rlhf_core.config import PPOConfig
-from rlhf_core.models.policy import Policy, ValueModel, run_responses
+from rlhf_core.models.policy import Policy, ValueModel
 from rlhf_core.models.sampling import SamplingConfig, draw_uniform, sample_responses
 from rlhf_core.ops.logprobs import token_entropy, token_logprobs
 from rlhf_core.ops.text_masks import ends_with_eos, pad_rows, response_mask
@@ -29,7 +29,10 @@ class Episode:
 
 @dataclass(frozen=True)
 class Rollout:
-    """A batch of prompts with sampled responses, and what every model said of them. All masks: True counts."""
+    """A batch of prompts with sampled responses, and what every model said of them. All masks: True counts.
+
+    `below` are the activations under the first adapter, which every later pass starts from; None where all layers learn.
+    """
 
     ids: Int[Tensor, "batch time"]
     mask: Bool[Tensor, "batch time"]
@@ -41,17 +44,18 @@ class Rollout:
     reference: Float[Tensor, "batch response"]
     values: Float[Tensor, "batch response"]
     entropy: Float[Tensor, "batch response"]
+    below: Float[Tensor, "batch time width"] | None = None
 
     def rows(self, index: Tensor) -> Rollout:
         """Return some rows of the batch, without the columns that are padding in all of them."""
-        part = {f.name: getattr(self, f.name)[index] for f in fields(self)}
+        part = {f.name: None if (column := getattr(self, f.name)) is None else column[index] for f in fields(self)}
         width = int(part["response_mask"].sum(1).max())
         prompt_width = part["ids"].shape[1] - part["responses"].shape[1]
         lead = int(part["mask"][:, :prompt_width].any(0).long().argmax())
         for name in ("responses", "response_mask", "logprobs", "reference", "values", "entropy"):
             part[name] = part[name][:, :width]
-        for name in ("ids", "mask"):
-            part[name] = part[name][:, lead : prompt_width + width]
+        for name in ("ids", "mask", "below"):
+            part[name] = None if part[name] is None else part[name][:, lead : prompt_width + width]
         return Rollout(**part)
 
 
@@ -91,30 +95,46 @@ def judge(
 
     With β = 0 the reference is not run and counts as equal to the policy.
     """
+    rollout = unjudged(policy, episodes, sampled, scores)
+    for rows in by_length(rollout, config.micro_batch_size):
+        _judge_rows(policy, value_model, rollout, rows, config)
+    return rollout
+
+
+def unjudged(policy: Policy, episodes: Sequence[Episode], sampled: Sampled, scores: Tensor) -> Rollout:
+    """Return the rollout of sampled responses with zeros where models have a say."""
     ids, mask, responses, counted = assemble(policy, episodes, sampled.responses)
-    parts = []
-    for rows in torch.arange(len(episodes)).split(config.micro_batch_size):
-        width = responses.shape[1]
-        with torch.no_grad():
-            logits, hidden = run_responses(policy.lm, ids[rows], mask[rows], width)
-            logprobs = token_logprobs(logits, responses[rows], config.temperature)
-            entropy = token_entropy(logits, config.temperature)
-            values = value_model(ids[rows], mask[rows], hidden)
-            del logits
-            reference = logprobs
-            if config.kl_coef > 0 or config.kl_target:
-                with policy.reference() as lm:
-                    reference = token_logprobs(
-                        run_responses(lm, ids[rows], mask[rows], width)[0], responses[rows], config.temperature
-                    )
-        parts.append((logprobs, reference, values, entropy))
-    logprobs, reference, values, entropy = (
-        torch.cat(column).masked_fill(~counted, 0.0) for column in zip(*parts, strict=True)
-    )
-    finished = ends_with_eos(
-        responses.masked_fill(~counted, policy.tokenizer.pad_token_id), policy.tokenizer.eos_token_id
-    )
-    return Rollout(ids, mask, responses, counted, finished, scores, logprobs, reference, values, entropy)
+    ends = responses.masked_fill(~counted, policy.tokenizer.pad_token_id)
+    finished = ends_with_eos(ends, policy.tokenizer.eos_token_id)
+    zeros = {name: torch.zeros(responses.shape) for name in ("logprobs", "reference", "values", "entropy")}
+    below = torch.zeros(*ids.shape, policy.width, dtype=policy.dtype) if policy.trunk else None
+    return Rollout(ids, mask, responses, counted, finished, scores, **zeros, below=below)
+
+
+def by_length(rollout: Rollout, size: int) -> tuple[Tensor, ...]:
+    """Return row indices in groups of `size` that are alike in length, so that little padding is computed."""
+    return rollout.mask.sum(1).argsort(stable=True).split(size)
+
+
+@torch.no_grad()
+def _judge_rows(policy: Policy, value_model: ValueModel, rollout: Rollout, rows: Tensor, config: PPOConfig) -> None:
+    """Fill in what the models say of some rows; columns that are padding in all of them are not computed."""
+    part = rollout.rows(rows)
+    width, keep = part.responses.shape[1], part.response_mask
+    below = policy.below(part.ids, part.mask)
+    logits, hidden = policy.run(part.ids, part.mask, width, below)
+    logprobs = token_logprobs(logits, part.responses, config.temperature)
+    rollout.logprobs[rows, :width] = logprobs.where(keep, 0.0)
+    rollout.entropy[rows, :width] = token_entropy(logits, config.temperature).where(keep, 0.0)
+    rollout.values[rows, :width] = value_model(part.ids, part.mask, hidden).where(keep, 0.0)
+    del logits
+    if config.kl_coef > 0 or config.kl_target:
+        logits, _ = policy.run(part.ids, part.mask, width, below, reference=True)
+        logprobs = token_logprobs(logits, part.responses, config.temperature)
+    rollout.reference[rows, :width] = logprobs.where(keep, 0.0)
+    if below is not None and rollout.below is not None:
+        end = rollout.ids.shape[1] - rollout.responses.shape[1] + width
+        rollout.below[rows, end - below.shape[1] : end] = below
 
 
 def assemble(

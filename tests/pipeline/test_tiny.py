@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import resource
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import safe_open
 
 from rlhf_core.data.io import read_jsonl
 from rlhf_core.data.records import ContenderCompletion
@@ -143,6 +145,13 @@ def test_ppo_identities_hold(run: Path) -> None:
         assert 0 < row["tokens/response_length"] <= 8
     assert updates[0]["objective/kl"] == pytest.approx(0.0, abs=1e-4)
     assert [row["progress/episodes"] for row in updates] == [4, 8, 12]
+
+
+def test_ppo_adapts_the_layers_it_is_told_to(run: Path) -> None:
+    """configs/tiny.yaml says: supervised fine-tuning both layers, PPO the last one."""
+    for stage, layers in (("sft", {"0", "1"}), ("ppo", {"1"})):
+        with safe_open(run / stage / "model" / "adapter_model.safetensors", "pt") as adapter:
+            assert {re.findall(r"layers\.(\d+)\.", name)[0] for name in list(adapter.keys())} == layers
 
 
 def test_steps_go_up_by_one(run: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_config_cannot_be_changed(file: Path) -> None:
 
 def test_field_names_follow_dotted_places() -> None:
     assert field_names([]) == list(PipelineConfig.model_fields)
-    assert field_names(["policy", "lora"]) == ["targets", "r", "alpha"]
+    assert field_names(["policy", "lora"]) == ["targets", "r", "alpha", "layers"]
     assert field_names(["seed"]) == field_names(["nowhere", "x"]) == []
 
 

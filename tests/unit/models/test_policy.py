@@ -28,7 +28,7 @@ from rlhf_core.ops.text_masks import pad_rows
 from tests.engine import LORA, move, tiny_policy
 
 PROMPT, RESPONSE = list(b"tell me"), list(b"why not")
-KINDS = [LORA, LoraConfig(r=4, alpha=8, targets="all-linear"), None]
+KINDS = [LORA, LoraConfig(r=4, alpha=8, targets="all-linear", layers=1), None]
 
 
 def logprobs(policy: Policy, prompts: list[list[int]], responses: list[list[int]], extra: int = 0) -> Tensor:

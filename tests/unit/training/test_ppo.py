@@ -207,7 +207,7 @@ def test_an_update_stops_when_the_policy_has_moved_too_far(tmp_path: Path):
     """Claim 28: three epochs of two minibatches, or one epoch when its last minibatch is past the target."""
     counts = []
     for target_kl in (None, 1e-9):
-        learner = learner_on(tiny_policy(), make_stage(tmp_path), ppo_config(epochs=3, target_kl=target_kl))
+        learner = learner_on(tiny_policy(), make_stage(tmp_path), ppo_config(epochs=3, target_kl=target_kl, lam=0.9))
         iterate(learner, episodes(learner.policy)[:4], 0.1, 0, 1e-2)
         counts.append({int(state["step"]) for state in learner.optimizer.state.values()})
     assert counts == [{6}, {2}]

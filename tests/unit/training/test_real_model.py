@@ -26,8 +26,8 @@ QUESTIONS = ["What is the capital of France?", "Name two fruits.", "Is ice cold?
 
 @pytest.fixture
 def policy() -> Policy:
-    """The packaged policy in float32, with a small adapter."""
-    config = PolicyConfig(model=f"packaged:{SMOLLM}", dtype="float32", lora=LoraConfig(r=4, alpha=8))
+    """The packaged policy in float32, with a small adapter in the upper half of its layers."""
+    config = PolicyConfig(model=f"packaged:{SMOLLM}", dtype="float32", lora=LoraConfig(r=4, alpha=8, layers=15))
     torch.manual_seed(0)
     return load_policy(config.model, config, trainable=True)
 
@@ -59,6 +59,7 @@ def test_the_chat_format_is_the_models_own(policy: Policy):
 
 def test_a_short_ppo_iteration(policy: Policy, tmp_path: Path):
     """Claims 3 and 16: ratio 1 in the first minibatch and a KL of exactly 0 at the start."""
+    assert policy.trunk is not None
     config = ppo_config(iterations=1, response_length=12, optim=OptimConfig(lr=1e-4))
     rows = [Episode(str(n), q, policy.encode_prompt(q, "", 64)) for n, q in enumerate(QUESTIONS)]
     stage = make_stage(tmp_path)

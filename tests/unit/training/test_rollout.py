@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from rlhf_core.config import PPOConfig
+from rlhf_core.config import LoraConfig, PPOConfig
 from rlhf_core.models.policy import Policy, ValueModel
 from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.training.rollout import Rollout, Sampled, assemble, judge, minibatches, sample
-from tests.engine import episodes, move, ppo_config, tiny_policy, vowels
+from tests.engine import LORA, episodes, move, ppo_config, tiny_policy, vowels
+
+TOP = LoraConfig(r=4, alpha=8, layers=1)
 
 
 def judged(policy: Policy, sampled: Sampled, config: PPOConfig, values: ValueModel | None = None) -> Rollout:
@@ -61,10 +63,13 @@ def test_a_response_may_hold_the_pad_token_before_its_end():
     assert rollout.finished.tolist() == [True, False]
 
 
+@pytest.mark.parametrize("lora", [LORA, TOP])
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_log_probabilities_of_policy_and_reference_are_those_at_the_sampling_temperature(temperature: float):
+def test_log_probabilities_of_policy_and_reference_are_those_at_the_sampling_temperature(
+    temperature: float, lora: LoraConfig
+):
     """Claim 3, from one plain forward pass a row."""
-    policy = move(tiny_policy())
+    policy = move(tiny_policy(lora))
     sampled = given(policy, [70, 71, 72], [80])
     rollout = judged(policy, sampled, ppo_config(temperature=temperature))
     for n, response in enumerate(sampled.responses):
@@ -77,9 +82,10 @@ def test_log_probabilities_of_policy_and_reference_are_those_at_the_sampling_tem
     assert not torch.allclose(rollout.logprobs, rollout.reference, atol=1e-3)
 
 
-def test_micro_batches_and_neighbours_change_nothing():
+@pytest.mark.parametrize("lora", [LORA, TOP])
+def test_micro_batches_and_neighbours_change_nothing(lora: LoraConfig):
     """Claims 2 and 24."""
-    policy = move(tiny_policy())
+    policy = move(tiny_policy(lora))
     sampled = given(policy, [70, 71, 72], [80], [90] * 6, [75, 76])
     whole = judged(policy, sampled, ppo_config(batch_size=4, minibatch_size=4, micro_batch_size=4))
     single = judged(policy, sampled, ppo_config(batch_size=4, minibatch_size=4, micro_batch_size=1))
@@ -124,7 +130,7 @@ def test_without_a_price_the_reference_is_never_run(
 
 
 def test_rows_drop_only_what_is_padding_in_all_of_them():
-    policy = move(tiny_policy())
+    policy = move(tiny_policy(TOP))
     rollout = judged(policy, given(policy, [70, 71, 72], [80], [90] * 6), ppo_config())
     part = rollout.rows(torch.tensor([1, 0]))
     prompts = [e.ids for e in episodes(policy)]
@@ -137,6 +143,9 @@ def test_rows_drop_only_what_is_padding_in_all_of_them():
     assert part.scores.tolist() == rollout.scores[[1, 0]].tolist()
     for name in ("logprobs", "reference", "values", "entropy"):
         assert torch.equal(getattr(part, name), getattr(rollout, name)[[1, 0], :3])
+    shared = policy.below(part.ids, part.mask)
+    assert shared is not None and part.below is not None
+    torch.testing.assert_close(part.below[part.mask], shared[part.mask], atol=1e-5, rtol=1e-5)
     assert {f.name for f in fields(part)} == {f.name for f in fields(rollout)}
 
 
