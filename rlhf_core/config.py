@@ -22,6 +22,8 @@ PATH_KEYS = (
     ("data", "rankings"),
     ("evaluate", "detoxify_checkpoint"),
 )
+MODEL_KEYS = (("policy", "model"), ("reward", "model"))
+"""Model sources: a path when a folder lies there, else a name."""
 
 
 class Section(BaseModel):
@@ -253,12 +255,14 @@ def _section_of(annotation: Any) -> Any:
 
 
 def _anchor_paths(raw: dict[str, Any], folder: Path) -> None:
-    for *parents, key in PATH_KEYS:
+    for *parents, key in (*PATH_KEYS, *MODEL_KEYS):
         section: Any = raw
         for parent in parents:
             section = section.get(parent) if isinstance(section, dict) else None
         if isinstance(section, dict) and isinstance(section.get(key), str):
-            section[key] = str((folder / Path(section[key]).expanduser()).resolve())
+            path = (folder / Path(section[key]).expanduser()).resolve()
+            if (*parents, key) in PATH_KEYS or (path.is_dir() and section[key] != "tiny"):
+                section[key] = str(path)
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:

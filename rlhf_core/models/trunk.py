@@ -1,5 +1,5 @@
 """The layers below the first adapter. Policy and reference agree on them, and no gradient passes through them, so one
-pass over a rollout serves policy, reference and every update on it (the "hydra" of Ramamurthy et al. and trlX)."""
+pass over a rollout serves policy, reference and every update on it (the "hydra" of trlX, Castricato et al. 2023)."""
 
 from __future__ import annotations
 

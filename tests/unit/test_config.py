@@ -59,6 +59,16 @@ def test_paths_in_a_file_are_relative_to_it_and_paths_given_by_set_to_the_workin
     assert config.run_path == Path("elsewhere/x")
 
 
+def test_a_model_folder_in_a_file_is_relative_to_it_and_a_name_stays_a_name(file: Path) -> None:
+    for name in ("mine", "tiny"):
+        (file.parent / name).mkdir()
+    file.write_text(MINIMAL + "policy: {model: ./mine}\nreward: {model: tiny}\n")
+    config = load_config(file)
+    assert config.policy.model == str(file.parent / "mine") and config.reward.model == "tiny"
+    file.write_text(MINIMAL + "policy: {model: owner/name}\n")
+    assert load_config(file).policy.model == "owner/name"
+
+
 def test_the_home_folder_may_be_written_as_a_tilde(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/somebody")
     file.write_text(MINIMAL + "run_root: ~/runs\n")
