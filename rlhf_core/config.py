@@ -165,7 +165,7 @@ class GenerateConfig(Section):
     temperature: float = Field(default=0.7, gt=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_new_tokens: int = Field(default=64, ge=1)
-    batch_size: int = Field(default=48, ge=1)
+    batch_size: int = Field(default=96, ge=1)
 
 
 class EvaluateConfig(Section):

@@ -12,6 +12,7 @@ from rlhf_core.config import PipelineConfig
 from rlhf_core.data.datasets import content_hash, load_datasets
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import RunError
+from rlhf_core.process import release_memory
 from rlhf_core.runs.directory import STAGES, RunDirectory
 
 STATUS_INTERVAL = 1.0  # seconds between two writes of status.json
@@ -54,6 +55,7 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
     try:
         for name in stages:
             _run_stage(run, config, name, listener, lambda stage, body=bodies[name]: body(config, datasets, stage))
+            release_memory()
     except BaseException as error:
         state = "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
         run.update(state=state, message=str(error))

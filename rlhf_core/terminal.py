@@ -15,6 +15,7 @@ from rich.table import Table
 
 from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import RunError
+from rlhf_core.process import settle_in
 from rlhf_core.runs.directory import STAGES
 from rlhf_core.runs.reader import RunReader, list_runs
 
@@ -25,7 +26,7 @@ def run_with_progress(config: PipelineConfig, stages: Sequence[str]) -> str:
     """Run stages of a pipeline with progress on the terminal; return a closing line."""
     from rlhf_core.pipeline import run_pipeline
 
-    quiet_libraries()
+    prepare_libraries()
     signal.signal(signal.SIGTERM, _stop)
     console = Console()
     listener = _Bars(console) if console.is_terminal else _Lines(console)
@@ -34,13 +35,9 @@ def run_with_progress(config: PipelineConfig, stages: Sequence[str]) -> str:
     return f"{path}: {', '.join(stages)} complete. Next: rlhf dashboard --run-root {path.parent}"
 
 
-def quiet_libraries() -> None:
-    """Keep other libraries' bars and advice off the terminal; errors still speak."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # A thread that has run out of work spins for a moment, then sleeps: long spinning halves the speed beside a busy
-    # dashboard, sleeping at once costs a third of a decoding step. Figures are in docs/LOG.md.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+def prepare_libraries() -> None:
+    """Set up threads and memory, and keep other libraries' bars and advice off the terminal; errors still speak."""
+    settle_in()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft)\.")
     from transformers.utils import logging

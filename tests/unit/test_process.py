@@ -1,0 +1,55 @@
+"""Threads and memory of a training process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from rlhf_core.process import release_memory, settle_in
+
+HOLD_AND_FREE = """
+import json, re
+from pathlib import Path
+from rlhf_core.process import release_memory, settle_in
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+settle_in()
+blocks = [bytearray(8 * 2**20) for _ in range(40)]
+held = resident()
+last = bytearray(2**10)  # above the blocks, so that freeing them cannot shrink the heap by itself
+del blocks
+freed = resident()
+release_memory()
+print(json.dumps([held, freed, resident()]))
+"""
+
+
+def test_freed_memory_is_kept_for_the_next_pass_until_it_is_released() -> None:
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("another C library has another allocator")
+    done = subprocess.run([sys.executable, "-c", HOLD_AND_FREE], capture_output=True, text=True, timeout=60)
+    held, freed, released = map(int, done.stdout.strip("[]\n").split(","))
+    assert held > 320 and freed > 320 and released < 160
+
+
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.setattr("rlhf_core.process._glibc", lambda name: None)  # the tests keep their own allocator
+    settle_in()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE" and os.environ["GOMP_SPINCOUNT"] == "30000"
+
+
+def test_a_system_without_glibc_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: None) -> object:
+        raise OSError("no C library by that name")
+
+    monkeypatch.setattr("ctypes.CDLL", missing)
+    settle_in()
+    release_memory()
