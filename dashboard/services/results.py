@@ -82,6 +82,12 @@ def bias_sentence(bias: Estimate | None) -> str:
     return f"Side {'A' if bias.value > 0.5 else 'B'} is favoured: A wins {share} of {bias.n} decided votes."
 
 
+def interval_sentence(rate: Estimate) -> str:
+    """Say how the win rate's interval was made, and from how many prompts or labellers."""
+    unit = "labeller" if rate.method.endswith("by labeller") else "prompt"
+    return f"Interval: {rate.method}, {wording.count(rate.clusters, unit)}."
+
+
 def _labellers(votes: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {

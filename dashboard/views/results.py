@@ -12,7 +12,7 @@ from dashboard.components.runs import live, pick_run
 from dashboard.components.states import empty_state, guarded
 from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry
-from dashboard.services.results import OUTCOME_NAMES, Results, bias_sentence, summarise_votes
+from dashboard.services.results import OUTCOME_NAMES, Results, bias_sentence, interval_sentence, summarise_votes
 from dashboard.services.settings import Settings, read_settings
 from dashboard.services.voting import human_votes, simulated_votes, simulation_rule
 from rlhf_core.evaluation.statistics import Estimate
@@ -74,7 +74,6 @@ def _say_simulated(entry: RunEntry) -> None:
 
 def _evidence(results: Results) -> None:
     palette = current_palette()
-    rate = results.rate
     figure = charts.outcome_bar(results.shares, OUTCOME_NAMES, palette)
     show_figure(figure, "outcomes", "Shares of tuned wins, ties, both bad and base wins")
     cells = [f"{name} {_share(results.shares[outcome])}" for outcome, name in OUTCOME_NAMES.items()]
@@ -89,8 +88,7 @@ def _evidence(results: Results) -> None:
     with right:
         st.markdown("**How far to trust it**")
         st.markdown(wording.plain(bias_sentence(results.bias)))
-        clusters = wording.count(rate.clusters, "prompt")
-        st.markdown(f"Interval: {wording.plain(rate.method)}, {clusters}. {ONE_LOOK}")
+        st.markdown(f"{wording.plain(interval_sentence(results.rate))} {ONE_LOOK}")
     st.markdown("#### Who judged")
     _labeller_table(results.labellers)
     st.markdown("#### The votes")

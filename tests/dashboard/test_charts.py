@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,8 @@ from dashboard.curve_chart import draw_curves
 from dashboard.palette import DARK, LIGHT, Palette, translucent
 from dashboard.services.curves import Series
 from rlhf_core.evaluation.statistics import Estimate
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def series(name: str, place: int, values: list[float]) -> Series:
@@ -92,6 +96,14 @@ def test_reliability_leaves_out_empty_bins() -> None:
 def test_every_line_colour_stands_out_from_the_page(palette: Palette, page: str) -> None:
     for colour in (palette.base, palette.tuned, palette.third, palette.fourth, palette.fifth):
         assert contrast(colour, page) >= 3.0  # WCAG 2.2, 1.4.11: graphical objects
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_main_button_can_be_read_in_both_themes(scheme: str) -> None:
+    """Streamlit writes white on the primary colour; WCAG 2.2, 1.4.3 for text and 1.4.11 for the button itself."""
+    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][scheme]
+    assert contrast("#ffffff", theme["primaryColor"]) >= 4.5
+    assert contrast(theme["primaryColor"], theme["backgroundColor"]) >= 3.0
 
 
 def contrast(one: str, other: str) -> float:

@@ -15,7 +15,7 @@ from dashboard.services import curves, wording
 from dashboard.services.catalogue import RunEntry, first_choice, list_entries, newest_stage
 from dashboard.services.headline import build_headline
 from dashboard.services.reports import build_report
-from dashboard.services.results import bias_sentence, summarise_votes
+from dashboard.services.results import bias_sentence, interval_sentence, summarise_votes
 from dashboard.services.settings import SAMPLE_DATA, read_settings
 from dashboard.services.toxicity import view_toxicity
 from dashboard.services.voting import open_task
@@ -105,6 +105,13 @@ def test_results_sentence_follows_the_interval() -> None:
 def test_side_bias_is_named_when_the_interval_leaves_one_half(low: float, high: float, text: str) -> None:
     assert bias_sentence(Estimate((low + high) / 2, low, high, 40, 20, "t")).startswith(text)
     assert bias_sentence(None) == "No vote has picked a side yet."
+
+
+def test_the_interval_names_what_it_is_clustered_by() -> None:
+    rate = Estimate(0.6, 0.5, 0.7, 288, 96, "cluster-robust t, by prompt")
+    assert interval_sentence(rate) == "Interval: cluster-robust t, by prompt, 96 prompts."
+    rate = Estimate(0.6, 0.4, 0.8, 288, 3, "cluster-robust t, by labeller")
+    assert interval_sentence(rate) == "Interval: cluster-robust t, by labeller, 3 labellers."
 
 
 def test_headline_says_worse_and_unclear(studio: Studio) -> None:
