@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 LARGEST = 2**31 - 1
@@ -35,7 +36,7 @@ def release_memory() -> None:
         malloc_trim(0)
 
 
-def _glibc(name: str) -> ctypes._CFuncPtr | None:
+def _glibc(name: str) -> Callable[..., int] | None:
     """A function of the C library, or None where there is none of that name (musl, macOS)."""
     try:
         return getattr(ctypes.CDLL(None), name)

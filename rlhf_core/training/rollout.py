@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -48,7 +49,9 @@ class Rollout:
 
     def rows(self, index: Tensor) -> Rollout:
         """Return some rows of the batch, without the columns that are padding in all of them."""
-        part = {f.name: None if (column := getattr(self, f.name)) is None else column[index] for f in fields(self)}
+        part: dict[str, Any] = {
+            f.name: None if (column := getattr(self, f.name)) is None else column[index] for f in fields(self)
+        }
         width = int(part["response_mask"].sum(1).max())
         prompt_width = part["ids"].shape[1] - part["responses"].shape[1]
         lead = int(part["mask"][:, :prompt_width].any(0).long().argmax())
