@@ -3,12 +3,13 @@ PORT ?= 8501
 RUNS ?= runs
 BIN := .venv/bin
 
-.PHONY: help setup dev demo pipeline test check metrics-doc
+.PHONY: help setup dev demo pipeline test check mutants metrics-doc
 help:
 	@echo "make demo       dashboard at http://127.0.0.1:$(PORT) and the quickstart training beside it"
 	@echo "make pipeline   the quickstart without the browser"
 	@echo "make test       install what tests need, then run all of them"
 	@echo "make check      ruff, pyright and the quick tests"
+	@echo "make mutants    break the mathematics on purpose and see which test notices"
 	@echo "make setup      .venv with the pinned packages"
 
 setup:
@@ -36,6 +37,9 @@ check: dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/pytest -m "not slow and not real_model and not browser"
+
+mutants: dev
+	@$(BIN)/python scripts/mutants.py
 
 metrics-doc: setup
 	@$(BIN)/python -m rlhf_core.runs.metrics > docs/metrics.md
