@@ -24,7 +24,8 @@ def settle_in() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
-    if (mallopt := _glibc("mallopt")) is not None:
+    chosen = any(name.startswith("MALLOC_") for name in os.environ)  # glibc has read the user's own choice already
+    if not chosen and (mallopt := _glibc("mallopt")) is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, LARGEST)
 

@@ -39,17 +39,26 @@ def test_freed_memory_is_kept_for_the_next_pass_until_it_is_released() -> None:
 
 
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("rlhf_core.process._glibc", asked.append)  # the tests keep their own allocator
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
-    monkeypatch.setattr("rlhf_core.process._glibc", lambda name: None)  # the tests keep their own allocator
     settle_in()
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE" and os.environ["GOMP_SPINCOUNT"] == "30000"
+    assert asked == ["mallopt"]
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    settle_in()
+    assert asked == ["mallopt"]
 
 
 def test_a_system_without_glibc_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[None] = []
+
     def missing(name: None) -> object:
+        tried.append(name)
         raise OSError("no C library by that name")
 
     monkeypatch.setattr("ctypes.CDLL", missing)
     settle_in()
     release_memory()
+    assert tried == [None, None]  # once for each, and both went on
