@@ -54,6 +54,8 @@ def test_the_cache_the_batch_and_the_padding_change_nothing(policy: Policy):
     found = fast(policy, PROMPTS, CONFIG, uniform, eos)
     assert found == [slowly(policy, p, CONFIG, u, eos) for p, u in zip(PROMPTS, uniform, strict=True)]
     assert len(found[2]) < len(found[0]) == 12  # some row did end, and another did not
+    # With that row in front the others move up in the batch, and keep their own random numbers.
+    assert fast(policy, PROMPTS[::-1], CONFIG, uniform.flip(0), eos) == found[::-1]
 
 
 def test_a_finished_response_holds_its_eos_and_nothing_after(policy: Policy):

@@ -95,7 +95,7 @@ def test_held_out_numbers_by_hand(monkeypatch: pytest.MonkeyPatch):
     )
     measured = evaluate_ranking_loss(model, rankings(3)[1:], reward_config())
     cost = [torch.nn.functional.softplus(torch.tensor(-m)).item() for m in (1.0, 2.0, 1.0)]
-    assert measured["eval/accuracy"] == 1.0
+    assert measured["eval/accuracy"] == ranking_loss(model, rankings(3)[1:], reward_config())[1] == 1.0
     assert measured["eval/margin"] == pytest.approx(4 / 3)
     assert measured["eval/loss"] == pytest.approx(sum(cost) / 3, rel=1e-5)
 
