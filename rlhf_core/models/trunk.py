@@ -31,10 +31,8 @@ class SharedTrunk:
         self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"]
     ) -> Float[Tensor, "batch time width"]:
         """Return the activations that enter the first layer with an adapter."""
-        out = self._below(
-            input_ids=ids, attention_mask=mask.long(), position_ids=position_ids(mask), use_cache=False
-        )  # fmt: skip
-        return out.last_hidden_state
+        given = {"attention_mask": mask.long(), "position_ids": position_ids(mask), "use_cache": False}
+        return self._below(input_ids=ids, **given).last_hidden_state
 
 
 def shared_trunk(lm: Any) -> SharedTrunk | None:
@@ -52,6 +50,7 @@ def shared_trunk(lm: Any) -> SharedTrunk | None:
     ids = torch.arange(PROBE, device=lm.device).remainder(lm.config.vocab_size).unsqueeze(0)
     mask = torch.ones_like(ids, dtype=torch.bool)
     with torch.no_grad():
+        # Hidden states are asked for before the parts are made, so that they share the whole's hooks and add none.
         whole = causal_lm(input_ids=ids, use_cache=False, output_hidden_states=True).logits
         trunk = SharedTrunk(causal_lm, first)
         parts = trunk.above(inputs_embeds=trunk.below(ids, mask), use_cache=False).logits
