@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -99,6 +99,8 @@ def judge(
     With β = 0 the reference is not run and counts as equal to the policy.
     """
     rollout = unjudged(policy, episodes, sampled, scores)
+    if policy.trunk:
+        rollout = replace(rollout, below=torch.zeros(*rollout.ids.shape, policy.width, dtype=policy.dtype))
     for rows in by_length(rollout, config.micro_batch_size):
         _judge_rows(policy, value_model, rollout, rows, config)
     return rollout
@@ -110,8 +112,7 @@ def unjudged(policy: Policy, episodes: Sequence[Episode], sampled: Sampled, scor
     ends = responses.masked_fill(~counted, policy.tokenizer.pad_token_id)
     finished = ends_with_eos(ends, policy.tokenizer.eos_token_id)
     zeros = {name: torch.zeros(responses.shape) for name in ("logprobs", "reference", "values", "entropy")}
-    below = torch.zeros(*ids.shape, policy.width, dtype=policy.dtype) if policy.trunk else None
-    return Rollout(ids, mask, responses, counted, finished, scores, **zeros, below=below)
+    return Rollout(ids, mask, responses, counted, finished, scores, **zeros)
 
 
 def by_length(rollout: Rollout, size: int) -> tuple[Tensor, ...]:
