@@ -51,6 +51,11 @@ class LoraConfig(Section):
         default=None, ge=1, description="adapt only this many layers, the last ones; null adapts all"
     )
 
+    def at_most(self, layers: int | None) -> LoraConfig:
+        """These adapters in no more than the last `layers` layers; None sets no limit."""
+        limits = [limit for limit in (self.layers, layers) if limit is not None]
+        return self.model_copy(update={"layers": min(limits, default=None)})
+
 
 class PolicyConfig(Section):
     """The language model that is tuned."""
@@ -142,7 +147,7 @@ class PPOConfig(Section):
     lora_layers: int | None = Field(
         default=15,
         ge=1,
-        description="adapt the last N layers, so that those below run once a rollout; null leaves it to policy.lora",
+        description="adapt no more than the last N layers, so that those below run once a rollout; null: no limit",
     )
     eval_every: int = Field(default=5, ge=1)
     eval_prompts: int = Field(default=32, ge=2)

@@ -151,10 +151,8 @@ def _policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> P
 
 
 def _adapting(config: PipelineConfig, layers: int | None) -> PipelineConfig:
-    """The configuration with adapters in the last `layers` layers only, where it has adapters and asks for it."""
-    if config.policy.lora is None or layers is None:
-        return config
-    lora = config.policy.lora.model_copy(update={"layers": layers})
+    """The configuration with adapters, where it has any, in no more than the last `layers` layers."""
+    lora = config.policy.lora and config.policy.lora.at_most(layers)
     return config.model_copy(update={"policy": config.policy.model_copy(update={"lora": lora})})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlhf_core.config import PATH_KEYS, PipelineConfig, PPOConfig, SFTConfig, field_names, load_config
+from rlhf_core.config import PATH_KEYS, LoraConfig, PipelineConfig, PPOConfig, SFTConfig, field_names, load_config
 from rlhf_core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,6 +200,13 @@ def test_yaml_cannot_make_python_objects(file: Path) -> None:
 def test_a_config_cannot_be_changed(file: Path) -> None:
     with pytest.raises(ValueError, match="Instance is frozen"):
         load_config(file).seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("mine", "limit", "expected"), [(None, None, None), (None, 15, 15), (4, 15, 4), (20, 15, 15), (4, None, 4)]
+)
+def test_the_stricter_limit_of_adapted_layers_holds(mine: int | None, limit: int | None, expected: int | None) -> None:
+    assert LoraConfig(r=8, layers=mine).at_most(limit) == LoraConfig(r=8, layers=expected)
 
 
 def test_field_names_follow_dotted_places() -> None:
