@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from rlhf_core.models.decoder import decoder_for
 from rlhf_core.ops.logprobs import sample_tokens
-from rlhf_core.ops.text_masks import pad_rows, position_ids
+from rlhf_core.ops.text_masks import pad_rows
 
 KEEP_SHARE = 0.75  # drop finished rows from the cache once fewer than this share of it is alive
 
@@ -50,34 +51,25 @@ def sample_responses(
     """
     device = next(model.parameters()).device
     ids, mask = (x.to(device) for x in pad_rows(prompts, pad_id, left=True))
-    positions = position_ids(mask)
+    decoder = decoder_for(model)
+    logits = decoder.prompt(ids, mask, config.max_new_tokens)
     responses: list[list[int]] = [[] for _ in prompts]
     alive = torch.arange(len(prompts), device=device)
-    cache = None
     for step in range(config.max_new_tokens):
-        out = model(
-            input_ids=ids, attention_mask=mask.long(), position_ids=positions, past_key_values=cache, use_cache=True,
-            logits_to_keep=1,
-        )  # fmt: skip
-        cache = out.past_key_values
-        tokens = sample_tokens(
-            out.logits[:, -1], config.temperature, config.top_p, uniform[alive.cpu(), step].to(device)
-        )
+        tokens = sample_tokens(logits, config.temperature, config.top_p, uniform[alive.cpu(), step].to(device))
         for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
             if not responses[row] or responses[row][-1] != eos_id:
                 responses[row].append(token)
         if on_step:
             on_step(step)
         going = _going(responses, alive, eos_id)
-        if not going.any():
+        if not going.any() or step + 1 == config.max_new_tokens:
             break
         if going.float().mean() < KEEP_SHARE:
-            keep = going.nonzero().squeeze(1)
-            cache.batch_select_indices(keep)
-            alive, mask, positions, tokens = alive[keep], mask[keep], positions[keep], tokens[keep]
-        ids = tokens.unsqueeze(1)
-        mask = torch.cat([mask, torch.ones_like(ids, dtype=torch.bool)], 1)
-        positions = positions[:, -1:] + 1
+            kept = going.nonzero().squeeze(1)
+            decoder.keep(kept)
+            alive, tokens = alive[kept], tokens[kept]
+        logits = decoder.step(tokens)
     return responses
 
 

@@ -60,15 +60,15 @@ def sample_tokens(
     """
     if temperature <= 0:
         raise ValueError(f"temperature must be > 0, found {temperature}: a greedy policy has no log-probabilities")
-    probabilities = (logits.float() / temperature).softmax(-1)
+    scaled = _scale(logits, temperature)
+    weights = (scaled - scaled.amax(-1, keepdim=True)).exp_()
     if top_p < 1:
-        probabilities = _nucleus(probabilities, top_p)
-    cumulative = probabilities.cumsum(-1)
-    threshold = uniform.unsqueeze(-1) * cumulative[:, -1:]
-    drawn = torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
-    # Rounding must never pick a token of probability zero, so the last possible one bounds the search.
-    steps = torch.arange(logits.shape[-1], device=logits.device)
-    return torch.minimum(drawn, (steps * (probabilities > 0)).amax(-1))
+        weights = _nucleus(weights / weights.sum(-1, keepdim=True), top_p)
+    cumulative = weights.cumsum(-1)
+    total = cumulative[:, -1:]
+    drawn = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * total, right=True)
+    # Rounding must never pick a token of probability zero: the one that completes the total is the last that is possible.
+    return torch.minimum(drawn, torch.searchsorted(cumulative, total.contiguous())).squeeze(-1)
 
 
 def _nucleus(probabilities: Float[Tensor, "batch vocab"], top_p: float) -> Float[Tensor, "batch vocab"]:
