@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from rlhf_core.models.forward import plain
 from rlhf_core.models.merged import merged_view
 from rlhf_core.ops.text_masks import position_ids
 
@@ -39,7 +40,7 @@ class Decoder(Protocol):
 
 def decoder_for(lm: Any) -> Decoder:
     """Return a decoder for a causal LM, with the adapters it has at this moment."""
-    causal_lm = merged_view(lm.get_base_model() if hasattr(lm, "get_base_model") else lm)
+    causal_lm = merged_view(plain(lm))
     return LlamaDecoder(causal_lm) if causal_lm.config.model_type == "llama" else CachedDecoder(causal_lm)
 
 

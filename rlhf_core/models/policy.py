@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from rlhf_core.config import LoraConfig, PolicyConfig
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import ModelError
+from rlhf_core.models.forward import run_responses
 from rlhf_core.models.heads import value_head
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
 from rlhf_core.models.trunk import shared_trunk
-from rlhf_core.ops.text_masks import position_ids
 
 FORMAT = "policy.json"
 
@@ -82,16 +82,16 @@ class Policy(nn.Module):
         self,
         ids: Int[Tensor, "batch time"],
         mask: Bool[Tensor, "batch time"],
-        response_width: int,
+        response_mask: Bool[Tensor, "batch response"],
         below: Float[Tensor, "batch time width"] | None = None,
         *,
         reference: bool = False,
-    ) -> tuple[Float[Tensor, "batch response vocab"], Float[Tensor, "batch response width"]]:
+    ) -> tuple[Float[Tensor, "tokens vocab"], Float[Tensor, "tokens width"]]:
         """Run policy or reference over responses, as `run_responses`; with `below` only the layers above it."""
         with self.reference() if reference else nullcontext(self.lm) as lm:
             if below is not None and self.trunk:
                 lm = self.trunk.above
-            return run_responses(lm, ids if below is None else below, mask, response_width)
+            return run_responses(lm, ids if below is None else below, mask, response_mask)
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Return the parameters that learn, by name."""
@@ -147,11 +147,12 @@ class ValueModel(nn.Module):
         self,
         ids: Int[Tensor, "batch time"],
         mask: Bool[Tensor, "batch time"],
-        hidden: Float[Tensor, "batch response width"],
-    ) -> Float[Tensor, "batch response"]:
+        response_mask: Bool[Tensor, "batch response"],
+        hidden: Float[Tensor, "tokens width"],
+    ) -> Float[Tensor, "tokens"]:
         """Return the value before each response token; `hidden` are the policy's states, which a shared head reads."""
         if self.lm is not None:
-            hidden = run_responses(self.lm, ids, mask, hidden.shape[1])[1]
+            hidden = run_responses(self.lm, ids, mask, response_mask)[1]
         return self.head(hidden.float()).squeeze(-1)
 
 
@@ -217,20 +218,6 @@ def linear_layers(model: nn.Module) -> list[str]:
         if type(module).__name__ in ("Linear", "Conv1D") and any(part.isdigit() for part in name.split("."))
     }
     return sorted(found)
-
-
-def run_responses(
-    lm: Any, tokens: Tensor, mask: Bool[Tensor, "batch time"], response_width: int
-) -> tuple[Float[Tensor, "batch response vocab"], Float[Tensor, "batch response width"]]:
-    """Run left-padded prompts with right-padded responses; return logits and hidden states that predict each response token.
-
-    `tokens` are ids (batch, time), or the vectors (batch, time, width) that enter the model's first layer.
-    """
-    out = lm(
-        **{"inputs_embeds" if tokens.is_floating_point() else "input_ids": tokens}, attention_mask=mask.long(),
-        position_ids=position_ids(mask), use_cache=False, logits_to_keep=response_width + 1, output_hidden_states=True,
-    )  # fmt: skip
-    return out.logits[:, :-1], out.hidden_states[-1][:, -response_width - 1 : -1]
 
 
 def choose_dtype(name: str) -> torch.dtype:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from rlhf_core.models.forward import plain
 from rlhf_core.ops.text_masks import position_ids
 
 PROBE = 8  # tokens of the comparison between the parts and the whole
@@ -42,7 +43,7 @@ def shared_trunk(lm: Any) -> SharedTrunk | None:
     vectors, scaled embeddings), which shows when the two parts are compared with the whole on a few tokens.
     """
     adapted = [int(found[1]) for name, _ in lm.named_parameters() if (found := ADAPTED.search(name))]
-    causal_lm = lm.get_base_model()
+    causal_lm = plain(lm)
     decoder = getattr(causal_lm, causal_lm.base_model_prefix, None)
     first = min(adapted, default=0)
     if not first or not hasattr(decoder, "layers") or not hasattr(decoder, "norm"):

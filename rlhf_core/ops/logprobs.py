@@ -10,8 +10,8 @@ from torch import Tensor
 
 
 def token_logprobs(
-    logits: Float[Tensor, "batch time vocab"], tokens: Int[Tensor, "batch time"], temperature: float
-) -> Float[Tensor, "batch time"]:
+    logits: Float[Tensor, "*shape vocab"], tokens: Int[Tensor, "*shape"], temperature: float
+) -> Float[Tensor, "*shape"]:
     """log softmax(logits / T) at `tokens`, in float32: z_a − logsumexp(z). Differentiable in `logits`."""
     return _GatherLogSoftmax.apply(logits, tokens, temperature)
 
@@ -42,7 +42,7 @@ def _scale(logits: Tensor, temperature: float) -> Tensor:
     return logits if temperature == 1 else logits / temperature
 
 
-def token_entropy(logits: Float[Tensor, "batch time vocab"], temperature: float) -> Float[Tensor, "batch time"]:
+def token_entropy(logits: Float[Tensor, "*shape vocab"], temperature: float) -> Float[Tensor, "*shape"]:
     """Entropy of softmax(logits / T), in nats: logsumexp(z) − Σ p·z. Never negative but for rounding."""
     scaled = _scale(logits, temperature)
     return scaled.logsumexp(-1) - (scaled.softmax(-1) * scaled).sum(-1)

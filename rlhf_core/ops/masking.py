@@ -19,6 +19,11 @@ def masked_mean(values: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"], d
     return masked_sum(values, mask, dim) / count
 
 
+def spread(values: Float[Tensor, "tokens"], mask: Bool[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Put values, one for every True of `mask` in reading order, into the shape of the mask; 0 elsewhere."""
+    return torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(mask, values)
+
+
 def masked_var(values: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"], *, unbiased: bool = False) -> Tensor:
     """Variance where `mask` is True; divides by n, or by n − 1 when `unbiased`."""
     n = mask.sum()

@@ -13,7 +13,7 @@ from rlhf_core.evaluation.statistics import accuracy_interval
 from rlhf_core.models.policy import Policy
 from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.ops.logprobs import token_logprobs
-from rlhf_core.ops.masking import masked_sum
+from rlhf_core.ops.masking import spread
 from rlhf_core.runs.directory import StageDirectory
 from rlhf_core.training.rollout import Episode, Sampled, Scorer, by_length, sample, unjudged
 from rlhf_core.training.stage import Stage
@@ -65,12 +65,12 @@ class HeldOut:
         kl = torch.zeros(len(self.episodes))
         for rows in by_length(rollout, self.config.micro_batch_size):
             part = rollout.rows(rows)
-            given = (part.ids, part.mask, part.responses.shape[1], policy.below(part.ids, part.mask))
+            given = (part.ids, part.mask, part.response_mask, policy.below(part.ids, part.mask))
             mine, theirs = (
-                token_logprobs(policy.run(*given, reference=reference)[0], part.responses, self.config.temperature)
+                token_logprobs(policy.run(*given, reference=reference)[0], part.tokens, self.config.temperature)
                 for reference in (False, True)
             )
-            kl[rows] = masked_sum(mine - theirs, part.response_mask, 1)
+            kl[rows] = spread(mine - theirs, part.response_mask).sum(1)
         return kl
 
 

@@ -19,7 +19,7 @@ from rlhf_core.ops import advantages as adv
 from rlhf_core.ops.kl import adapt_kl_coef, kl_k1, kl_k2
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.ops.losses import clip_fraction, explained_variance, ppo_policy_loss, ppo_value_loss
-from rlhf_core.ops.masking import masked_mean, masked_sum, masked_var, masked_whiten
+from rlhf_core.ops.masking import masked_mean, masked_sum, masked_var, masked_whiten, spread
 from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
@@ -177,9 +177,10 @@ def micro_loss(learner: Learner, rollout: Rollout, targets: Targets, rows: Tenso
     config, mask = learner.config, rollout.response_mask
     width = mask.shape[1]
     advantages, returns = targets.advantages[rows, :width], targets.returns[rows, :width]
-    logits, hidden = learner.policy.run(rollout.ids, rollout.mask, width, rollout.below)
-    new = token_logprobs(logits, rollout.responses, config.temperature)
-    values = learner.value_model(rollout.ids, rollout.mask, hidden)
+    given = (rollout.ids, rollout.mask, mask)
+    logits, hidden = learner.policy.run(*given, rollout.below)
+    new = spread(token_logprobs(logits, rollout.tokens, config.temperature), mask)
+    values = spread(learner.value_model(*given, hidden), mask)
     policy_loss = ppo_policy_loss(new, rollout.logprobs, advantages, mask, config.clip_range).sum()
     value_loss = ppo_value_loss(values, rollout.values, returns, mask, config.value_clip_range).sum()
     loss = policy_loss + config.value_coef * value_loss

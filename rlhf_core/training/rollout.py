@@ -14,6 +14,7 @@ from rlhf_core.config import PPOConfig
 from rlhf_core.models.policy import Policy, ValueModel
 from rlhf_core.models.sampling import SamplingConfig, draw_uniform, sample_responses
 from rlhf_core.ops.logprobs import token_entropy, token_logprobs
+from rlhf_core.ops.masking import spread
 from rlhf_core.ops.text_masks import ends_with_eos, pad_rows, response_mask
 
 Scorer = Callable[[Sequence[str], Sequence[str]], Tensor]
@@ -46,6 +47,16 @@ class Rollout:
     values: Float[Tensor, "batch response"]
     entropy: Float[Tensor, "batch response"]
     below: Float[Tensor, "batch time width"] | None = None
+
+    @property
+    def tokens(self) -> Int[Tensor, "tokens"]:
+        """The response tokens that count, in reading order."""
+        return self.responses[self.response_mask]
+
+    def fill(self, name: str, index: Tensor, values: Float[Tensor, "tokens"]) -> None:
+        """Set column `name` of some rows: one value for each of their response tokens that counts."""
+        counts = self.response_mask[index]
+        getattr(self, name)[index] = spread(values, counts)
 
     def rows(self, index: Tensor) -> Rollout:
         """Return some rows of the batch, without the columns that are padding in all of them."""
@@ -124,20 +135,20 @@ def by_length(rollout: Rollout, size: int) -> tuple[Tensor, ...]:
 def _judge_rows(policy: Policy, value_model: ValueModel, rollout: Rollout, rows: Tensor, config: PPOConfig) -> None:
     """Fill in what the models say of some rows; columns that are padding in all of them are not computed."""
     part = rollout.rows(rows)
-    width, keep = part.responses.shape[1], part.response_mask
+    given = (part.ids, part.mask, part.response_mask)
     below = policy.below(part.ids, part.mask)
-    logits, hidden = policy.run(part.ids, part.mask, width, below)
-    logprobs = token_logprobs(logits, part.responses, config.temperature)
-    rollout.logprobs[rows, :width] = logprobs.where(keep, 0.0)
-    rollout.entropy[rows, :width] = token_entropy(logits, config.temperature).where(keep, 0.0)
-    rollout.values[rows, :width] = value_model(part.ids, part.mask, hidden).where(keep, 0.0)
+    logits, hidden = policy.run(*given, below)
+    logprobs = token_logprobs(logits, part.tokens, config.temperature)
+    rollout.fill("logprobs", rows, logprobs)
+    rollout.fill("entropy", rows, token_entropy(logits, config.temperature))
+    rollout.fill("values", rows, value_model(*given, hidden))
     del logits
     if config.kl_coef > 0 or config.kl_target:
-        logits, _ = policy.run(part.ids, part.mask, width, below, reference=True)
-        logprobs = token_logprobs(logits, part.responses, config.temperature)
-    rollout.reference[rows, :width] = logprobs.where(keep, 0.0)
+        logits, _ = policy.run(*given, below, reference=True)
+        logprobs = token_logprobs(logits, part.tokens, config.temperature)
+    rollout.fill("reference", rows, logprobs)
     if below is not None and rollout.below is not None:
-        end = rollout.ids.shape[1] - rollout.responses.shape[1] + width
+        end = rollout.ids.shape[1] - rollout.responses.shape[1] + part.responses.shape[1]
         rollout.below[rows, end - below.shape[1] : end] = below
 
 

@@ -11,6 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from rlhf_core.config import LoraConfig, PolicyConfig
 from rlhf_core.errors import ModelError
+from rlhf_core.models.forward import run_responses
 from rlhf_core.models.policy import (
     Policy,
     ValueModel,
@@ -20,14 +21,15 @@ from rlhf_core.models.policy import (
     fingerprint_of,
     load_merged,
     load_policy,
-    run_responses,
 )
 from rlhf_core.models.sources import load_tokenizer
 from rlhf_core.ops.logprobs import token_logprobs
+from rlhf_core.ops.masking import spread
 from rlhf_core.ops.text_masks import pad_rows
 from tests.engine import LORA, move, tiny_policy
 
 PROMPT, RESPONSE = list(b"tell me"), list(b"why not")
+ALL = torch.ones(1, len(RESPONSE), dtype=torch.bool)
 KINDS = [LORA, LoraConfig(r=4, alpha=8, targets="all-linear", layers=1), None]
 
 
@@ -38,8 +40,8 @@ def logprobs(policy: Policy, prompts: list[list[int]], responses: list[list[int]
     right, right_mask = pad_rows([*responses, [1] * (max(map(len, responses)) + extra)], pad, left=False)
     ids, mask = torch.cat([left, right], 1)[:-1], torch.cat([left_mask, right_mask], 1)[:-1]
     with torch.no_grad():
-        logits, _ = run_responses(policy.lm, ids, mask, right.shape[1])
-    return token_logprobs(logits, right[:-1], 1.0)
+        logits, _ = run_responses(policy.lm, ids, mask, right_mask[:-1])
+    return spread(token_logprobs(logits, right[:-1][right_mask[:-1]], 1.0), right_mask[:-1])
 
 
 def test_pad_is_never_eos():
@@ -87,8 +89,8 @@ def test_padding_is_no_position_for_a_model_that_learns_each_position():
         lm.transformer.wpe.weight.normal_(0, 1)
         plain = lm(torch.tensor([PROMPT + RESPONSE])).logits[:, len(PROMPT) - 1 : -1]
         ids, mask = pad_rows([PROMPT + RESPONSE, [5] * 30], 0, left=True)
-        padded = run_responses(lm, ids, mask, len(RESPONSE))[0][:1]
-    torch.testing.assert_close(padded, plain, atol=1e-4, rtol=0)
+        padded = run_responses(lm, ids, mask, ALL.repeat(2, 1))[0][: len(RESPONSE)]
+    torch.testing.assert_close(padded, plain[0], atol=1e-4, rtol=0)
 
 
 def test_log_probabilities_equal_those_of_a_plain_forward_pass():
@@ -102,8 +104,8 @@ def test_log_probabilities_equal_those_of_a_plain_forward_pass():
 def test_hidden_states_and_logits_are_of_the_same_positions():
     policy = tiny_policy(trainable=False)
     ids, mask = pad_rows([PROMPT + RESPONSE], 0, left=True)
-    logits, hidden = run_responses(policy.lm, ids, mask, len(RESPONSE))
-    assert hidden.shape == (1, len(RESPONSE), policy.width)
+    logits, hidden = run_responses(policy.lm, ids, mask, ALL)
+    assert hidden.shape == (len(RESPONSE), policy.width)
     torch.testing.assert_close(policy.lm.lm_head(hidden), logits)
 
 
@@ -120,10 +122,10 @@ def test_dropout_is_off_even_where_the_model_asks_for_it(separate: bool, tmp_pat
     ids, mask = pad_rows([PROMPT + RESPONSE], 0, left=True)
 
     def everything() -> list[Tensor]:
-        logits, hidden = run_responses(policy.lm, ids, mask, len(RESPONSE))
+        logits, hidden = run_responses(policy.lm, ids, mask, ALL)
         with policy.reference() as lm:
-            reference = run_responses(lm, ids, mask, len(RESPONSE))[0]
-        return [logits, reference, values(ids, mask, hidden)]
+            reference = run_responses(lm, ids, mask, ALL)[0]
+        return [logits, reference, values(ids, mask, ALL, hidden)]
 
     assert all(torch.equal(a, b) for a, b in zip(everything(), everything(), strict=True))
 
@@ -138,8 +140,8 @@ def test_the_reference_is_the_untouched_base_whatever_the_policy_learns(lora: Lo
     mine = logprobs(policy, [PROMPT], [RESPONSE])
     ids, mask = pad_rows([PROMPT + RESPONSE], 0, left=True)
     with policy.reference() as lm, torch.no_grad():
-        theirs = token_logprobs(run_responses(lm, ids, mask, len(RESPONSE))[0], torch.tensor([RESPONSE]), 1.0)
-    assert torch.equal(theirs, untouched)
+        theirs = token_logprobs(run_responses(lm, ids, mask, ALL)[0], torch.tensor(RESPONSE), 1.0)
+    assert torch.equal(theirs, untouched[0])
     assert not torch.allclose(mine, untouched, atol=1e-3)
     assert torch.equal(logprobs(policy, [PROMPT], [RESPONSE]), mine)  # the adapters are on again
 
@@ -149,9 +151,9 @@ def test_over_a_bfloat16_base_the_policy_starts_equal_to_its_reference(lora: Lor
     """Claim 16: the KL at step 0 is exactly 0, so policy and frozen copy compute in the same precision."""
     policy = tiny_policy(lora, dtype="bfloat16")
     ids, mask = pad_rows([PROMPT + RESPONSE], 0, left=True)
-    mine = run_responses(policy.lm, ids, mask, len(RESPONSE))[0]
+    mine = run_responses(policy.lm, ids, mask, ALL)[0]
     with policy.reference() as lm:
-        assert torch.equal(run_responses(lm, ids, mask, len(RESPONSE))[0], mine)
+        assert torch.equal(run_responses(lm, ids, mask, ALL)[0], mine)
 
 
 @pytest.mark.parametrize("lora", KINDS)
@@ -176,19 +178,19 @@ def test_values_start_at_zero(separate: bool):
     """Claim 25: the head is zero, so every value is exactly 0."""
     policy = tiny_policy()
     ids, mask = pad_rows([PROMPT + RESPONSE], 0, left=True)
-    hidden = run_responses(policy.lm, ids, mask, len(RESPONSE))[1]
-    assert not ValueModel(policy, separate=separate)(ids, mask, hidden).any()
+    hidden = run_responses(policy.lm, ids, mask, ALL)[1]
+    assert not ValueModel(policy, separate=separate)(ids, mask, ALL, hidden).any()
 
 
 def test_a_shared_head_reads_the_policys_states_and_a_separate_model_its_own():
     """Claim 26: garbage for states changes the shared values only."""
     policy = tiny_policy()
     ids, mask = pad_rows([PROMPT + RESPONSE], 0, left=True)
-    hidden = run_responses(policy.lm, ids, mask, len(RESPONSE))[1]
+    hidden = run_responses(policy.lm, ids, mask, ALL)[1]
     for separate in (False, True):
         values = ValueModel(policy, separate=separate)
         nn.init.normal_(values.head.weight)
-        assert torch.equal(values(ids, mask, hidden), values(ids, mask, hidden + 1)) == separate
+        assert torch.equal(values(ids, mask, ALL, hidden), values(ids, mask, ALL, hidden + 1)) == separate
         learns = {name.split(".")[0] for name, p in values.named_parameters() if p.requires_grad}
         assert learns == ({"head", "lm"} if separate else {"head"})
 
@@ -197,11 +199,11 @@ def test_a_separate_trunk_starts_as_the_policys_base():
     """Claim 26: with the same head, separate values equal shared ones at the start."""
     policy = tiny_policy()
     ids, mask = pad_rows([PROMPT + RESPONSE], 0, left=True)
-    hidden = run_responses(policy.lm, ids, mask, len(RESPONSE))[1]
+    hidden = run_responses(policy.lm, ids, mask, ALL)[1]
     shared, separate = ValueModel(policy, separate=False), ValueModel(policy, separate=True)
     nn.init.normal_(shared.head.weight)
     separate.head.load_state_dict(shared.head.state_dict())
-    assert torch.equal(shared(ids, mask, hidden), separate(ids, mask, hidden))
+    assert torch.equal(shared(ids, mask, ALL, hidden), separate(ids, mask, ALL, hidden))
 
 
 @pytest.mark.parametrize("lora", KINDS[::2])
@@ -215,8 +217,8 @@ def test_a_saved_policy_answers_as_before_and_becomes_the_next_reference(lora: L
     torch.testing.assert_close(after, before, atol=1e-4, rtol=0)
     ids, mask = pad_rows([PROMPT + RESPONSE], 0, left=True)
     with loaded.reference() as lm, torch.no_grad():
-        reference = token_logprobs(run_responses(lm, ids, mask, len(RESPONSE))[0], torch.tensor([RESPONSE]), 1.0)
-    assert torch.equal(reference, after)
+        reference = token_logprobs(run_responses(lm, ids, mask, ALL)[0], torch.tensor(RESPONSE), 1.0)
+    assert torch.equal(reference, after[0])
 
 
 def test_a_chain_of_adapters_survives_a_move_of_the_run(tmp_path: Path):

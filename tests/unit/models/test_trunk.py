@@ -14,7 +14,7 @@ from rlhf_core.ops.text_masks import pad_rows
 from tests.engine import move, tiny_policy
 
 TOP = LoraConfig(r=4, alpha=8, layers=1)
-WIDTH = 6
+COUNTS = torch.tensor([[True] * 4 + [False] * 2, [True] * 6])
 
 
 def batch(policy: Policy) -> tuple[Tensor, Tensor]:
@@ -30,8 +30,8 @@ def test_the_parts_together_are_the_whole(reference: bool, dtype: str):
     ids, mask = batch(policy)
     below = policy.below(ids, mask)
     assert below is not None and below.shape == (*ids.shape, policy.width)
-    whole = policy.run(ids, mask, WIDTH, reference=reference)
-    parts = policy.run(ids, mask, WIDTH, below, reference=reference)
+    whole = policy.run(ids, mask, COUNTS, reference=reference)
+    parts = policy.run(ids, mask, COUNTS, below, reference=reference)
     assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
 
 
@@ -48,7 +48,7 @@ def test_gradients_from_the_parts_are_those_of_the_whole():
     for split in (False, True):
         policy = move(tiny_policy(TOP))
         ids, mask = batch(policy)
-        logits, hidden = policy.run(ids, mask, WIDTH, policy.below(ids, mask) if split else None)
+        logits, hidden = policy.run(ids, mask, COUNTS, policy.below(ids, mask) if split else None)
         (logits.logsumexp(-1).sum() + hidden.square().sum()).backward()
         gradients.append({name: p.grad for name, p in policy.trainable().items()})
     assert gradients[0].keys() == gradients[1].keys()

@@ -9,8 +9,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from rlhf_core.config import LoraConfig, OptimConfig, PolicyConfig, RewardConfig
+from rlhf_core.models.forward import run_responses
 from rlhf_core.models.packaged import packaged_folder
-from rlhf_core.models.policy import Policy, load_policy, run_responses
+from rlhf_core.models.policy import Policy, load_policy
 from rlhf_core.models.rewards import new_reward_model
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.ops.text_masks import pad_rows
@@ -39,7 +40,8 @@ def test_log_probabilities_equal_those_of_plain_transformers(policy: Policy):
     response = policy.encode_response("The capital of France is Paris.")
     ids, mask = pad_rows([prompt + response, [5] * 60], policy.tokenizer.pad_token_id, left=True)
     with torch.no_grad():
-        mine = token_logprobs(run_responses(policy.lm, ids, mask, len(response))[0], ids[:, -len(response) :], 1.0)[0]
+        counts = torch.tensor([[True], [False]]).expand(-1, len(response))
+        mine = token_logprobs(run_responses(policy.lm, ids, mask, counts)[0], torch.tensor(response), 1.0)
         plain = AutoModelForCausalLM.from_pretrained(packaged_folder(SMOLLM), dtype=torch.float32).eval()
         logits = plain(torch.tensor([prompt + response])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
     expected = logits.gather(1, torch.tensor(response).unsqueeze(1)).squeeze(1)
