@@ -12,11 +12,11 @@ from rlhf_core.ops.text_masks import position_ids
 
 
 def run_responses(
-    lm: Any, tokens: Tensor, mask: Bool[Tensor, "batch time"], response_mask: Bool[Tensor, "batch response"]
+    lm: Any, tokens: Tensor, mask: Bool[Tensor, "batch time"], counts: Bool[Tensor, "batch time"]
 ) -> tuple[Float[Tensor, "tokens vocab"], Float[Tensor, "tokens width"]]:
-    """Run left-padded prompts with right-padded responses; return the logits and hidden states that predict each response token.
+    """Run prompts with their responses; return the logits and hidden states that predict each response token.
 
-    One row for every True of `response_mask`, in reading order: the vocabulary is not computed for padding.
+    One row for every True of `counts`, in reading order: the vocabulary is not computed for anything else.
 
     Args:
         tokens: ids (batch, time), or the vectors (batch, time, width) that enter the model's first layer.
@@ -26,7 +26,7 @@ def run_responses(
         **{"inputs_embeds" if tokens.is_floating_point() else "input_ids": tokens},
         attention_mask=mask.long(), position_ids=position_ids(mask), use_cache=False,
     )  # fmt: skip
-    hidden = out.last_hidden_state[:, -response_mask.shape[1] - 1 : -1][response_mask]
+    hidden = out.last_hidden_state[:, :-1][counts[:, 1:]]
     return vocabulary_logits(causal_lm, hidden), hidden
 
 

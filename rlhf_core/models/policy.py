@@ -82,7 +82,7 @@ class Policy(nn.Module):
         self,
         ids: Int[Tensor, "batch time"],
         mask: Bool[Tensor, "batch time"],
-        response_mask: Bool[Tensor, "batch response"],
+        counts: Bool[Tensor, "batch time"],
         below: Float[Tensor, "batch time width"] | None = None,
         *,
         reference: bool = False,
@@ -91,7 +91,7 @@ class Policy(nn.Module):
         with self.reference() if reference else nullcontext(self.lm) as lm:
             if below is not None and self.trunk:
                 lm = self.trunk.above
-            return run_responses(lm, ids if below is None else below, mask, response_mask)
+            return run_responses(lm, ids if below is None else below, mask, counts)
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Return the parameters that learn, by name."""
@@ -147,12 +147,12 @@ class ValueModel(nn.Module):
         self,
         ids: Int[Tensor, "batch time"],
         mask: Bool[Tensor, "batch time"],
-        response_mask: Bool[Tensor, "batch response"],
+        counts: Bool[Tensor, "batch time"],
         hidden: Float[Tensor, "tokens width"],
     ) -> Float[Tensor, "tokens"]:
         """Return the value before each response token; `hidden` are the policy's states, which a shared head reads."""
         if self.lm is not None:
-            hidden = run_responses(self.lm, ids, mask, response_mask)[1]
+            hidden = run_responses(self.lm, ids, mask, counts)[1]
         return self.head(hidden.float()).squeeze(-1)
 
 

@@ -65,7 +65,7 @@ class HeldOut:
         kl = torch.zeros(len(self.episodes))
         for rows in by_length(rollout, self.config.micro_batch_size):
             part = rollout.rows(rows)
-            given = (part.ids, part.mask, part.response_mask, policy.below(part.ids, part.mask))
+            given = (part.ids, part.mask, part.counts, policy.below(part.ids, part.mask))
             mine, theirs = (
                 token_logprobs(policy.run(*given, reference=reference)[0], part.tokens, self.config.temperature)
                 for reference in (False, True)

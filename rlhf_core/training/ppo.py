@@ -161,8 +161,8 @@ def step_minibatch(learner: Learner, rollout: Rollout, targets: Targets, rows: T
 
     Every sum is divided by the token count of the whole minibatch, so accumulation changes nothing.
     """
-    length = rollout.response_mask[rows].sum(1)
-    tokens = float(length.sum())
+    length = rollout.mask[rows].sum(1)
+    tokens = float(rollout.counts[rows].sum())
     parts: list[dict[str, float]] = []
     for part in rows[length.argsort(stable=True)].split(learner.config.micro_batch_size):
         measured, loss = micro_loss(learner, rollout.rows(part), targets, part)
@@ -177,7 +177,7 @@ def micro_loss(learner: Learner, rollout: Rollout, targets: Targets, rows: Tenso
     config, mask = learner.config, rollout.response_mask
     width = mask.shape[1]
     advantages, returns = targets.advantages[rows, :width], targets.returns[rows, :width]
-    given = (rollout.ids, rollout.mask, mask)
+    given = (rollout.ids, rollout.mask, rollout.counts)
     logits, hidden = learner.policy.run(*given, rollout.below)
     new = spread(token_logprobs(logits, rollout.tokens, config.temperature), mask)
     values = spread(learner.value_model(*given, hidden), mask)

@@ -33,11 +33,14 @@ class Episode:
 class Rollout:
     """A batch of prompts with sampled responses, and what every model said of them. All masks: True counts.
 
-    `below` are the activations under the first adapter, which every later pass starts from; None where all layers learn.
+    A row of `ids` is a prompt, its response right behind it, and all padding on the left; `counts` are the response tokens
+    in it. `below` are the activations under the first adapter, which every later pass starts from; None where all layers
+    learn.
     """
 
     ids: Int[Tensor, "batch time"]
     mask: Bool[Tensor, "batch time"]
+    counts: Bool[Tensor, "batch time"]
     responses: Int[Tensor, "batch response"]
     response_mask: Bool[Tensor, "batch response"]
     finished: Bool[Tensor, "batch"]
@@ -51,12 +54,11 @@ class Rollout:
     @property
     def tokens(self) -> Int[Tensor, "tokens"]:
         """The response tokens that count, in reading order."""
-        return self.responses[self.response_mask]
+        return self.ids[self.counts]
 
     def fill(self, name: str, index: Tensor, values: Float[Tensor, "tokens"]) -> None:
-        """Set column `name` of some rows: one value for each of their response tokens that counts."""
-        counts = self.response_mask[index]
-        getattr(self, name)[index] = spread(values, counts)
+        """Set column `name` of some rows: one value for each of their response tokens."""
+        getattr(self, name)[index] = spread(values, self.response_mask[index])
 
     def rows(self, index: Tensor) -> Rollout:
         """Return some rows of the batch, without the columns that are padding in all of them."""
@@ -64,12 +66,11 @@ class Rollout:
             f.name: None if (column := getattr(self, f.name)) is None else column[index] for f in fields(self)
         }
         width = int(part["response_mask"].sum(1).max())
-        prompt_width = part["ids"].shape[1] - part["responses"].shape[1]
-        lead = int(part["mask"][:, :prompt_width].any(0).long().argmax())
         for name in ("responses", "response_mask", "logprobs", "reference", "values", "entropy"):
             part[name] = part[name][:, :width]
-        for name in ("ids", "mask", "below"):
-            part[name] = None if part[name] is None else part[name][:, lead : prompt_width + width]
+        time = int(part["mask"].sum(1).max())
+        for name in ("ids", "mask", "counts", "below"):
+            part[name] = None if part[name] is None else part[name][:, -time:]
         return Rollout(**part)
 
 
@@ -119,11 +120,13 @@ def judge(
 
 def unjudged(policy: Policy, episodes: Sequence[Episode], sampled: Sampled, scores: Tensor) -> Rollout:
     """Return the rollout of sampled responses with zeros where models have a say."""
-    ids, mask, responses, counted = assemble(policy, episodes, sampled.responses)
-    ends = responses.masked_fill(~counted, policy.tokenizer.pad_token_id)
-    finished = ends_with_eos(ends, policy.tokenizer.eos_token_id)
+    pad, eos = policy.tokenizer.pad_token_id, policy.tokenizer.eos_token_id
+    responses, real = pad_rows(sampled.responses, pad, left=False)
+    counted = real & response_mask(responses, eos)
+    finished = ends_with_eos(responses.masked_fill(~counted, pad), eos)
+    ids, mask, counts = assemble([e.ids for e in episodes], responses, counted, pad)
     zeros = {name: torch.zeros(responses.shape) for name in ("logprobs", "reference", "values", "entropy")}
-    return Rollout(ids, mask, responses, counted, finished, scores, **zeros)
+    return Rollout(ids, mask, counts, responses, counted, finished, scores, **zeros)
 
 
 def by_length(rollout: Rollout, size: int) -> tuple[Tensor, ...]:
@@ -135,7 +138,7 @@ def by_length(rollout: Rollout, size: int) -> tuple[Tensor, ...]:
 def _judge_rows(policy: Policy, value_model: ValueModel, rollout: Rollout, rows: Tensor, config: PPOConfig) -> None:
     """Fill in what the models say of some rows; columns that are padding in all of them are not computed."""
     part = rollout.rows(rows)
-    given = (part.ids, part.mask, part.response_mask)
+    given = (part.ids, part.mask, part.counts)
     below = policy.below(part.ids, part.mask)
     logits, hidden = policy.run(*given, below)
     logprobs = token_logprobs(logits, part.tokens, config.temperature)
@@ -148,24 +151,24 @@ def _judge_rows(policy: Policy, value_model: ValueModel, rollout: Rollout, rows:
         logprobs = token_logprobs(logits, part.tokens, config.temperature)
     rollout.fill("reference", rows, logprobs)
     if below is not None and rollout.below is not None:
-        end = rollout.ids.shape[1] - rollout.responses.shape[1] + part.responses.shape[1]
-        rollout.below[rows, end - below.shape[1] : end] = below
+        rollout.below[rows, -below.shape[1] :] = below
 
 
 def assemble(
-    policy: Policy, episodes: Sequence[Episode], responses: Sequence[Sequence[int]]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return (ids, mask, responses, response_mask): prompts padded on the left, responses on the right, side by side."""
-    pad = policy.tokenizer.pad_token_id
-    prompt_ids, prompt_mask = pad_rows([e.ids for e in episodes], pad, left=True)
-    response_ids, real = pad_rows(responses, pad, left=False)
-    counted = real & response_mask(response_ids, policy.tokenizer.eos_token_id)
-    return (
-        torch.cat([prompt_ids, response_ids], 1),
-        torch.cat([prompt_mask, counted], 1),
-        response_ids,
-        counted,
-    )
+    prompts: Sequence[list[int]],
+    responses: Int[Tensor, "batch response"],
+    response_mask: Bool[Tensor, "batch response"],
+    pad_id: int,
+) -> tuple[Int[Tensor, "batch time"], Bool[Tensor, "batch time"], Bool[Tensor, "batch time"]]:
+    """Return (ids, mask, counts): each prompt with its response right behind it, padded on the left only.
+
+    With the responses in columns of their own, a batch would be as wide as the longest prompt and the longest response
+    together, though they are seldom of one row.
+    """
+    kept = [row[count].tolist() for row, count in zip(responses, response_mask, strict=True)]
+    ids, mask = pad_rows([p + r for p, r in zip(prompts, kept, strict=True)], pad_id, left=True)
+    from_end = torch.arange(ids.shape[1], 0, -1, device=ids.device)
+    return ids, mask, from_end <= response_mask.sum(1, keepdim=True)
 
 
 def minibatches(rollout: Rollout, size: int, generator: torch.Generator) -> Iterator[Tensor]:

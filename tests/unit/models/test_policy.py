@@ -29,7 +29,7 @@ from rlhf_core.ops.text_masks import pad_rows
 from tests.engine import LORA, move, tiny_policy
 
 PROMPT, RESPONSE = list(b"tell me"), list(b"why not")
-ALL = torch.ones(1, len(RESPONSE), dtype=torch.bool)
+ALL = torch.tensor([[False] * len(PROMPT) + [True] * len(RESPONSE)])
 KINDS = [LORA, LoraConfig(r=4, alpha=8, targets="all-linear", layers=1), None]
 
 
@@ -40,7 +40,8 @@ def logprobs(policy: Policy, prompts: list[list[int]], responses: list[list[int]
     right, right_mask = pad_rows([*responses, [1] * (max(map(len, responses)) + extra)], pad, left=False)
     ids, mask = torch.cat([left, right], 1)[:-1], torch.cat([left_mask, right_mask], 1)[:-1]
     with torch.no_grad():
-        logits, _ = run_responses(policy.lm, ids, mask, right_mask[:-1])
+        counts = torch.cat([torch.zeros_like(left_mask), right_mask], 1)[:-1]
+        logits, _ = run_responses(policy.lm, ids, mask, counts)
     return spread(token_logprobs(logits, right[:-1][right_mask[:-1]], 1.0), right_mask[:-1])
 
 
@@ -89,7 +90,7 @@ def test_padding_is_no_position_for_a_model_that_learns_each_position():
         lm.transformer.wpe.weight.normal_(0, 1)
         plain = lm(torch.tensor([PROMPT + RESPONSE])).logits[:, len(PROMPT) - 1 : -1]
         ids, mask = pad_rows([PROMPT + RESPONSE, [5] * 30], 0, left=True)
-        padded = run_responses(lm, ids, mask, ALL.repeat(2, 1))[0][: len(RESPONSE)]
+        padded = run_responses(lm, ids, mask, torch.arange(30) >= torch.tensor([[30 - len(RESPONSE)], [30]]))[0]
     torch.testing.assert_close(padded, plain[0], atol=1e-4, rtol=0)
 
 

@@ -14,7 +14,7 @@ from rlhf_core.ops.text_masks import pad_rows
 from tests.engine import move, tiny_policy
 
 TOP = LoraConfig(r=4, alpha=8, layers=1)
-COUNTS = torch.tensor([[True] * 4 + [False] * 2, [True] * 6])
+COUNTS = torch.arange(14) >= torch.tensor([[10], [8]])  # of two rows of 14 tokens, the longer one
 
 
 def batch(policy: Policy) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from rlhf_core.ops.masking import masked_mean, masked_sum, masked_var, masked_whiten
+from rlhf_core.ops.masking import masked_mean, masked_sum, masked_var, masked_whiten, spread
 
 NAN = float("nan")
 ALL = torch.ones(9, dtype=torch.bool)
@@ -71,3 +71,10 @@ def test_shapes_are_checked_here():
     """The import hook of tests/conftest.py is at work: a mask of another shape is refused by its annotation."""
     with pytest.raises(TypeCheckError, match="mask"):
         masked_mean(torch.ones(3), torch.ones(4, dtype=torch.bool))
+
+
+def test_spreading_puts_values_back_where_the_mask_took_them_from():
+    mask = torch.tensor([[True, False, True], [False, True, False]])
+    assert spread(torch.tensor([1.0, 2.0, 3.0]), mask).tolist() == [[1.0, 0.0, 2.0], [0.0, 3.0, 0.0]]
+    values = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(spread(values[mask], mask)[mask], values[mask])

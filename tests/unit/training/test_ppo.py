@@ -44,6 +44,7 @@ def made(*, scores: list[float], logr: list[list[float]], values: list[list[floa
     shape = kl.shape
     return Rollout(
         ids=torch.zeros(shape, dtype=torch.long), mask=torch.ones(shape, dtype=torch.bool),
+        counts=torch.ones(shape, dtype=torch.bool),
         responses=torch.zeros(shape, dtype=torch.long), response_mask=torch.ones(shape, dtype=torch.bool),
         finished=torch.tensor(finished), scores=torch.tensor(scores), logprobs=kl - 1.0, reference=torch.full(shape, -1.0),
         values=torch.tensor(values), entropy=torch.full(shape, 0.5),

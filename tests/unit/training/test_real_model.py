@@ -40,7 +40,7 @@ def test_log_probabilities_equal_those_of_plain_transformers(policy: Policy):
     response = policy.encode_response("The capital of France is Paris.")
     ids, mask = pad_rows([prompt + response, [5] * 60], policy.tokenizer.pad_token_id, left=True)
     with torch.no_grad():
-        counts = torch.tensor([[True], [False]]).expand(-1, len(response))
+        counts = torch.arange(ids.shape[1]) >= torch.tensor([[ids.shape[1] - len(response)], [ids.shape[1]]])
         mine = token_logprobs(run_responses(policy.lm, ids, mask, counts)[0], torch.tensor(response), 1.0)
         plain = AutoModelForCausalLM.from_pretrained(packaged_folder(SMOLLM), dtype=torch.float32).eval()
         logits = plain(torch.tensor([prompt + response])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)

@@ -134,7 +134,7 @@ def test_rows_drop_only_what_is_padding_in_all_of_them():
     rollout = judged(policy, given(policy, [70, 71, 72], [80], [90] * 6), ppo_config())
     part = rollout.rows(torch.tensor([1, 0]))
     prompts = [e.ids for e in episodes(policy)]
-    assert part.ids.shape[1] == max(len(prompts[0]), len(prompts[1])) + 3
+    assert part.ids.shape[1] == max(len(prompts[0]) + 3, len(prompts[1]) + 1)
     assert [ids[m].tolist() for ids, m in zip(part.ids, part.mask, strict=True)] == [
         [*prompts[1], 80],
         [*prompts[0], 70, 71, 72],
@@ -149,15 +149,13 @@ def test_rows_drop_only_what_is_padding_in_all_of_them():
     assert {f.name for f in fields(part)} == {f.name for f in fields(rollout)}
 
 
-def test_prompts_stand_on_the_left_and_responses_on_the_right():
-    """Claim 2."""
-    policy = tiny_policy()
-    rows = episodes(policy)[:2]
-    ids, mask, responses, counted = assemble(policy, rows, [[70], [80, 81, 82]])
-    width = max(len(e.ids) for e in rows)
-    assert ids.shape == mask.shape == (2, width + 3) and responses.shape == counted.shape == (2, 3)
-    assert mask[0, width - len(rows[0].ids) : width + 1].all() and mask[0].sum() == len(rows[0].ids) + 1
-    assert torch.equal(ids[:, width:], responses) and torch.equal(mask[:, width:], counted)
+def test_a_response_stands_right_behind_its_prompt_and_padding_on_the_left():
+    """Claim 2; the second response ends before its last column, and 9 is no part of it."""
+    responses, counted = torch.tensor([[80, 81, 82], [70, 9, 9]]), torch.tensor([[True] * 3, [True, False, False]])
+    ids, mask, counts = assemble([[5], [6, 7]], responses, counted, pad_id=0)
+    assert ids.tolist() == [[5, 80, 81, 82], [0, 6, 7, 70]]
+    assert mask.tolist() == [[True] * 4, [False, True, True, True]]
+    assert counts.tolist() == [[False, True, True, True], [False, False, False, True]]
 
 
 def test_every_row_is_in_one_minibatch_and_the_order_is_new_each_time():
