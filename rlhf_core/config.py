@@ -238,8 +238,9 @@ class PipelineConfig(Section):
     @model_validator(mode="after")
     def _combines_several(self) -> PipelineConfig:
         for source in self.ppo.rewards:
-            own = isinstance(source, LearnedReward) and not source.models
-            if own and source.combine != "mean" and self.reward.members == 1:
+            if not isinstance(source, LearnedReward) or source.models or source.combine == "mean":
+                continue
+            if self.reward.members == 1:
                 raise ValueError(
                     f"ppo.rewards: {source.name} combines several models; reward.members must be 2 or more"
                 )

@@ -162,7 +162,7 @@ def label_place(config: ClassifierReward) -> int:
     """
     from transformers import AutoConfig
 
-    labels = AutoConfig.from_pretrained(resolve(config.model)).id2label
+    labels = AutoConfig.from_pretrained(resolve(config.model)).id2label or {}
     for place, label in labels.items():
         if label == config.label:
             return int(place)
