@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from rlhf_core.anchors import anchor_paths
 from rlhf_core.errors import ConfigError, shorten
+from rlhf_core.reward_sources import AnyReward, ClassifierReward, LearnedReward
+from rlhf_core.section import Section
 
 PATH_KEYS = (
     ("run_root",),
@@ -22,14 +25,13 @@ PATH_KEYS = (
     ("data", "rankings"),
     ("evaluate", "detoxify_checkpoint"),
 )
-MODEL_KEYS = (("policy", "model"), ("reward", "model"))
-"""Model sources: a path when a folder lies there, else a name."""
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable; unknown keys and infinite numbers are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+MODEL_KEYS = (
+    ("policy", "model"),
+    ("reward", "model"),
+    ("ppo", "rewards", "*", "model"),
+    ("ppo", "rewards", "*", "models"),
+)
+"""Model sources: a path when a folder lies there, else a name. A `*` is every entry of a list."""
 
 
 class DataConfig(Section):
@@ -106,6 +108,11 @@ class RewardConfig(Section):
         default="packaged:minilm-l6", description="encoder or decoder; folder, packaged:NAME, hub id, or tiny"
     )
     lora: LoraConfig | None = Field(default=None, description="adapters for a large backbone; null trains all weights")
+    members: int = Field(default=1, ge=1, description="models of an ensemble; they differ in head and data order")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="of matrix products while training; auto takes bfloat16 where the processor multiplies it fast",
+    )
     epochs: int = Field(default=3, ge=1)
     batch_size: int = Field(default=4, ge=1, description="ranked prompts per optimiser step")
     max_length: int = Field(default=128, ge=16)
@@ -121,6 +128,9 @@ class RewardConfig(Section):
 class PPOConfig(Section):
     """PPO against the reward model, with a KL price to the reference."""
 
+    rewards: tuple[AnyReward, ...] = Field(
+        default=(LearnedReward(),), description="sources of the score, which is Σ weight·source"
+    )
     iterations: int = Field(default=10, ge=1)
     max_steps: int = Field(default=20_000, ge=1, description="upper bound on iterations, whatever the rest says")
     batch_size: int = Field(default=32, ge=1, description="prompts per iteration")
@@ -160,6 +170,15 @@ class PPOConfig(Section):
             raise ValueError("batch_size must be a multiple of minibatch_size")
         if self.minibatch_size % self.micro_batch_size:
             raise ValueError("minibatch_size must be a multiple of micro_batch_size")
+        return self
+
+    @model_validator(mode="after")
+    def _rewards_differ(self) -> PPOConfig:
+        names = [source.name for source in self.rewards]
+        if len(set(names)) < len(names):
+            raise ValueError(f"rewards: every name must occur once, found {', '.join(names)}")
+        if not any(source.weight for source in self.rewards):
+            raise ValueError("rewards: no source has a weight other than 0, so there is nothing to learn from")
         return self
 
 
@@ -204,10 +223,28 @@ class PipelineConfig(Section):
         return self.run_root / self.name
 
     @property
+    def models(self) -> list[str]:
+        """All model sources this configuration uses."""
+        rewards = self.ppo.rewards
+        learned = {folder for source in rewards if isinstance(source, LearnedReward) for folder in source.models}
+        classifiers = {source.model for source in rewards if isinstance(source, ClassifierReward)}
+        return sorted({self.policy.model, self.reward.model} | learned | classifiers)
+
+    @property
     def packaged_models(self) -> list[str]:
         """The names of the packaged models this configuration uses."""
-        sources = {self.policy.model, self.reward.model}
-        return sorted(s.removeprefix("packaged:") for s in sources if s.startswith("packaged:"))
+        return [s.removeprefix("packaged:") for s in self.models if s.startswith("packaged:")]
+
+    @model_validator(mode="after")
+    def _combines_several(self) -> PipelineConfig:
+        for source in self.ppo.rewards:
+            if not isinstance(source, LearnedReward) or source.models or source.combine == "mean":
+                continue
+            if self.reward.members == 1:
+                raise ValueError(
+                    f"ppo.rewards: {source.name} combines several models; reward.members must be 2 or more"
+                )
+        return self
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML."""
@@ -231,7 +268,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConf
         raise ConfigError(f"not YAML: {' '.join(str(error).split())}", where=path) from error
     if not isinstance(raw, dict):
         raise ConfigError("expected a mapping of sections", where=path, value=raw)
-    _anchor_paths(raw, path.resolve().parent)
+    anchor_paths(raw, path.resolve().parent, PATH_KEYS, MODEL_KEYS)
     for override in overrides:
         _apply_override(raw, override)
     try:
@@ -242,32 +279,20 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConf
 
 
 def field_names(keys: Iterable[str | int]) -> list[str]:
-    """Return the names allowed at a dotted place of the configuration."""
-    section: Any = PipelineConfig
+    """Return the names allowed at a dotted place of the configuration; numbers are places in lists, kinds choose one."""
+    sections: list[type[BaseModel]] = [PipelineConfig]
     for key in keys:
-        field = section.model_fields.get(key) if _is_section(section) else None
-        section = _section_of(field.annotation) if field else None
-    return list(section.model_fields) if _is_section(section) else []
+        if isinstance(key, str):
+            of_kind = [s for s in sections if "kind" in s.model_fields and s.model_fields["kind"].default == key]
+            fields = [s.model_fields[key] for s in sections if key in s.model_fields]
+            sections = of_kind or [found for field in fields for found in _sections_in(field.annotation)]
+    return list(dict.fromkeys(name for section in sections for name in section.model_fields))
 
 
-def _is_section(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseModel)
-
-
-def _section_of(annotation: Any) -> Any:
-    options = getattr(annotation, "__args__", (annotation,))
-    return next((option for option in options if _is_section(option)), None)
-
-
-def _anchor_paths(raw: dict[str, Any], folder: Path) -> None:
-    for *parents, key in (*PATH_KEYS, *MODEL_KEYS):
-        section: Any = raw
-        for parent in parents:
-            section = section.get(parent) if isinstance(section, dict) else None
-        if isinstance(section, dict) and isinstance(section.get(key), str):
-            path = (folder / Path(section[key]).expanduser()).resolve()
-            if (*parents, key) in PATH_KEYS or (path.is_dir() and section[key] != "tiny"):
-                section[key] = str(path)
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in getattr(annotation, "__args__", ()) for found in _sections_in(part)]
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:
@@ -299,4 +324,4 @@ def _explain(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{name}: missing"
-    return f"{name}: {message} (found {shorten(problem['input'])})"
+    return f"{name}: {message} (found {shorten(problem['input'])})" if name else message

@@ -38,15 +38,17 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
     """Run the given stages in order and return the run directory.
 
     Raises:
-        DataError, ModelNotFoundError: before any work, when data or models are not as they should be.
+        DataError, ModelError, ScorerError: before any work, when data, models or rewards are not as they should be.
         RunError: another process writes this run, or an earlier stage is missing.
     """
     from rlhf_core import stages as work
     from rlhf_core.models.sources import resolve
+    from rlhf_core.training.rewards import check_rewards
 
     datasets = load_datasets(config.data)
-    for source in {config.policy.model, config.reward.model}:
+    for source in config.models:
         resolve(source)
+    check_rewards(config.ppo.rewards, config.evaluate.detoxify_checkpoint)
     run = RunDirectory(config.run_path)
     run.lock()
     run.create(config.to_yaml(), config.seed)

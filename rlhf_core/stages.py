@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,14 +14,16 @@ from rlhf_core.data.io import write_json, write_jsonl, write_text
 from rlhf_core.data.records import ContenderCompletion, Prompt, Ranking
 from rlhf_core.data.splits import split_by_prompt
 from rlhf_core.errors import DataError, ModelError
+from rlhf_core.evaluation.ensemble_eval import ensemble_report
 from rlhf_core.evaluation.reward_eval import reward_report
 from rlhf_core.evaluation.run import evaluate_run
-from rlhf_core.models.policy import Policy, fingerprint_of, load_policy
-from rlhf_core.models.rewards import RewardModel, load_reward_model, new_reward_model
+from rlhf_core.models.policy import Policy, load_policy
+from rlhf_core.models.rewards import RewardEnsemble, RewardModel, load_reward_model
 from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.ppo import train_ppo
-from rlhf_core.training.reward import train_reward
+from rlhf_core.training.reward import train_members
+from rlhf_core.training.rewards import build_rewards
 from rlhf_core.training.rollout import Episode, sample
 from rlhf_core.training.sft import check_lengths, train_sft
 from rlhf_core.training.stage import Stage
@@ -42,24 +43,28 @@ def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 def run_reward(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Train the reward model on rankings and normalise it on the fine-tuned policy's samples; leaves `reward/model`."""
-    model = new_reward_model(config.reward, stage.generator("head"))
     prompts = [r.prompt for r in data.rankings]
     train, held_out = split_by_prompt(data.rankings, prompts, config.reward.eval_fraction, config.seed)
-    train_reward(model, train, held_out, config.reward, stage, fingerprint_of(model.classifier))
-    report = _held_out_report(model, held_out)
+    members = train_members(config.reward, train, held_out, stage)
+    raw = [_held_out_scores(member, held_out) for member in members]
     sources = _spread(data.train_prompts, config.reward.normalise_on)
-    model.normalise_on([p.prompt for p in sources], _reference_samples(config, sources, stage))
-    report |= {"normalisation": {"mean": model.mean, "sd": model.sd, "n": len(sources)}, "model": model.source}
+    samples = _reference_samples(config, sources, stage)
+    for member in members:
+        member.normalise_on([p.prompt for p in sources], samples)
+    constants = [{"mean": member.mean, "sd": member.sd, "n": len(sources)} for member in members]
+    alone = len(members) == 1
+    report = reward_report(held_out, raw[0]) if alone else ensemble_report(held_out, raw, constants)
+    report |= {"normalisation": constants[0] if alone else constants, "model": members[0].source}
     write_json(stage.path.parent / "evaluation" / "reward_model.json", report)
-    model.save(stage.directory.model)
+    (members[0] if alone else RewardEnsemble(members)).save(stage.directory.model)
 
 
 def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
-    """Tune the fine-tuned policy against the reward model; leaves `ppo/model`."""
+    """Tune the fine-tuned policy against the configured rewards; leaves `ppo/model`."""
     run = stage.path.parent
     torch.manual_seed(config.seed)
     policy = _policy(_adapting(config, config.ppo.lora_layers), run / "sft" / "model", trainable=True)
-    scorer = load_reward_model(run / "reward" / "model").score
+    scorer = build_rewards(config.ppo.rewards, run / "reward" / "model", config.evaluate.detoxify_checkpoint)
     train = _episodes(policy, config, data.train_prompts)
     judged = _spread(data.eval_prompts, config.ppo.eval_prompts)
     held_out = HeldOut(_episodes(policy, config, judged), scorer, config.ppo, stage)
@@ -193,7 +198,6 @@ def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage:
     return texts
 
 
-def _held_out_report(model: RewardModel, held_out: Sequence[Ranking]) -> dict[str, Any]:
-    """Compare raw scores (nothing is normalised yet) with held-out rankings."""
-    scores = [model.score([r.prompt] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out]
-    return reward_report(held_out, scores)
+def _held_out_scores(model: RewardModel, held_out: Sequence[Ranking]) -> list[list[float]]:
+    """Raw scores of every held-out completion: nothing is normalised yet."""
+    return [model.score([r.prompt] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out]

@@ -84,7 +84,9 @@ def ppo_config(**fields: Any) -> PPOConfig:
 
 def reward_config(**fields: Any) -> RewardConfig:
     """Return a reward-model configuration on the tiny decoder, with `fields` changed."""
-    small: dict[str, Any] = {"model": "tiny", "epochs": 2, "batch_size": 2, "max_length": 96, "eval_every": 2}
+    small: dict[str, Any] = {
+        "model": "tiny", "epochs": 2, "batch_size": 2, "max_length": 96, "eval_every": 2, "dtype": "float32",
+    }  # fmt: skip
     return RewardConfig(**(small | fields))
 
 
@@ -120,7 +122,7 @@ def stop_at(step: int) -> Callable[[int, int, str], None]:
     return report
 
 
-def write_bert(folder: Path, dropout: float = 0.1) -> Path:
+def write_bert(folder: Path, dropout: float = 0.1, labels: Sequence[str] = ("score",), **settings: Any) -> Path:
     """Write a BERT of two layers with random weights and a one-character vocabulary."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = {token: n for n, token in enumerate(special + [chr(c) for c in range(33, 127)])}
@@ -134,7 +136,8 @@ def write_bert(folder: Path, dropout: float = 0.1) -> Path:
     )
     config = BertConfig(
         vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=128, hidden_dropout_prob=dropout, num_labels=1,
+        max_position_embeddings=128, hidden_dropout_prob=dropout,
+        id2label=dict(enumerate(labels)), label2id={label: n for n, label in enumerate(labels)}, **settings,
     )  # fmt: skip
     torch.manual_seed(3)
     BertForSequenceClassification(config).save_pretrained(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import filter as matching
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from dashboard.services.catalogue import RunEntry
 from rlhf_core.runs.downsample import keep_extremes
-from rlhf_core.runs.metrics import REGISTRY
+from rlhf_core.runs.metrics import find_metric
 
 POINTS = 1000
 LABELS = {
@@ -29,6 +30,8 @@ LABELS = {
     "objective/kl_coef": "Price of drift (β)",
     "objective/entropy": "Entropy per response",
     "objective/scores": "Score while training",
+    "objective/score_*": "Score by one source",
+    "objective/score_disagreement": "Disagreement between reward models",
     "objective/non_score_reward": "KL penalty paid",
     "objective/rlhf_reward": "Score less penalty",
     "policy/approxkl": "Update size (approximate KL)",
@@ -64,7 +67,10 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "ppo": {
         "Key curves": ("eval/score", "eval/win_rate", "objective/kl", "objective/scores"),
-        "Reward": ("objective/rlhf_reward", "objective/non_score_reward", "objective/kl_coef", "returns/mean"),
+        "Reward": (
+            *("objective/rlhf_reward", "objective/non_score_reward", "objective/kl_coef", "returns/mean"),
+            *("objective/score_disagreement", "objective/score_*"),
+        ),
         "Policy": (
             *("policy/entropy", "objective/entropy", "policy/approxkl", "policy/clipfrac"),
             *("policy/ratio", "policy/first_ratio_error"),
@@ -96,13 +102,14 @@ class Series:
 
 
 def label(metric: str) -> str:
-    """Return what a metric is called on the pages."""
-    return LABELS.get(metric, metric)
+    """Return what a metric is called on the pages; one of a family by its own part of the name."""
+    family, _, part = metric.partition("score_")
+    return LABELS.get(metric) or (f"Score by {part}" if part and f"{family}score_*" in LABELS else metric)
 
 
 def describe(metric: str) -> str:
     """Return a metric's definition, unit, healthy range and name, for its tooltip."""
-    about = REGISTRY[metric]
+    about = find_metric(metric)
     healthy = f" A good run usually stays in {about.healthy[0]:g} … {about.healthy[1]:g}." if about.healthy else ""
     return f"{about.definition[0].upper()}{about.definition[1:]}. Unit: {about.unit}.{healthy} Logged as {metric}."
 
@@ -126,7 +133,10 @@ def build_series(entries: Sequence[RunEntry], stage: str, metric: str, weight: f
 def logged(entries: Sequence[RunEntry], stage: str) -> dict[str, list[str]]:
     """Return the groups of a stage with the metrics that at least one run has logged."""
     names = {name for entry in entries for name in entry.reader.metrics(stage).columns}
-    groups = {group: [name for name in metrics if name in names] for group, metrics in GROUPS[stage].items()}
+    groups = {
+        group: list(dict.fromkeys(name for pattern in metrics for name in matching(sorted(names), pattern)))
+        for group, metrics in GROUPS[stage].items()
+    }
     return {group: metrics for group, metrics in groups.items() if metrics}
 
 

@@ -14,7 +14,7 @@ from dashboard.services import curves, wording
 from dashboard.services.catalogue import STAGE_NAMES, RunEntry, newest_stage
 from dashboard.services.headline import status_sentence
 from dashboard.services.settings import read_settings
-from rlhf_core.runs.metrics import REGISTRY
+from rlhf_core.runs.metrics import find_metric
 from rlhf_core.runs.reader import LOGGED_STAGES
 
 
@@ -67,7 +67,7 @@ def _curves(entries: list[RunEntry], stage: str, weight: float) -> None:
 
 
 def _curve(entries: list[RunEntry], stage: str, metric: str, weight: float) -> None:
-    about = REGISTRY[metric]
+    about = find_metric(metric)
     name = f"**{wording.plain(curves.label(metric))}** :small[:gray[{wording.plain(about.unit)}]]"
     st.markdown(name, help=wording.plain(curves.describe(metric)))
     figure = draw_curves(

@@ -18,11 +18,14 @@ from rlhf_core.data.io import write_json
 from rlhf_core.errors import ModelError
 from rlhf_core.models.heads import init_reward_head
 from rlhf_core.models.policy import add_adapters
-from rlhf_core.models.sources import load_tokenizer, read_json, resolve
+from rlhf_core.models.reading import pair_inputs, score_by_length
+from rlhf_core.models.sources import load_classifier, load_tokenizer, read_json, resolve
+from rlhf_core.ops.ensembles import ensemble_mean, ensemble_penalised, ensemble_worst
 from rlhf_core.ops.text_masks import position_ids
+from rlhf_core.reward_sources import Combination
 
 FORMAT = "reward_model.json"
-SCORE_BATCH = 16
+HEADS = ("score", "classifier")
 SAME = 1e-6  # a spread of raw scores that rounding alone can make
 
 
@@ -38,18 +41,8 @@ class RewardModel(nn.Module):
         self.eval()  # dropout stays off, in training too
 
     def tokenize(self, prompts: Sequence[str], responses: Sequence[str]) -> dict[str, Tensor]:
-        """Return inputs for (prompt, response) pairs, padded on the right, where a pooling encoder expects its first token.
-
-        A long prompt loses its beginning, never the response; only a response that is too long by itself is cut.
-        """
-        if self.tokenizer.chat_template:
-            texts, cut = [[self._chat(p, r) for p, r in zip(prompts, responses, strict=True)]], True
-        else:
-            texts, cut = [list(prompts), [self._fitting(r) for r in responses]], "only_first"
-        batch = self.tokenizer(
-            *texts, truncation=cut, max_length=self.max_length, padding=True, padding_side="right", return_tensors="pt",
-        )  # fmt: skip
-        return dict(batch)
+        """Return inputs for (prompt, response) pairs, padded on the right; see `pair_inputs`."""
+        return pair_inputs(self.tokenizer, prompts, responses, self.max_length)
 
     def forward(self, batch: dict[str, Tensor]) -> Float[Tensor, "batch"]:
         """Return raw scores, before normalisation."""
@@ -58,10 +51,7 @@ class RewardModel(nn.Module):
 
     def raw_scores(self, prompts: Sequence[str], responses: Sequence[str]) -> Float[Tensor, "batch"]:
         """Return raw scores of texts in the given order, computed in chunks of similar length to waste no padding."""
-        order = sorted(range(len(prompts)), key=lambda n: len(prompts[n]) + len(responses[n]))
-        chunks = [order[start : start + SCORE_BATCH] for start in range(0, len(order), SCORE_BATCH)]
-        parts = [self(self.tokenize([prompts[n] for n in c], [responses[n] for n in c])) for c in chunks]
-        return torch.cat(parts)[torch.tensor(order).argsort()]
+        return score_by_length(lambda p, r: self(self.tokenize(p, r)), prompts, responses)
 
     @torch.no_grad()
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Float[Tensor, "batch"]:
@@ -88,65 +78,114 @@ class RewardModel(nn.Module):
         about = {"base": self.source, "max_length": self.max_length, "mean": self.mean, "sd": self.sd}
         write_json(folder / FORMAT, about)
 
-    def _chat(self, prompt: str, response: str) -> str:
-        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-        return self.tokenizer.apply_chat_template(messages, tokenize=False).strip()
 
-    def _fitting(self, response: str) -> str:
-        """The response, cut to what leaves room for one token of prompt."""
-        room = self.max_length - self.tokenizer.num_special_tokens_to_add(pair=True) - 1
-        spans = self.tokenizer(response, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        return response if len(spans) <= room else response[: spans[room - 1][1]]
+class RewardEnsemble:
+    """Several reward models that score as one, each normalised by itself (Coste et al. 2023, arXiv 2310.02743)."""
+
+    def __init__(self, members: Sequence[RewardModel], combine: Combination = "mean", penalty: float = 0.1) -> None:
+        self.members, self.combine, self.penalty = list(members), combine, penalty
+
+    @property
+    def source(self) -> str:
+        """What the members were built on."""
+        return self.members[0].source
+
+    def member_scores(self, prompts: Sequence[str], responses: Sequence[str]) -> Float[Tensor, "members batch"]:
+        """Return every member's normalised scores."""
+        return torch.stack([member.score(prompts, responses) for member in self.members])
+
+    def combined(self, scores: Float[Tensor, "members batch"]) -> Float[Tensor, "batch"]:
+        """Return one score per response: the mean, the worst, or the mean less the price of the variance."""
+        if self.combine == "penalised":
+            return ensemble_penalised(scores, self.penalty)
+        return ensemble_worst(scores) if self.combine == "worst" else ensemble_mean(scores)
+
+    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Float[Tensor, "batch"]:
+        """Return the members' combined scores of texts."""
+        return self.combined(self.member_scores(prompts, responses))
+
+    __call__ = score
+
+    def save(self, folder: Path) -> None:
+        """Write the members into folders of their own, and last the file that names them."""
+        names = [f"member-{n}" for n in range(len(self.members))]
+        for name, member in zip(names, self.members, strict=True):
+            member.save(folder / name)
+        write_json(folder / FORMAT, {"members": names})
 
 
 def new_reward_model(config: RewardConfig, generator: torch.Generator) -> RewardModel:
-    """Build an untrained reward model on a pretrained encoder or decoder, with a freshly drawn head."""
+    """Build an untrained reward model on a pretrained encoder or decoder, with a freshly drawn head.
+
+    All that is drawn depends on `generator` alone. A classifier's own head is dropped, however many labels it has.
+
+    Raises:
+        ModelError: the backbone has no linear score head, or weights of it do not fit.
+    """
     tokenizer = load_tokenizer(config.model)
-    classifier = _classifier(config.model, tokenizer)
-    init_reward_head(_head(classifier), generator)
-    if config.lora:
-        classifier = add_adapters(classifier, config.lora, "SEQ_CLS")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())  # adapters, and a pooler that was not saved, draw from this stream
+        classifier = _backbone(config.model, tokenizer)
+        init_reward_head(_head(classifier), generator)
+        if config.lora:
+            classifier = add_adapters(classifier, config.lora, "SEQ_CLS")
     return RewardModel(classifier, tokenizer, config.model, config.max_length)
 
 
-def load_reward_model(folder: str | Path) -> RewardModel:
-    """Load a saved reward model; its scores equal those it gave before saving.
+def load_reward_model(folder: str | Path) -> RewardModel | RewardEnsemble:
+    """Load a saved reward model, or the mean of several; its scores equal those it gave before saving.
 
     Raises:
         ModelError: the folder is not a reward model of ours.
     """
-    path = resolve(folder)
-    if not (path / FORMAT).is_file():
-        raise ModelError(f"not a reward model: no {FORMAT}", where=path, remedy="Train one with `rlhf reward CONFIG`")
-    about = read_json(path / FORMAT)
+    members = load_members([folder])
+    return members[0] if len(members) == 1 else RewardEnsemble(members)
+
+
+def load_members(folders: Sequence[str | Path]) -> list[RewardModel]:
+    """Load the reward models of all folders, those inside an ensemble's folder one by one.
+
+    Raises:
+        ModelError: a folder is not a reward model of ours.
+    """
+    members: list[RewardModel] = []
+    for folder in folders:
+        path = resolve(folder)
+        if not (path / FORMAT).is_file():
+            remedy = "Train one with `rlhf reward CONFIG`"
+            raise ModelError(f"not a reward model: no {FORMAT}", where=path, remedy=remedy)
+        about = read_json(path / FORMAT)
+        names = about.get("members")
+        members += load_members([path / name for name in names]) if names else [_saved(path, about)]
+    return members
+
+
+def _saved(path: Path, about: dict[str, Any]) -> RewardModel:
     tokenizer = load_tokenizer(path)
     if (path / "adapter_config.json").is_file():
         from peft import PeftModel
 
-        classifier: Any = PeftModel.from_pretrained(_classifier(about["base"], tokenizer), str(path))
+        classifier: Any = PeftModel.from_pretrained(_backbone(about["base"], tokenizer), str(path))
     else:
-        classifier = _classifier(path, tokenizer)
+        classifier, _ = load_classifier(path)
+        classifier.config.pad_token_id = tokenizer.pad_token_id
     model = RewardModel(classifier, tokenizer, about["base"], about["max_length"])
     model.mean, model.sd = about["mean"], about["sd"]
     return model.requires_grad_(False)
 
 
-def _classifier(source: str | Path, tokenizer: Any) -> Any:
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()  # "head newly initialised" is what we want here
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(resolve(source), num_labels=1, dtype=torch.float32)
-    finally:
-        logging.set_verbosity(level)
+def _backbone(source: str | Path, tokenizer: Any) -> Any:
+    """A classifier of one label whose head is still to be drawn."""
+    model, about = load_classifier(source, num_labels=1, ignore_mismatched_sizes=True)
+    names = sorted(name for name, *_ in about["mismatched_keys"])
+    if other := [name for name in names if name.split(".")[0] not in HEADS]:
+        raise ModelError("weights do not fit the model's configuration", where=source, value=other)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model
 
 
 def _head(classifier: Any) -> nn.Linear:
-    for name in ("score", "classifier"):
+    for name in HEADS:
         if isinstance(head := getattr(classifier, name, None), nn.Linear):
             return head
     raise ModelError(

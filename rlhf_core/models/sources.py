@@ -48,6 +48,22 @@ def load_tokenizer(source: str | Path) -> Any:
     return tokenizer
 
 
+def load_classifier(source: str | Path, **settings: Any) -> tuple[Any, dict[str, Any]]:
+    """Load a sequence classifier in float32; return it and which of its weights were missing or of another shape."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # callers judge what is missing themselves
+    try:
+        return AutoModelForSequenceClassification.from_pretrained(
+            resolve(source), dtype=torch.float32, output_loading_info=True, **settings
+        )
+    finally:
+        logging.set_verbosity(level)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a small JSON file that lies beside weights."""
     try:

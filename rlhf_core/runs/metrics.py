@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from math import inf
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. `low`…`high` is what is possible; `healthy` is the range a good run usually stays in."""
+    """One metric. `low`…`high` is what is possible; `healthy` is the range a good run usually stays in.
+
+    A `*` in the name stands for what a configuration calls its parts: a family of metrics with one definition.
+    """
 
     name: str
     unit: str
@@ -72,7 +76,22 @@ _ALL = (
         "mean over responses of −Σ_t log π(a_t), a sample estimate of the sequence entropy",
         0.0,
     ),
-    Metric("objective/scores", "reference SD", "mean normalised reward-model score, after the missing-eos penalty"),
+    Metric(
+        "objective/scores",
+        "reference SD",
+        "mean score, Σ weight·source of ppo.rewards, after the missing-eos penalty",
+    ),
+    Metric(
+        "objective/score_*",
+        "score",
+        "mean of one source of ppo.rewards before its weight and the missing-eos penalty; with two sources or more",
+    ),
+    Metric(
+        "objective/score_disagreement",
+        "reference SD",
+        "mean standard deviation between the scores of an ensemble's members for one response",
+        0.0,
+    ),
     Metric("objective/non_score_reward", "score", "mean over responses of −β·Σ_t KL_t"),
     Metric("objective/rlhf_reward", "score", "objective/scores + objective/non_score_reward"),
     Metric(
@@ -123,6 +142,17 @@ _ALL = (
 )
 
 REGISTRY = {metric.name: metric for metric in _ALL}
+
+
+def find_metric(name: str) -> Metric:
+    """Return the metric of a logged name, or the family it belongs to.
+
+    Raises:
+        KeyError: nothing of that name is registered.
+    """
+    if name in REGISTRY:
+        return REGISTRY[name]
+    return REGISTRY[next((family for family in REGISTRY if fnmatchcase(name, family)), name)]
 
 
 def markdown_table() -> str:

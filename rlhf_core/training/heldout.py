@@ -12,10 +12,11 @@ from rlhf_core.config import PPOConfig
 from rlhf_core.evaluation.statistics import accuracy_interval
 from rlhf_core.models.policy import Policy
 from rlhf_core.models.sampling import SamplingConfig
+from rlhf_core.models.scorers import Scorer
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.ops.masking import spread
 from rlhf_core.runs.directory import StageDirectory
-from rlhf_core.training.rollout import Episode, Sampled, Scorer, by_length, sample, unjudged
+from rlhf_core.training.rollout import Episode, Sampled, by_length, sample, unjudged
 from rlhf_core.training.stage import Stage
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from rlhf_core.config import PPOConfig
 from rlhf_core.models.policy import Policy, ValueModel
 from rlhf_core.models.sampling import SamplingConfig
+from rlhf_core.models.scorers import Scorer, score_with_parts
 from rlhf_core.ops import advantages as adv
 from rlhf_core.ops.kl import adapt_kl_coef, kl_k1, kl_k2
 from rlhf_core.ops.logprobs import token_logprobs
@@ -23,7 +24,7 @@ from rlhf_core.ops.masking import masked_mean, masked_sum, masked_var, masked_wh
 from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
-from rlhf_core.training.rollout import Episode, Rollout, Scorer, judge, minibatches, sample
+from rlhf_core.training.rollout import Episode, Rollout, judge, minibatches, sample
 from rlhf_core.training.stage import Stage
 
 FIRST_RATIO = "policy/first_ratio_error"
@@ -102,11 +103,11 @@ def iterate(learner: Learner, episodes: Sequence[Episode], kl_coef: float, step:
     settings = SamplingConfig(config.response_length, config.temperature)
     sampled = sample(policy, episodes, settings, learner.stage.generator("rollout", step))
     rolled = time.perf_counter()
-    scores = learner.scorer([e.prompt for e in episodes], sampled.texts)
+    scores, parts = score_with_parts(learner.scorer, [e.prompt for e in episodes], sampled.texts)
     rollout = judge(policy, learner.value_model, episodes, sampled, scores, config)
     targets, metrics = prepare(rollout, config, kl_coef)
     judged = time.perf_counter()
-    metrics |= update(learner, rollout, targets, step, rate)
+    metrics |= parts | update(learner, rollout, targets, step, rate)
     times = (rolled - started, judged - rolled, time.perf_counter() - judged)
     return metrics | dict(zip(("time/rollout", "time/score", "time/update"), times, strict=True))
 

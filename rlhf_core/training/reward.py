@@ -4,19 +4,54 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from rlhf_core.config import RewardConfig
 from rlhf_core.data.records import Ranking
-from rlhf_core.models.rewards import RewardModel
+from rlhf_core.evaluation.reward_eval import calibration, kendall_tau
+from rlhf_core.models.policy import choose_dtype, fingerprint_of
+from rlhf_core.models.rewards import RewardModel, new_reward_model
 from rlhf_core.ops.losses import kwise_loss
+from rlhf_core.runs.directory import StageDirectory
 from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
 from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
 from rlhf_core.training.stage import Stage
 
 EVAL_PROMPTS = 16
+
+
+def train_members(
+    config: RewardConfig, train: Sequence[Ranking], held_out: Sequence[Ranking], stage: Stage
+) -> list[RewardModel]:
+    """Train `config.members` reward models that differ in what they draw: head, adapters, and order of the data.
+
+    One alone trains in the stage itself. Of several the first logs there, the others in `member-1`, `member-2`, …; a
+    member that was complete when training stopped is read from its checkpoint.
+    """
+    models = []
+    for number in range(config.members):
+        own = member_stage(stage, number, config.members)
+        model = new_reward_model(config, own.generator("head"))
+        train_reward(model, train, held_out, config, own, fingerprint_of(model.classifier))
+        models.append(model)
+    return models
+
+
+def member_stage(stage: Stage, number: int, members: int) -> Stage:
+    """Return the stage in which one member of an ensemble trains: its random streams, its folder, its share of progress."""
+    if members == 1:
+        return stage
+
+    def report(step: int, total: int, message: str) -> None:
+        stage.report(number * total + step, members * total, f"model {number + 1} of {members}: {message}")
+
+    if number == 0:
+        return replace(stage, report=report)
+    name = f"member-{number}"
+    return replace(stage, name=f"{stage.name}/{name}", directory=StageDirectory(stage.path / name), report=report)
 
 
 def train_reward(
@@ -30,10 +65,12 @@ def train_reward(
     """Train `model` on ranked prompts and leave it at its best held-out loss.
 
     Resumes from the stage's newest checkpoint. `identity` is the fingerprint of the pretrained backbone.
-    Logs train/loss, train/accuracy, eval/loss, eval/accuracy, eval/margin, optim/*.
+    Forward passes of training multiply in `config.dtype`; weights, scores, loss and held-out numbers are float32.
+    Logs train/loss, train/accuracy, optim/*, and what `evaluate_ranking_loss` measures.
     """
     per_epoch = math.ceil(len(train) / config.batch_size)
     total = config.epochs * per_epoch
+    fast = choose_dtype(config.dtype) is torch.bfloat16
     model.requires_grad_(config.lora is None)
     _unfreeze_adapters(model, config)
     optimizer = adamw([p for p in model.parameters() if p.requires_grad], config.optim)
@@ -50,7 +87,8 @@ def train_reward(
         epoch, within = divmod(step, per_epoch)
         order = torch.randperm(len(train), generator=stage.generator("epoch", epoch)).tolist()
         batch = [train[n] for n in order[within * config.batch_size : (within + 1) * config.batch_size]]
-        loss, accuracy = ranking_loss(model, batch, config)
+        with torch.autocast(model.classifier.device.type, torch.bfloat16, enabled=fast):
+            loss, accuracy = ranking_loss(model, batch, config)
         loss.backward()
         rate = learning_rate(step, total, config.optim)
         norm = step_optimizer(optimizer, rate, config.optim.max_grad_norm)
@@ -97,8 +135,11 @@ def pair_indices(rankings: Sequence[Ranking]) -> tuple[Tensor, Tensor, Tensor]:
 
 @torch.no_grad()
 def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], config: RewardConfig) -> dict[str, float]:
-    """Return held-out loss (averaged over prompts with an untied pair), pair accuracy and mean margin."""
-    loss, ranked, margins = 0.0, 0, []
+    """Return held-out loss (averaged over prompts with an untied pair), pair accuracy, mean margin, calibration, Kendall's τ.
+
+    Without an untied pair all of them are NaN.
+    """
+    loss, ranked, margins, by_prompt = 0.0, 0, [], []
     for start in range(0, len(held_out), EVAL_PROMPTS):
         part = held_out[start : start + EVAL_PROMPTS]
         prompts = [r.prompt for r in part for _ in r.completions]
@@ -108,11 +149,15 @@ def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], confi
         loss += kwise_loss(scores, chosen, rejected, owner, config.margin, config.label_smoothing).item() * count
         ranked += count
         margins.append(scores[chosen] - scores[rejected])
+        by_prompt += [mine.tolist() for mine in scores.split([len(r.completions) for r in part])]
     margin = torch.cat(margins)
+    tau = kendall_tau(held_out, by_prompt)
     return {
         "eval/loss": loss / ranked if ranked else math.nan,
         "eval/accuracy": (margin > 0).float().mean().item(),
         "eval/margin": margin.mean().item(),
+        "eval/calibration_error": calibration(margin.double().numpy())[0] if len(margin) else math.nan,
+        "eval/kendall_tau": math.nan if tau is None else tau,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,8 +16,6 @@ from rlhf_core.models.sampling import SamplingConfig, draw_uniform, sample_respo
 from rlhf_core.ops.logprobs import token_entropy, token_logprobs
 from rlhf_core.ops.masking import spread
 from rlhf_core.ops.text_masks import ends_with_eos, pad_rows, response_mask
-
-Scorer = Callable[[Sequence[str], Sequence[str]], Tensor]
 
 
 @dataclass(frozen=True)

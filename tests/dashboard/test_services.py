@@ -21,6 +21,7 @@ from dashboard.services.toxicity import view_toxicity
 from dashboard.services.voting import open_task
 from rlhf_core.errors import DataError, RunError
 from rlhf_core.evaluation.statistics import Estimate
+from rlhf_core.runs.directory import StageDirectory
 from rlhf_core.runs.metrics import REGISTRY
 from tests.dashboard.conftest import Studio
 from tests.run_factory import vote_frame, write_run
@@ -69,6 +70,18 @@ def test_every_metric_shown_is_in_the_registry_and_has_a_name() -> None:
     # Intervals are drawn around their metric, and progress is the axis: everything else has a place.
     hidden = {"eval/win_rate_low", "eval/win_rate_high", "progress/step", "progress/episodes"}
     assert shown | hidden == set(REGISTRY)
+
+
+def test_the_parts_of_a_reward_are_drawn_by_their_names(studio: Studio) -> None:
+    """One family in the registry, as many curves as the configuration has sources; the spread of an ensemble is its own."""
+    run = studio.add_run()
+    StageDirectory(run / "ppo").log(9, {"objective/score_nothate": 0.5, "objective/score_disagreement": 0.1})
+    shown = curves.logged(list_entries(read_settings()), "ppo")["Reward"]
+    assert shown[-2:] == ["objective/score_disagreement", "objective/score_nothate"]
+    assert [curves.label(name) for name in shown[-2:]] == ["Disagreement between reward models", "Score by nothate"]
+    assert "Mean of one source of ppo.rewards" in curves.describe(shown[-1])
+    with pytest.raises(KeyError, match="objective/skore"):
+        curves.describe("objective/skore")
 
 
 def test_series_skip_rows_without_the_metric_and_leave_held_out_curves_raw(studio: Studio) -> None:

@@ -69,6 +69,44 @@ def test_a_model_folder_in_a_file_is_relative_to_it_and_a_name_stays_a_name(file
     assert load_config(file).policy.model == "owner/name"
 
 
+def test_a_reward_s_folders_are_relative_to_the_file_and_names_stay_names(file: Path) -> None:
+    (file.parent / "mine").mkdir()
+    file.write_text(
+        MINIMAL + "ppo: {rewards: [{kind: learned, models: [mine, tiny]}, "
+        "{kind: classifier, name: a, model: ./mine, label: x}, {kind: classifier, name: b, model: packaged:c, label: x}]}\n"
+    )
+    mine = str(file.parent / "mine")
+    learned, a, b = (source.model_dump() for source in load_config(file).ppo.rewards)
+    assert (learned["models"], a["model"], b["model"]) == ((mine, "tiny"), mine, "packaged:c")
+    assert load_config(file).packaged_models == ["c", "minilm-l6", "smollm2-135m-instruct"]
+    assert {mine, "tiny"} <= set(load_config(file).models)
+
+
+@pytest.mark.parametrize(
+    ("rewards", "expected"),
+    [
+        ("[{kind: learned}, {kind: learned}]", "rewards: every name must occur once, found reward_model, reward_model"),
+        ("[]", "rewards: no source has a weight other than 0, so there is nothing to learn from"),
+        ("[{kind: learned, weight: 0}]", "rewards: no source has a weight other than 0"),
+        ("[{kind: learned, name: disagreement}]", "is taken by the spread between the members"),
+        (
+            "[{kind: learned, combine: worst}]",
+            "ppo.rewards: reward_model combines several models; reward.members must be",
+        ),
+        ("[{kind: toxicity, name: t, scorr: x}]", "ppo.rewards.0.toxicity.scorr: unknown key; did you mean `scorer`?"),
+        ("[{kind: python, name: f, function: f}]", "ppo.rewards.0.python.function: String should match pattern"),
+        ("[{kind: learnt}]", "does not match any of the expected tags: 'learned', 'classifier', 'python', 'toxicity'"),
+    ],
+)
+def test_rewards_that_make_no_sense_are_refused(file: Path, rewards: str, expected: str) -> None:
+    assert expected in message(file, f"ppo.rewards={rewards}")
+
+
+def test_several_members_may_be_combined(file: Path) -> None:
+    config = load_config(file, ["ppo.rewards=[{kind: learned, combine: worst}]", "reward.members=2"])
+    assert config.ppo.rewards[0].combine == "worst"  # type: ignore[union-attr]
+
+
 def test_the_home_folder_may_be_written_as_a_tilde(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/somebody")
     file.write_text(MINIMAL + "run_root: ~/runs\n")

@@ -13,7 +13,7 @@ from torch import nn
 from rlhf_core.config import LoraConfig
 from rlhf_core.errors import ModelError
 from rlhf_core.models.heads import init_reward_head, value_head
-from rlhf_core.models.rewards import RewardModel, load_reward_model, new_reward_model
+from rlhf_core.models.rewards import RewardEnsemble, RewardModel, load_reward_model, new_reward_model
 from rlhf_core.ops.text_masks import pad_rows
 from tests.engine import LORA, reward_config, write_bert
 
@@ -202,3 +202,42 @@ def test_a_backbone_without_a_linear_head_is_refused(tmp_path: Path):
     RobertaForSequenceClassification(config).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match=r"RobertaForSequenceClassification: has no linear score head"):
         model_on(str(tmp_path))
+
+
+@pytest.mark.parametrize("labels", [("no", "yes"), ("a", "b", "c")])
+def test_a_classifier_s_own_head_is_dropped(labels: tuple[str, ...], tmp_path: Path):
+    """Whatever it was trained to tell apart: the same body with a head of one label, drawn from the generator."""
+    folders = [write_bert(tmp_path / str(len(known)), labels=known) for known in (labels, ("score",))]
+    assert torch.equal(*(model_on(str(folder)).score(PROMPTS, ANSWERS) for folder in folders))
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path):
+    write_bert(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}))
+    with pytest.raises(ModelError, match=r"weights do not fit the model's configuration .*bert\.encoder"):
+        model_on(str(tmp_path))
+
+
+def test_all_that_is_drawn_depends_on_the_generator_and_leaves_the_global_stream_alone():
+    """Claim 6: adapters too, so that a run resumed before its first checkpoint starts from the same weights."""
+    first = model_on("tiny", lora=LORA).state_dict()
+    torch.manual_seed(12345)
+    expected = torch.random.get_rng_state()
+    second = model_on("tiny", lora=LORA).state_dict()
+    assert all(torch.equal(first[name], weight) for name, weight in second.items())
+    assert torch.equal(torch.random.get_rng_state(), expected)
+
+
+def test_an_ensemble_is_saved_as_its_members_and_loaded_as_their_mean(tmp_path: Path):
+    """Claims 12 and 15: each with its own normalisation, so that neither outweighs the other."""
+    members = [new_reward_model(reward_config(), torch.Generator().manual_seed(n)) for n in (0, 1)]
+    for member in members:
+        member.normalise_on(PROMPTS, ANSWERS)
+    RewardEnsemble(members).save(tmp_path)
+    loaded = load_reward_model(tmp_path)
+    assert isinstance(loaded, RewardEnsemble) and loaded.source == "tiny"
+    a, b = (m.score(PROMPTS, ANSWERS) for m in members)
+    assert torch.equal(loaded.member_scores(PROMPTS, ANSWERS), torch.stack([a, b]))
+    torch.testing.assert_close(loaded.score(PROMPTS, ANSWERS), (a + b) / 2)
+    assert members[0].sd != members[1].sd

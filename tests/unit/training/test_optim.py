@@ -16,6 +16,22 @@ def test_adams_epsilon():
     assert (group["eps"], group["lr"], group["weight_decay"]) == (1e-5, 3e-4, 0.1)
 
 
+def test_the_fused_step_is_adam_s():
+    """Two steps of decoupled weight decay against the textbook recursion, β = (0.9, 0.999)."""
+    config = OptimConfig(lr=0.1, weight_decay=0.5)
+    weight = nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer, expected = adamw([weight], config), torch.tensor([1.0, -2.0])
+    assert optimizer.param_groups[0]["fused"]
+    m = v = torch.zeros(2)
+    for step, gradient in enumerate([torch.tensor([0.3, -0.1]), torch.tensor([-0.2, 0.4])], start=1):
+        weight.grad = gradient.clone()
+        step_optimizer(optimizer, 0.1, max_grad_norm=9.0)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        expected = expected * (1 - 0.1 * 0.5)
+        expected = expected - 0.1 * (m / (1 - 0.9**step)) / ((v / (1 - 0.999**step)).sqrt() + 1e-5)
+    torch.testing.assert_close(weight.detach(), expected)
+
+
 def test_warm_up_then_decay_to_zero():
     """Claims 8 and 25: ten steps, two of warm-up at lr 1: ½, 1, then 8/8, 7/8 … 1/8, and 0 had there been an eleventh."""
     config = OptimConfig(lr=0.5, warmup_ratio=0.2)

@@ -12,7 +12,8 @@ import torch
 
 from rlhf_core.config import LoraConfig, OptimConfig, PPOConfig
 from rlhf_core.models.policy import Policy, ValueModel
-from rlhf_core.runs.metrics import REGISTRY
+from rlhf_core.models.scorers import Component, Mixture
+from rlhf_core.runs.metrics import REGISTRY, find_metric
 from rlhf_core.training import ppo
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.optim import adamw, learning_rate
@@ -267,6 +268,26 @@ def test_two_runs_of_one_seed_are_one_run(tmp_path: Path):
         train_ppo(policy, vowels, rows[:4], HeldOut(rows[4:], vowels, config, stage), config, stage)
         logs.append((logged(stage), logged(stage, "samples.jsonl")))
     assert logs[0] == logs[1] and logs[0] != logs[2]
+
+
+def test_the_parts_of_a_mixture_are_logged_and_only_their_weighted_sum_is_optimised(tmp_path: Path):
+    """Claim 15: the identity objective/scores = Σ weight·part, without a penalty for eos; registered, each by its family."""
+    mixture = Mixture(
+        (Component("vowels", 2.0, vowels), Component("letters", -0.5, letters), Component("audit", 0.0, letters))
+    )
+    config = ppo_config(missing_eos_penalty=0.0)
+    rows = []
+    for n, scorer in enumerate((mixture, lambda p, r: 2 * vowels(p, r) - 0.5 * letters(p, r))):
+        learner = replace(learner_on(tiny_policy(), make_stage(tmp_path / str(n)), config), scorer=scorer)
+        rows.append(iterate(learner, episodes(learner.policy)[:4], 0.1, 0, 1e-3))
+    mixed, plain = rows
+    part = {name: mixed[f"objective/score_{name}"] for name in ("vowels", "letters", "audit")}
+    assert mixed["objective/scores"] == pytest.approx(2 * part["vowels"] - 0.5 * part["letters"], abs=1e-5)
+    assert part["audit"] == part["letters"] != 0.0
+    assert {name: mixed[name] for name in plain if "time/" not in name} == pytest.approx(
+        {name: value for name, value in plain.items() if "time/" not in name}, nan_ok=True
+    )
+    assert {find_metric(name).name for name in mixed.keys() - plain.keys()} == {"objective/score_*"}
 
 
 def letters(prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:

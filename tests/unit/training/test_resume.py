@@ -15,7 +15,7 @@ from rlhf_core.models.policy import Policy, fingerprint_of
 from rlhf_core.models.rewards import RewardModel, new_reward_model
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.ppo import train_ppo
-from rlhf_core.training.reward import train_reward
+from rlhf_core.training.reward import member_stage, train_members, train_reward
 from rlhf_core.training.sft import train_sft
 from rlhf_core.training.stage import Stage
 from tests.engine import (
@@ -102,6 +102,26 @@ def test_sft_resumes_as_if_nothing_had_happened(tmp_path: Path, stops: list[int]
 @pytest.mark.parametrize(("stops", "lora"), [([1], None), ([3, 5], None), ([6], None), ([3], LORA)])
 def test_reward_training_resumes_as_if_nothing_had_happened(tmp_path: Path, stops: list[int], lora: LoraConfig | None):
     check_resume(reward, tmp_path, stops, lora=lora)
+
+
+@pytest.mark.parametrize("stops", [[1], [3], [2, 3, 4]])
+def test_an_ensemble_resumes_in_the_middle_of_a_member(tmp_path: Path, stops: list[int]):
+    """Claim 29: two members of two steps each; stopped in the first, in the second, and again and again."""
+    config = reward_config(members=2, epochs=1, eval_every=1, lora=LORA, dtype="bfloat16", optim=OptimConfig(lr=1e-3))
+
+    def train(path: Path, report: Report | None) -> list[Any]:
+        stage = make_stage(path, "reward", report=report)
+        models = train_members(config, rankings(4), rankings(2), stage)
+        return [logs(member_stage(stage, n, 2)) for n in (0, 1)] + [m.state_dict() for m in models]
+
+    whole = train(tmp_path / "whole", None)
+    for step in stops:
+        with pytest.raises(Stop):
+            train(tmp_path / "cut", stop_at(step))
+    resumed = train(tmp_path / "cut", None)
+    assert resumed[:2] == whole[:2]
+    for mine, theirs in zip(resumed[2:], whole[2:], strict=True):
+        assert all(torch.equal(mine[name], weight) for name, weight in theirs.items())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,14 @@ from rlhf_core.data.records import Completion, Ranking
 from rlhf_core.models.policy import fingerprint_of
 from rlhf_core.models.rewards import RewardModel, new_reward_model
 from rlhf_core.ops.losses import pairwise_loss
-from rlhf_core.training.reward import evaluate_ranking_loss, pair_indices, ranking_loss, train_reward
+from rlhf_core.training.reward import (
+    evaluate_ranking_loss,
+    member_stage,
+    pair_indices,
+    ranking_loss,
+    train_members,
+    train_reward,
+)
 from tests.engine import LORA, logged, make_stage, rankings, reward_config, write_bert
 
 
@@ -98,6 +106,10 @@ def test_held_out_numbers_by_hand(monkeypatch: pytest.MonkeyPatch):
     assert measured["eval/accuracy"] == ranking_loss(model, rankings(3)[1:], reward_config())[1] == 1.0
     assert measured["eval/margin"] == pytest.approx(4 / 3)
     assert measured["eval/loss"] == pytest.approx(sum(cost) / 3, rel=1e-5)
+    # All right, so the error is the mean over pairs of 1 − σ(margin): each of the two bins is off by its own.
+    off = [1 - torch.tensor(m).sigmoid().item() for m in (1.0, 2.0, 1.0)]
+    assert measured["eval/calibration_error"] == pytest.approx(sum(off) / 3, rel=1e-5)
+    assert measured["eval/kendall_tau"] == 1.0
 
 
 def test_a_ranking_of_nothing_but_ties_weighs_nothing():
@@ -112,3 +124,71 @@ def test_a_ranking_of_nothing_but_ties_weighs_nothing():
     loss.backward()
     assert loss.item() == 0.0
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())
+
+
+def test_nothing_but_ties_held_out_is_missing_not_a_number():
+    tie = rankings(1)[0].model_copy(update={"ranking": [["a", "b", "c"]]})
+    measured = evaluate_ranking_loss(tiny_reward(), [tie], reward_config())
+    assert all(math.isnan(value) for value in measured.values())
+
+
+def test_members_differ_in_head_and_order_and_log_apart(tmp_path: Path):
+    """Claim 15: the same split, other random numbers."""
+    settings, stage = reward_config(members=2, epochs=1), make_stage(tmp_path, "reward")
+    heads = [
+        new_reward_model(settings, member_stage(stage, n, 2).generator("head")).classifier.score.weight for n in (0, 1)
+    ]
+    assert not torch.equal(*heads)
+    orders = [torch.randperm(50, generator=member_stage(stage, n, 2).generator("epoch", 0)).tolist() for n in (0, 1)]
+    assert orders[0] != orders[1]
+    models = train_members(settings, rankings(4), rankings(2), stage)
+    assert not torch.equal(*(m.score(["Why?"], ["So."]) for m in models))
+    assert (
+        [row["step"] for row in logged(stage)]
+        == [row["step"] for row in logged(member_stage(stage, 1, 2))]
+        == [1, 2, 2]
+    )
+    assert logged(stage) != logged(member_stage(stage, 1, 2))
+
+
+def test_one_model_alone_trains_as_ever(tmp_path: Path):
+    """In the stage's own folder and streams, equal to training it without the wrapper."""
+    settings = reward_config(epochs=1)
+    a, b = make_stage(tmp_path / "a", "reward"), make_stage(tmp_path / "b", "reward")
+    [model] = train_members(settings, rankings(4), rankings(2), a)
+    same = new_reward_model(settings, b.generator("head"))
+    train_reward(same, rankings(4), rankings(2), settings, b, fingerprint_of(same.classifier))
+    assert logged(a) == logged(b) and torch.equal(model.score(["Why?"], ["So."]), same.score(["Why?"], ["So."]))
+    assert sorted(path.name for path in a.path.iterdir()) == ["checkpoints", "metrics.jsonl"]
+
+
+def test_progress_counts_through_all_members(tmp_path: Path):
+    said: list[str] = []
+    stage = make_stage(tmp_path, "reward", report=lambda step, total, message: said.append(f"{step}/{total} {message}"))
+    train_members(reward_config(members=2, epochs=1), rankings(4), rankings(2), stage)
+    assert [line.split(",")[0].rsplit(" ", 2)[0] for line in said] == [
+        "1/4 model 1 of 2:", "2/4 model 1 of 2:", "3/4 model 2 of 2:", "4/4 model 2 of 2:",
+    ]  # fmt: skip
+
+
+def test_in_bfloat16_only_products_are_rounded(tmp_path: Path):
+    """Linear layers give bfloat16, scores, loss and gradients are float32, and held-out numbers are full precision."""
+    seen: set[torch.dtype] = set()
+    losses = {}
+    for dtype in ("float32", "bfloat16"):
+        model, stage = tiny_reward(), make_stage(tmp_path / dtype, "reward")
+        linear = next(m for m in model.modules() if isinstance(m, torch.nn.Linear))
+        handle = linear.register_forward_hook(
+            lambda module, inputs, output: seen.add(output.dtype) if output.requires_grad else None
+        )
+        settings = reward_config(epochs=1, dtype=dtype)
+        train_reward(model, rankings(4), rankings(2), settings, stage, "x")
+        handle.remove()
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        log = logged(stage)
+        losses[dtype] = log[0]["train/loss"]
+        exact = evaluate_ranking_loss(model, rankings(2), settings)
+        assert {name: log[-1][name] for name in exact} == exact
+    assert seen == {torch.float32, torch.bfloat16}
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], abs=0.02)
+    assert losses["bfloat16"] != losses["float32"]
