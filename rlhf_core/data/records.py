@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Annotated, Literal
 
@@ -22,6 +23,20 @@ class Record(BaseModel):
     """Base of all records: immutable, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    content: Text
+
+
+def transcript(messages: Sequence[Message]) -> str:
+    """Return a conversation as one text, for readers of text; a conversation of one message is that message."""
+    if len(messages) == 1:
+        return messages[0].content
+    return "\n\n".join(f"{message.role.capitalize()}: {message.content}" for message in messages)
 
 
 class Prompt(Record):
