@@ -1,6 +1,6 @@
 """The hh-rlhf preference pairs (Bai et al. 2022, arXiv 2204.05862): two whole transcripts that differ in the last reply.
 
-    {"chosen": "\\n\\nHuman: …\\n\\nAssistant: …", "rejected": "\\n\\nHuman: …\\n\\nAssistant: …"}
+{"chosen": "\\n\\nHuman: …\\n\\nAssistant: …", "rejected": "\\n\\nHuman: …\\n\\nAssistant: …"}
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from rlhf_core.data.io import read_jsonl
@@ -111,7 +112,7 @@ def parse_transcript(text: str) -> tuple[tuple[Message, ...], str]:
     roles, turns = parts[::2], [turn.strip() for turn in parts[1::2]]
     if before.strip() or not roles or roles[0] != "Human":
         raise DataError("the transcript does not begin with Human")
-    if any(role == following for role, following in zip(roles, roles[1:], strict=False)):
+    if any(role == following for role, following in pairwise(roles)):
         raise DataError("one speaker has two turns in a row")
     if roles[-1] == "Human":
         raise DataError("the transcript ends with Human")
