@@ -68,6 +68,9 @@ class PolicyConfig(Section):
     lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
     system_prompt: str = "Answer in one or two short sentences."
     max_prompt_tokens: int = Field(default=192, ge=8)
+    long_prompts: Literal["refuse", "drop_turns"] = Field(
+        default="refuse", description="drop_turns forgets the oldest turns of a conversation until the rest fits"
+    )
 
 
 class OptimConfig(Section):

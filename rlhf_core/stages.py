@@ -12,7 +12,7 @@ from rlhf_core.config import PipelineConfig
 from rlhf_core.data.collate import Example
 from rlhf_core.data.datasets import Datasets
 from rlhf_core.data.io import write_json, write_jsonl, write_text
-from rlhf_core.data.records import ContenderCompletion, Prompt, Ranking
+from rlhf_core.data.records import Asked, ContenderCompletion, Prompt, Ranking
 from rlhf_core.data.splits import split_by_prompt
 from rlhf_core.errors import DataError, ModelError
 from rlhf_core.evaluation.reward_eval import reward_report
@@ -33,9 +33,9 @@ def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     policy = _policy(config, config.policy.model, trainable=True)
     _episodes(policy, config, [*data.train_prompts, *data.eval_prompts])
     rows = data.demonstrations
-    examples = [Example(_encode(policy, config, r.prompt), policy.encode_response(r.response)) for r in rows]
+    examples = [Example(_encode(policy, config, r), policy.encode_response(r.response)) for r in rows]
     check_lengths(examples, [r.id for r in rows], min(config.sft.max_length, policy.context))
-    train, held_out = split_by_prompt(examples, [r.prompt for r in rows], config.sft.eval_fraction, config.seed)
+    train, held_out = split_by_prompt(examples, [r.opening for r in rows], config.sft.eval_fraction, config.seed)
     train_sft(policy, train, held_out, config.sft, stage)
     policy.save(stage.directory.model)
 
@@ -43,12 +43,12 @@ def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 def run_reward(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Train the reward model on rankings and normalise it on the fine-tuned policy's samples; leaves `reward/model`."""
     model = new_reward_model(config.reward, stage.generator("head"))
-    prompts = [r.prompt for r in data.rankings]
+    prompts = [r.opening for r in data.rankings]
     train, held_out = split_by_prompt(data.rankings, prompts, config.reward.eval_fraction, config.seed)
     train_reward(model, train, held_out, config.reward, stage, fingerprint_of(model.classifier))
     report = _held_out_report(model, held_out)
     sources = _spread(data.train_prompts, config.reward.normalise_on)
-    model.normalise_on([p.prompt for p in sources], _reference_samples(config, sources, stage))
+    model.normalise_on([p.transcript for p in sources], _reference_samples(config, sources, stage))
     report |= {"normalisation": {"mean": model.mean, "sd": model.sd, "n": len(sources)}, "model": model.source}
     write_json(stage.path.parent / "evaluation" / "reward_model.json", report)
     model.save(stage.directory.model)
@@ -113,7 +113,7 @@ def complete(
     return [
         ContenderCompletion(
             prompt_id=p.id,
-            prompt=p.prompt,
+            prompt=p.transcript,
             category=p.category,
             contender=contender,
             text=text,
@@ -170,12 +170,15 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def _encode(policy: Policy, config: PipelineConfig, prompt: str) -> list[int]:
-    return policy.encode_prompt(prompt, config.policy.system_prompt, config.policy.max_prompt_tokens)
+def _encode(policy: Policy, config: PipelineConfig, row: Asked) -> list[int]:
+    settings = config.policy
+    return policy.encode_prompt(
+        row.conversation, settings.system_prompt, settings.max_prompt_tokens, settings.long_prompts
+    )
 
 
 def _episodes(policy: Policy, config: PipelineConfig, prompts: Sequence[Prompt]) -> list[Episode]:
-    return [Episode(p.id, p.prompt, _encode(policy, config, p.prompt)) for p in prompts]
+    return [Episode(p.id, p.transcript, _encode(policy, config, p)) for p in prompts]
 
 
 def _spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
@@ -195,5 +198,5 @@ def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage:
 
 def _held_out_report(model: RewardModel, held_out: Sequence[Ranking]) -> dict[str, Any]:
     """Compare raw scores (nothing is normalised yet) with held-out rankings."""
-    scores = [model.score([r.prompt] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out]
+    scores = [model.score([r.transcript] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out]
     return reward_report(held_out, scores)

@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from rlhf_core.config import LoraConfig, PolicyConfig
 from rlhf_core.data.io import write_json
+from rlhf_core.data.records import Message
 from rlhf_core.errors import ModelError
+from rlhf_core.models.chat import ChatMessage, LongPrompts, chat_messages, chat_text, token_ids, without_oldest_turn
 from rlhf_core.models.heads import value_head
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
 from rlhf_core.models.trunk import shared_trunk
@@ -97,23 +99,39 @@ class Policy(nn.Module):
         """Return the parameters that learn, by name."""
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
-    def encode_prompt(self, prompt: str, system_prompt: str, max_tokens: int) -> list[int]:
-        """Return the token ids of the chat-formatted prompt, ready for the assistant's answer.
+    def encode_prompt(
+        self,
+        prompt: str | Sequence[Message],
+        system_prompt: str,
+        max_tokens: int,
+        long_prompts: LongPrompts = "refuse",
+    ) -> list[int]:
+        """Return the token ids of the chat-formatted prompt or conversation, ready for the assistant's answer.
 
         Raises:
-            ModelError: the prompt is longer than `max_tokens`.
+            ModelError: it is longer than `max_tokens`, after "drop_turns" even without the turns before the last message.
         """
-        messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
-        messages.append({"role": "user", "content": prompt})
-        ids = _token_ids(self.tokenizer, messages)
-        if len(ids) > max_tokens:
-            raise ModelError(
-                f"the prompt has {len(ids)} tokens with the chat format; the limit is {max_tokens}",
-                value=prompt,
-                remedy="Shorten it, or raise policy.max_prompt_tokens (the model's own limit is "
-                f"{self.context} tokens)",
-            )
-        return ids
+        messages = self.fit_prompt(prompt, system_prompt, max_tokens, long_prompts)
+        return token_ids(self.tokenizer, chat_text(self.tokenizer, messages))
+
+    def fit_prompt(
+        self, prompt: str | Sequence[Message], system_prompt: str, max_tokens: int, long_prompts: LongPrompts
+    ) -> list[ChatMessage]:
+        """Return the messages that `encode_prompt` formats: system prompt, conversation, without the turns it drops."""
+        messages = chat_messages(prompt, system_prompt)
+        while True:
+            size = len(token_ids(self.tokenizer, chat_text(self.tokenizer, messages)))
+            if size <= max_tokens:
+                return messages
+            shorter = without_oldest_turn(messages)
+            if long_prompts == "refuse" or shorter is None:
+                raise ModelError(
+                    f"the prompt has {size} tokens with the chat format; the limit is {max_tokens}",
+                    value=messages[-1]["content"],
+                    remedy="Shorten it, or raise policy.max_prompt_tokens (the model's own limit is "
+                    f"{self.context} tokens)",
+                )
+            messages = shorter
 
     def encode_response(self, response: str) -> list[int]:
         """Return the token ids of a response, closed with eos."""
@@ -266,11 +284,3 @@ def _separate_trunk(policy: Policy) -> Any:
 def _portable(source: str, folder: Path) -> str:
     """A folder as a path relative to the one that names it, so that a run directory can be moved; other sources as they are."""
     return os.path.relpath(source, folder) if Path(source).is_dir() else source
-
-
-def _token_ids(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
-    if tokenizer.chat_template:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    else:
-        text = "\n\n".join(m["content"] for m in messages) + "\n\n"
-    return tokenizer(text, add_special_tokens=False)["input_ids"]

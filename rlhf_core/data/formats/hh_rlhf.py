@@ -193,4 +193,5 @@ def _demonstration(comparison: Comparison) -> Demonstration:
 
 
 def _asked(comparison: Comparison) -> dict[str, object]:
-    return {"prompt": transcript(comparison.conversation), "category": comparison.category}
+    *history, last = comparison.conversation
+    return {"prompt": last.content, "history": history, "category": comparison.category}

@@ -44,7 +44,7 @@ def test_windows_line_ends_are_white_space(file: Path) -> None:
 def test_a_missing_field_is_named_with_file_line_and_field(file: Path) -> None:
     message = problem(file, GOOD + b'{"id": "p2"}\n')
     assert f"{file}:2: prompt: Field required" in message
-    assert f"Nothing was read from {file}. A Prompt has the fields: id, prompt, category, split" in message
+    assert f"Nothing was read from {file}. A Prompt has the fields: id, prompt, history, category, split" in message
 
 
 def test_a_wrong_type_shows_what_was_found(file: Path) -> None:
