@@ -8,15 +8,16 @@ from typing import Any
 
 import torch
 
-from rlhf_core.config import PipelineConfig
+from rlhf_core.config import PipelineConfig, SFTConfig
 from rlhf_core.data.collate import Example
 from rlhf_core.data.datasets import Datasets
 from rlhf_core.data.io import write_json, write_jsonl, write_text
-from rlhf_core.data.records import Asked, ContenderCompletion, Prompt, Ranking
+from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, Prompt, Ranking
 from rlhf_core.data.splits import split_by_prompt
 from rlhf_core.errors import DataError, ModelError
 from rlhf_core.evaluation.reward_eval import reward_report
 from rlhf_core.evaluation.run import evaluate_run
+from rlhf_core.models.chat import reply_mask
 from rlhf_core.models.policy import Policy, fingerprint_of, load_policy
 from rlhf_core.models.rewards import RewardModel, load_reward_model, new_reward_model
 from rlhf_core.models.sampling import SamplingConfig
@@ -29,15 +30,21 @@ from rlhf_core.training.stage import Stage
 
 
 def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
-    """Fine-tune the base model on demonstrations; leaves `sft/model`. Prompts too long for later stages are refused here."""
-    policy = _policy(config, config.policy.model, trainable=True)
+    """Fine-tune the base model on demonstrations; leaves `sft/model`. Prompts too long for later stages are refused here.
+
+    With `sft: null` that check is all there is to do: `start_source` is the base model.
+    """
+    policy = _policy(config, config.policy.model, trainable=config.sft is not None)
     _episodes(policy, config, [*data.train_prompts, *data.eval_prompts])
+    if config.sft is None:
+        return stage.report(1, 1, "not asked for: sft is null, so PPO starts from the base model")
     rows = data.demonstrations
-    examples = [Example(_encode(policy, config, r), policy.encode_response(r.response)) for r in rows]
+    examples = [_example(policy, config, row, config.sft) for row in rows]
     check_lengths(examples, [r.id for r in rows], min(config.sft.max_length, policy.context))
     train, held_out = split_by_prompt(examples, [r.opening for r in rows], config.sft.eval_fraction, config.seed)
+    policy.gradient_checkpointing = config.sft.gradient_checkpointing
     train_sft(policy, train, held_out, config.sft, stage)
-    policy.save(stage.directory.model)
+    return policy.save(stage.directory.model)
 
 
 def run_reward(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
@@ -55,10 +62,11 @@ def run_reward(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 
 def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
-    """Tune the fine-tuned policy against the reward model; leaves `ppo/model`."""
+    """Tune the policy that `start_source` names against the reward model; leaves `ppo/model`."""
     run = stage.path.parent
     torch.manual_seed(config.seed)
-    policy = _policy(_adapting(config, config.ppo.lora_layers), run / "sft" / "model", trainable=True)
+    policy = _policy(_adapting(config, config.ppo.lora_layers), start_source(config), trainable=True)
+    policy.gradient_checkpointing = config.ppo.gradient_checkpointing
     scorer = load_reward_model(run / "reward" / "model").score
     train = _episodes(policy, config, data.train_prompts)
     judged = _spread(data.eval_prompts, config.ppo.eval_prompts)
@@ -101,6 +109,11 @@ def contender_source(config: PipelineConfig, contender: str) -> str:
     """Return the model source behind a contender's name."""
     folders = {"sft": "sft", "tuned": "ppo"}
     return str(config.run_path / folders[contender] / "model") if contender in folders else config.policy.model
+
+
+def start_source(config: PipelineConfig) -> str:
+    """Return the model source PPO starts from: the fine-tuned model, or the base model where none was fine-tuned."""
+    return contender_source(config, "sft" if config.sft else "base")
 
 
 def complete(
@@ -177,6 +190,16 @@ def _encode(policy: Policy, config: PipelineConfig, row: Asked) -> list[int]:
     )
 
 
+def _example(policy: Policy, config: PipelineConfig, row: Demonstration, sft: SFTConfig) -> Example:
+    settings, earlier = config.policy, None
+    if sft.learn_from == "all":
+        messages = policy.fit_prompt(
+            row.conversation, settings.system_prompt, settings.max_prompt_tokens, settings.long_prompts
+        )
+        earlier = reply_mask(policy.tokenizer, messages)
+    return Example(_encode(policy, config, row), policy.encode_response(row.response), earlier)
+
+
 def _episodes(policy: Policy, config: PipelineConfig, prompts: Sequence[Prompt]) -> list[Episode]:
     return [Episode(p.id, p.transcript, _encode(policy, config, p)) for p in prompts]
 
@@ -187,7 +210,7 @@ def _spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
 
 
 def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage: Stage) -> list[str]:
-    policy = _policy(config, stage.path.parent / "sft" / "model", trainable=False)
+    policy = _policy(config, start_source(config), trainable=False)
     settings = SamplingConfig(config.ppo.response_length, config.ppo.temperature)
     texts: list[str] = []
     for start in range(0, len(prompts), config.generate.batch_size):
@@ -198,5 +221,7 @@ def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage:
 
 def _held_out_report(model: RewardModel, held_out: Sequence[Ranking]) -> dict[str, Any]:
     """Compare raw scores (nothing is normalised yet) with held-out rankings."""
-    scores = [model.score([r.transcript] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out]
+    scores = [
+        model.score([r.transcript] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out
+    ]
     return reward_report(held_out, scores)

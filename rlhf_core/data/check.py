@@ -80,8 +80,12 @@ def longer_wins(rankings: Sequence[Ranking], length: Callable[[str], int] = len)
 def _describe(rows: Sequence[Any]) -> str:
     kind = type(rows[0]).__name__.lower()
     categories = Counter(row.category or "none" for row in rows)
-    turns = sum(bool(row.history) for row in rows)
-    parts = [f"{len(rows)} {kind}s" + (f" ({turns} go on a conversation)" if turns else ""), "categories " + ", ".join(f"{name} {n}" for name, n in sorted(categories.items()))]
+    parts = [
+        f"{len(rows)} {kind}s" + (f" ({turns} go on a conversation)" if turns else ""),
+        "categories " + ", ".join(f"{name} {n}" for name, n in sorted(categories.items())),
+    ]
+    if turns := sum(bool(row.history) for row in rows):
+        parts.append(f"{turns} go on a conversation")
     if isinstance(rows[0], Prompt):
         splits = Counter(row.split for row in rows)
         parts.append(f"train {splits['train']}, eval {splits['eval']}")

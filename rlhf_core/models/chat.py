@@ -49,7 +49,9 @@ def reply_mask(tokenizer: Any, messages: Sequence[ChatMessage]) -> list[bool]:
         ModelError: the chat format does not close replies with eos, or rewrites earlier turns when later ones come.
     """
     whole = chat_text(tokenizer, messages)
-    spans = [_reply_span(tokenizer, messages[: n + 1], whole) for n, m in enumerate(messages) if m["role"] == "assistant"]
+    spans = [
+        _reply_span(tokenizer, messages[: n + 1], whole) for n, m in enumerate(messages) if m["role"] == "assistant"
+    ]
     offsets = tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     return [any(start <= a and b <= end for start, end in spans) for a, b in offsets]
 

@@ -10,7 +10,7 @@ import copy
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from rlhf_core.data.io import write_json
 from rlhf_core.data.records import Message
 from rlhf_core.errors import ModelError
 from rlhf_core.models.chat import ChatMessage, LongPrompts, chat_messages, chat_text, token_ids, without_oldest_turn
+from rlhf_core.models.checkpointing import checkpointed_layers
 from rlhf_core.models.heads import value_head
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
 from rlhf_core.models.trunk import shared_trunk
@@ -37,11 +38,13 @@ class Policy(nn.Module):
     Attributes:
         lm: the language model, with adapters injected when `lora` was given.
         trunk: the layers below the first adapter, when there are any; see `below`.
+        gradient_checkpointing: whether training forwards keep no activations inside layers; see `memory_saved`.
     """
 
     def __init__(self, lm: Any, tokenizer: Any, source: str, lora: LoraConfig | None, trainable: bool) -> None:
         super().__init__()
         self.tokenizer, self.source, self.lora = tokenizer, source, lora
+        self.gradient_checkpointing = False
         self.fingerprint = fingerprint_of(lm)
         self._frozen: list[Any] = []  # in a list, so that the copy is not a submodule with parameters to save
         lm.requires_grad_(trainable and lora is None)
@@ -93,7 +96,14 @@ class Policy(nn.Module):
         with self.reference() if reference else nullcontext(self.lm) as lm:
             if below is not None and self.trunk:
                 lm = self.trunk.above
-            return run_responses(lm, ids if below is None else below, mask, response_width)
+            with self.memory_saved():
+                return run_responses(lm, ids if below is None else below, mask, response_width)
+
+    def memory_saved(self) -> AbstractContextManager[None]:
+        """Return the context of a training forward: layers checkpointed where `gradient_checkpointing` asks for it."""
+        return (
+            checkpointed_layers(self.lm) if self.gradient_checkpointing and torch.is_grad_enabled() else nullcontext()
+        )
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Return the parameters that learn, by name."""

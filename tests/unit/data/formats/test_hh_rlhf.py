@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rlhf_core.config import load_config
 from rlhf_core.data.datasets import load_datasets
 from rlhf_core.data.formats.hh_rlhf import (
     FILES,
@@ -25,7 +26,6 @@ from rlhf_core.data.formats.hh_rlhf import (
     read_comparisons,
 )
 from rlhf_core.data.records import Message
-from rlhf_core.config import load_config
 from rlhf_core.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -172,7 +172,9 @@ def test_the_script_says_what_is_missing(tmp_path: Path) -> None:
     assert missing.returncode == 1 and "no such file" in missing.stderr
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real data is not here: set RLHF_REAL_DATA to the folder that holds hh-rlhf/")
+@pytest.mark.skipif(
+    not REAL.is_dir(), reason="the real data is not here: set RLHF_REAL_DATA to the folder that holds hh-rlhf/"
+)
 def test_the_real_files_lose_what_is_known_to_be_unfit() -> None:
     read = {category: read_comparisons(REAL / name, category) for category, name in FILES.items()}
     assert [len(found) + sum(dropped.values()) for found, dropped in read.values()] == [2354, 2312]
