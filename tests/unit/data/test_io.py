@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,16 @@ def problem(file: Path, content: bytes) -> str:
 def test_reads_rows_and_passes_over_blank_lines_and_a_byte_order_mark(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + GOOD + b"\n  \n" + GOOD.replace(b"p1", b"p2").rstrip())
     assert [row.id for row in read_jsonl(file, Prompt)] == ["p1", "p2"]
+
+
+def test_a_gzip_file_is_read_as_what_it_holds(file: Path) -> None:
+    file.write_bytes(gzip.compress(b"\xef\xbb\xbf" + GOOD))
+    assert [row.id for row in read_jsonl(file, Prompt)] == ["p1"]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-12], lambda b: b[:12] + b"\xff" * 9 + b[21:], lambda b: b[:2]])
+def test_a_damaged_gzip_file_is_named(file: Path, damage: Callable[[bytes], bytes]) -> None:
+    assert f"{file}: not a whole gzip file" in problem(file, damage(gzip.compress(GOOD * 20)))
 
 
 def test_windows_line_ends_are_white_space(file: Path) -> None:

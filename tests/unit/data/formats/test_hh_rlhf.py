@@ -113,10 +113,10 @@ def test_no_conversation_shares_its_opening_with_a_held_out_one() -> None:
 
 
 def test_records_hold_the_conversation_and_the_preference() -> None:
-    rows = [comparison(1, "A?", "B.", "C?", chosen="Good."), comparison(2, "D?"), comparison(3, "E?")]
-    made = build_records(rows, ImportSettings(eval_prompts=1, seed=2))
-    row = next(r for r in made.rankings if r.history)
-    assert (row.prompt, row.transcript) == ("C?", "User: A?\n\nAssistant: B.\n\nUser: C?")
+    rows = [comparison(n, f"A{n}?", "B.", "C?", chosen="Good.") for n in range(3)]
+    made = build_records(rows, ImportSettings(eval_prompts=2))
+    [row] = made.rankings
+    assert (row.prompt, row.transcript) == ("C?", f"User: A{row.id[-1]}?\n\nAssistant: B.\n\nUser: C?")
     assert row.pairs() == [("Good.", "Yes.")] and row.category == "harmless"
     assert {p.category for p in made.prompts} == {"harmless"}
 
