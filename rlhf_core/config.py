@@ -63,7 +63,8 @@ class PolicyConfig(Section):
     model: str = Field(default="packaged:smollm2-135m-instruct", description="folder, packaged:NAME, hub id, or tiny")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32",
+        description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32. "
+        "With lora: null the weights are read in it and learn in float32, where small steps are not lost",
     )
     lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
     system_prompt: str = "Answer in one or two short sentences."
