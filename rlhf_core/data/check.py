@@ -81,7 +81,7 @@ def _describe(rows: Sequence[Any]) -> str:
     kind = type(rows[0]).__name__.lower()
     categories = Counter(row.category or "none" for row in rows)
     parts = [
-        f"{len(rows)} {kind}s" + (f" ({turns} go on a conversation)" if turns else ""),
+        f"{len(rows)} {kind}s",
         "categories " + ", ".join(f"{name} {n}" for name, n in sorted(categories.items())),
     ]
     if turns := sum(bool(row.history) for row in rows):

@@ -42,7 +42,7 @@ def config(tmp_path: Path) -> PipelineConfig:
     small = [
         "ppo.iterations=1",
         "policy.long_prompts=drop_turns",
-        "policy.system_prompt=",
+        "policy.system_prompt=''",
         "policy.max_prompt_tokens=96",
     ]
     return load_config(ROOT / "configs" / "tiny.yaml", [*files, *small, f"run_root={tmp_path}/runs"])
