@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -37,7 +38,7 @@ def checkpointed_layers(model: nn.Module) -> Iterator[None]:
         _mark(layers, on=False)
 
 
-def _mark(layers: list[GradientCheckpointingLayer], *, on: bool) -> None:
+def _mark(layers: Sequence[Any], *, on: bool) -> None:
     for layer in layers:
         layer.gradient_checkpointing = layer.training = on
         layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
