@@ -65,11 +65,15 @@ class PolicyConfig(Section):
     model: str = Field(default="packaged:smollm2-135m-instruct", description="folder, packaged:NAME, hub id, or tiny")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32",
+        description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32. "
+        "With lora: null the weights are read in it and learn in float32, where small steps are not lost",
     )
     lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
     system_prompt: str = "Answer in one or two short sentences."
     max_prompt_tokens: int = Field(default=192, ge=8)
+    long_prompts: Literal["refuse", "drop_turns"] = Field(
+        default="refuse", description="drop_turns forgets the oldest turns of a conversation until the rest fits"
+    )
 
 
 class OptimConfig(Section):
@@ -89,6 +93,13 @@ class SFTConfig(Section):
     micro_batch_size: int = Field(default=8, ge=1, description="examples per forward pass; gradients accumulate")
     max_length: int = Field(default=256, ge=16)
     packing: bool = False
+    learn_from: Literal["last", "all"] = Field(
+        default="last", description="which replies of a conversation the loss counts; the last is the response"
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="keep no activations inside layers, compute them again: less memory, a third more time",
+    )
     eval_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     eval_every: int = Field(default=6, ge=1)
     patience: int = Field(default=3, ge=1, description="stop after this many held-out evaluations without improvement")
@@ -154,6 +165,9 @@ class PPOConfig(Section):
     missing_eos_penalty: float = Field(default=1.0, ge=0)
     missing_eos_mode: Literal["subtract", "replace"] = "subtract"
     value_network: Literal["shared", "separate"] = "shared"
+    gradient_checkpointing: bool = Field(
+        default=False, description="as in sft; of the policy, not a separate value model"
+    )
     lora_layers: int | None = Field(
         default=15,
         ge=1,
@@ -211,11 +225,26 @@ class PipelineConfig(Section):
     threads: int | None = Field(default=None, ge=1)
     data: DataConfig
     policy: PolicyConfig = PolicyConfig()
-    sft: SFTConfig = SFTConfig()
+    sft: SFTConfig | None = Field(default=SFTConfig(), description="null: PPO starts from the base model")
     reward: RewardConfig = RewardConfig()
     ppo: PPOConfig = PPOConfig()
     generate: GenerateConfig = GenerateConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leaves_out_what_is_not_made(cls, raw: Any) -> Any:
+        """Without fine-tuning, `sft` is no contender unless it is asked for, which `_has_its_contenders` refuses."""
+        generate = raw.get("generate", {}) if isinstance(raw, dict) and raw.get("sft", True) is None else None
+        if isinstance(generate, dict) and "contenders" not in generate:
+            return raw | {"generate": generate | {"contenders": ("base", "tuned")}}
+        return raw
+
+    @model_validator(mode="after")
+    def _has_its_contenders(self) -> PipelineConfig:
+        if self.sft is None and "sft" in self.generate.contenders:
+            raise ValueError("generate.contenders: sft would be base, for sft is null; leave it out")
+        return self
 
     @property
     def run_path(self) -> Path:

@@ -72,7 +72,11 @@ def stage_inputs(config: PipelineConfig, name: str) -> str:
     parts = [str(config.seed), config.policy.model_dump_json()]
     data = config.data
     if name == "sft":
-        parts += [config.sft.model_dump_json(), content_hash(data.demonstrations), str(data.limit)]
+        parts += [
+            config.sft.model_dump_json() if config.sft else "null",
+            content_hash(data.demonstrations),
+            str(data.limit),
+        ]
     elif name == "reward":
         parts += [stage_inputs(config, "sft"), config.reward.model_dump_json(), content_hash(data.rankings)]
     elif name == "ppo":

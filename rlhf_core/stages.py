@@ -7,16 +7,17 @@ from pathlib import Path
 
 import torch
 
-from rlhf_core.config import PipelineConfig
+from rlhf_core.config import PipelineConfig, SFTConfig
 from rlhf_core.data.collate import Example
 from rlhf_core.data.datasets import Datasets
 from rlhf_core.data.io import write_json, write_jsonl, write_text
-from rlhf_core.data.records import ContenderCompletion, Prompt, Ranking
+from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, Prompt, Ranking
 from rlhf_core.data.splits import split_by_prompt
 from rlhf_core.errors import DataError, ModelError
 from rlhf_core.evaluation.ensemble_eval import ensemble_report
 from rlhf_core.evaluation.reward_eval import reward_report
 from rlhf_core.evaluation.run import evaluate_run
+from rlhf_core.models.chat import reply_mask
 from rlhf_core.models.policy import Policy, load_policy
 from rlhf_core.models.rewards import RewardEnsemble, RewardModel, load_reward_model
 from rlhf_core.models.sampling import SamplingConfig
@@ -30,27 +31,33 @@ from rlhf_core.training.stage import Stage
 
 
 def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
-    """Fine-tune the base model on demonstrations; leaves `sft/model`. Prompts too long for later stages are refused here."""
-    policy = _policy(config, config.policy.model, trainable=True)
+    """Fine-tune the base model on demonstrations; leaves `sft/model`. Prompts too long for later stages are refused here.
+
+    With `sft: null` that check is all there is to do: `start_source` is the base model.
+    """
+    policy = _policy(config, config.policy.model, trainable=config.sft is not None)
     _episodes(policy, config, [*data.train_prompts, *data.eval_prompts])
+    if config.sft is None:
+        return stage.report(1, 1, "not asked for: sft is null, so PPO starts from the base model")
     rows = data.demonstrations
-    examples = [Example(_encode(policy, config, r.prompt), policy.encode_response(r.response)) for r in rows]
+    examples = [_example(policy, config, row, config.sft) for row in rows]
     check_lengths(examples, [r.id for r in rows], min(config.sft.max_length, policy.context))
-    train, held_out = split_by_prompt(examples, [r.prompt for r in rows], config.sft.eval_fraction, config.seed)
+    train, held_out = split_by_prompt(examples, [r.opening for r in rows], config.sft.eval_fraction, config.seed)
+    policy.gradient_checkpointing = config.sft.gradient_checkpointing
     train_sft(policy, train, held_out, config.sft, stage)
-    policy.save(stage.directory.model)
+    return policy.save(stage.directory.model)
 
 
 def run_reward(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Train the reward model on rankings and normalise it on the fine-tuned policy's samples; leaves `reward/model`."""
-    prompts = [r.prompt for r in data.rankings]
+    prompts = [r.opening for r in data.rankings]
     train, held_out = split_by_prompt(data.rankings, prompts, config.reward.eval_fraction, config.seed)
     members = train_members(config.reward, train, held_out, stage)
     raw = [_held_out_scores(member, held_out) for member in members]
     sources = _spread(data.train_prompts, config.reward.normalise_on)
     samples = _reference_samples(config, sources, stage)
     for member in members:
-        member.normalise_on([p.prompt for p in sources], samples)
+        member.normalise_on([p.transcript for p in sources], samples)
     constants = [{"mean": member.mean, "sd": member.sd, "n": len(sources)} for member in members]
     alone = len(members) == 1
     report = reward_report(held_out, raw[0]) if alone else ensemble_report(held_out, raw, constants)
@@ -60,10 +67,11 @@ def run_reward(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 
 def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
-    """Tune the fine-tuned policy against the configured rewards; leaves `ppo/model`."""
+    """Tune the policy that `start_source` names against the configured rewards; leaves `ppo/model`."""
     run = stage.path.parent
     torch.manual_seed(config.seed)
-    policy = _policy(_adapting(config, config.ppo.lora_layers), run / "sft" / "model", trainable=True)
+    policy = _policy(_adapting(config, config.ppo.lora_layers), start_source(config), trainable=True)
+    policy.gradient_checkpointing = config.ppo.gradient_checkpointing
     scorer = build_rewards(config.ppo.rewards, run / "reward" / "model", config.evaluate.detoxify_checkpoint)
     train = _episodes(policy, config, data.train_prompts)
     judged = _spread(data.eval_prompts, config.ppo.eval_prompts)
@@ -108,6 +116,11 @@ def contender_source(config: PipelineConfig, contender: str) -> str:
     return str(config.run_path / folders[contender] / "model") if contender in folders else config.policy.model
 
 
+def start_source(config: PipelineConfig) -> str:
+    """Return the model source PPO starts from: the fine-tuned model, or the base model where none was fine-tuned."""
+    return contender_source(config, "sft" if config.sft else "base")
+
+
 def complete(
     policy: Policy, config: PipelineConfig, prompts: Sequence[Prompt], contender: str, generator: torch.Generator
 ) -> list[ContenderCompletion]:
@@ -118,7 +131,7 @@ def complete(
     return [
         ContenderCompletion(
             prompt_id=p.id,
-            prompt=p.prompt,
+            prompt=p.transcript,
             category=p.category,
             contender=contender,
             text=text,
@@ -175,12 +188,25 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def _encode(policy: Policy, config: PipelineConfig, prompt: str) -> list[int]:
-    return policy.encode_prompt(prompt, config.policy.system_prompt, config.policy.max_prompt_tokens)
+def _encode(policy: Policy, config: PipelineConfig, row: Asked) -> list[int]:
+    settings = config.policy
+    return policy.encode_prompt(
+        row.conversation, settings.system_prompt, settings.max_prompt_tokens, settings.long_prompts
+    )
+
+
+def _example(policy: Policy, config: PipelineConfig, row: Demonstration, sft: SFTConfig) -> Example:
+    settings, earlier = config.policy, None
+    if sft.learn_from == "all":
+        messages = policy.fit_prompt(
+            row.conversation, settings.system_prompt, settings.max_prompt_tokens, settings.long_prompts
+        )
+        earlier = reply_mask(policy.tokenizer, messages)
+    return Example(_encode(policy, config, row), policy.encode_response(row.response), earlier)
 
 
 def _episodes(policy: Policy, config: PipelineConfig, prompts: Sequence[Prompt]) -> list[Episode]:
-    return [Episode(p.id, p.prompt, _encode(policy, config, p.prompt)) for p in prompts]
+    return [Episode(p.id, p.transcript, _encode(policy, config, p)) for p in prompts]
 
 
 def _spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
@@ -189,7 +215,7 @@ def _spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
 
 
 def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage: Stage) -> list[str]:
-    policy = _policy(config, stage.path.parent / "sft" / "model", trainable=False)
+    policy = _policy(config, start_source(config), trainable=False)
     settings = SamplingConfig(config.ppo.response_length, config.ppo.temperature)
     texts: list[str] = []
     for start in range(0, len(prompts), config.generate.batch_size):
@@ -200,4 +226,6 @@ def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage:
 
 def _held_out_scores(model: RewardModel, held_out: Sequence[Ranking]) -> list[list[float]]:
     """Raw scores of every held-out completion: nothing is normalised yet."""
-    return [model.score([r.prompt] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out]
+    return [
+        model.score([r.transcript] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out
+    ]

@@ -24,9 +24,11 @@ def check_files(paths: Sequence[Path]) -> list[str]:
     """
     files: dict[Path, list[Any]] = {path: read_jsonl(path, kind_of(path)) for path in paths}
     lines = [f"{path}: {_describe(rows)}" for path, rows in files.items()]
-    held_out = {r.id: r.prompt for rows in files.values() for r in rows if isinstance(r, Prompt) and r.split == "eval"}
+    held_out = {
+        r.id: r.transcript for rows in files.values() for r in rows if isinstance(r, Prompt) and r.split == "eval"
+    }
     for path, rows in files.items():
-        train = {r.id: r.prompt for r in rows if not (isinstance(r, Prompt) and r.split == "eval")}
+        train = {r.id: r.transcript for r in rows if not (isinstance(r, Prompt) and r.split == "eval")}
         refuse_overlap(train, held_out, where=str(path))
         close = near_duplicates(held_out, train)
         lines += [
@@ -78,7 +80,12 @@ def longer_wins(rankings: Sequence[Ranking], length: Callable[[str], int] = len)
 def _describe(rows: Sequence[Any]) -> str:
     kind = type(rows[0]).__name__.lower()
     categories = Counter(row.category or "none" for row in rows)
-    parts = [f"{len(rows)} {kind}s", "categories " + ", ".join(f"{name} {n}" for name, n in sorted(categories.items()))]
+    parts = [
+        f"{len(rows)} {kind}s",
+        "categories " + ", ".join(f"{name} {n}" for name, n in sorted(categories.items())),
+    ]
+    if turns := sum(bool(row.history) for row in rows):
+        parts.append(f"{turns} go on a conversation")
     if isinstance(rows[0], Prompt):
         splits = Counter(row.split for row in rows)
         parts.append(f"train {splits['train']}, eval {splits['eval']}")

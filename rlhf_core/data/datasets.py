@@ -39,14 +39,14 @@ def load_datasets(config: DataConfig) -> Datasets:
     rankings = read_jsonl(config.rankings, Ranking)
     for path, rows in ((config.prompts, prompts), (config.demonstrations, demonstrations), (config.rankings, rankings)):
         _refuse_repeated_ids(path, [row.id for row in rows])
-    held_out = {p.id: p.prompt for p in prompts if p.split == "eval"}
+    held_out = {p.id: p.transcript for p in prompts if p.split == "eval"}
     train_rows = [p for p in prompts if p.split == "train"]
     for path, rows in (
         (config.prompts, train_rows),
         (config.demonstrations, demonstrations),
         (config.rankings, rankings),
     ):
-        refuse_overlap({row.id: row.prompt for row in rows}, held_out, where=str(path))
+        refuse_overlap({row.id: row.transcript for row in rows}, held_out, where=str(path))
     if not held_out or not train_rows:
         raise DataError('needs prompts with "split": "train" and others with "split": "eval"', where=config.prompts)
     return Datasets(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,12 +16,13 @@ from rlhf_core.errors import DataError, shorten
 
 R = TypeVar("R", bound=BaseModel)
 MAX_PROBLEMS = 20
+GZIP = b"\x1f\x8b"
 
 
 def read_jsonl(path: str | Path, record: type[R]) -> list[R]:
     """Read every line of `path` as a `record`.
 
-    Lines end at `\\n` only (U+2028 is text). Blank lines are passed over.
+    Lines end at `\\n` only (U+2028 is text). Blank lines are passed over. A gzip file is read as what it holds.
 
     Raises:
         DataError: the file is missing, holds no rows, or some line is not a `record`; lists up to 20 lines.
@@ -68,7 +71,13 @@ def _plain(row: BaseModel | Mapping[str, Any]) -> Any:
 def _lines(path: Path) -> list[bytes]:
     if not path.is_file():
         raise DataError("no such file", where=path, remedy="Check the path in the configuration or the command")
-    return path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    content = path.read_bytes()
+    if content.startswith(GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, OSError, zlib.error) as error:
+            raise DataError(f"not a whole gzip file: {error}", where=path, remedy="Fetch it again") from error
+    return content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
 
 
 def _parse(line: bytes) -> Any:

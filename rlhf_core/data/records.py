@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 def _not_blank(text: str) -> str:
@@ -24,22 +25,62 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Prompt(Record):
-    """One instruction. Field `split` says whether a policy may train on it (`train`) or is held out (`eval`)."""
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    content: Text
+
+
+def transcript(messages: Sequence[Message]) -> str:
+    """Return a conversation as one text, for readers of text; a conversation of one message is that message."""
+    if len(messages) == 1:
+        return messages[0].content
+    return "\n\n".join(f"{message.role.capitalize()}: {message.content}" for message in messages)
+
+
+class Asked(Record):
+    """What is asked: a user's message, `prompt`, and the turns before it, `history`, when it goes on a conversation."""
 
     id: Text
     prompt: Text
+    history: list[Message] = Field(default=[], exclude_if=lambda turns: not turns)
     category: str = ""
+
+    @field_validator("history")
+    @classmethod
+    def _alternates(cls, turns: list[Message]) -> list[Message]:
+        roles = [turn.role for turn in turns]
+        if roles != ["user", "assistant"] * (len(roles) // 2):
+            raise ValueError(f"expected turns of user and assistant in alternation up to an assistant's, found {roles}")
+        return turns
+
+    @property
+    def conversation(self) -> list[Message]:
+        """All turns, the prompt last."""
+        return [*self.history, Message(role="user", content=self.prompt)]
+
+    @property
+    def transcript(self) -> str:
+        """The conversation as one text."""
+        return transcript(self.conversation)
+
+    @property
+    def opening(self) -> str:
+        """The first message, which every conversation that grew from the same beginning shares."""
+        return self.conversation[0].content
+
+
+class Prompt(Asked):
+    """One instruction. Field `split` says whether a policy may train on it (`train`) or is held out (`eval`)."""
+
     split: Split = "train"
 
 
-class Demonstration(Record):
+class Demonstration(Asked):
     """A prompt with a response worth imitating: one example of supervised fine-tuning."""
 
-    id: Text
-    prompt: Text
     response: Text
-    category: str = ""
     prompt_id: str = ""
 
 
@@ -51,14 +92,11 @@ class Completion(Record):
     source: str = ""
 
 
-class Ranking(Record):
+class Ranking(Asked):
     """K completions of one prompt, ranked by a person: `ranking` lists tie groups of completion ids, best first."""
 
-    id: Text
-    prompt: Text
     completions: list[Completion] = Field(min_length=2, max_length=9)
     ranking: list[list[str]]
-    category: str = ""
     prompt_id: str = ""
 
     @model_validator(mode="after")
@@ -86,7 +124,10 @@ class Ranking(Record):
 
 
 class ContenderCompletion(Record):
-    """What one contender answered to one prompt: a row of `completions/<contender>.jsonl`."""
+    """What one contender answered to one prompt: a row of `completions/<contender>.jsonl`.
+
+    `prompt` is the transcript of what was asked.
+    """
 
     prompt_id: Text
     prompt: Text

@@ -10,7 +10,7 @@ import copy
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from torch import Tensor, nn
 
 from rlhf_core.config import LoraConfig, PolicyConfig
 from rlhf_core.data.io import write_json
+from rlhf_core.data.records import Message
 from rlhf_core.errors import ModelError
+from rlhf_core.models.chat import ChatMessage, LongPrompts, chat_messages, chat_text, token_ids, without_oldest_turn
+from rlhf_core.models.checkpointing import checkpointed_layers
 from rlhf_core.models.forward import run_responses
 from rlhf_core.models.heads import value_head
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
@@ -35,11 +38,13 @@ class Policy(nn.Module):
     Attributes:
         lm: the language model, with adapters injected when `lora` was given.
         trunk: the layers below the first adapter, when there are any; see `below`.
+        gradient_checkpointing: whether training forwards keep no activations inside layers; see `memory_saved`.
     """
 
     def __init__(self, lm: Any, tokenizer: Any, source: str, lora: LoraConfig | None, trainable: bool) -> None:
         super().__init__()
         self.tokenizer, self.source, self.lora = tokenizer, source, lora
+        self.gradient_checkpointing = False
         self.fingerprint = fingerprint_of(lm)
         self._frozen: list[Any] = []  # in a list, so that the copy is not a submodule with parameters to save
         lm.requires_grad_(trainable and lora is None)
@@ -91,29 +96,52 @@ class Policy(nn.Module):
         with self.reference() if reference else nullcontext(self.lm) as lm:
             if below is not None and self.trunk:
                 lm = self.trunk.above
-            return run_responses(lm, ids if below is None else below, mask, counts)
+            with self.memory_saved():
+                return run_responses(lm, ids if below is None else below, mask, counts)
+
+    def memory_saved(self) -> AbstractContextManager[None]:
+        """Return the context of a training forward: layers checkpointed where `gradient_checkpointing` asks for it."""
+        return (
+            checkpointed_layers(self.lm) if self.gradient_checkpointing and torch.is_grad_enabled() else nullcontext()
+        )
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Return the parameters that learn, by name."""
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
-    def encode_prompt(self, prompt: str, system_prompt: str, max_tokens: int) -> list[int]:
-        """Return the token ids of the chat-formatted prompt, ready for the assistant's answer.
+    def encode_prompt(
+        self,
+        prompt: str | Sequence[Message],
+        system_prompt: str,
+        max_tokens: int,
+        long_prompts: LongPrompts = "refuse",
+    ) -> list[int]:
+        """Return the token ids of the chat-formatted prompt or conversation, ready for the assistant's answer.
 
         Raises:
-            ModelError: the prompt is longer than `max_tokens`.
+            ModelError: it is longer than `max_tokens`, after "drop_turns" even without the turns before the last message.
         """
-        messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
-        messages.append({"role": "user", "content": prompt})
-        ids = _token_ids(self.tokenizer, messages)
-        if len(ids) > max_tokens:
-            raise ModelError(
-                f"the prompt has {len(ids)} tokens with the chat format; the limit is {max_tokens}",
-                value=prompt,
-                remedy="Shorten it, or raise policy.max_prompt_tokens (the model's own limit is "
-                f"{self.context} tokens)",
-            )
-        return ids
+        messages = self.fit_prompt(prompt, system_prompt, max_tokens, long_prompts)
+        return token_ids(self.tokenizer, chat_text(self.tokenizer, messages))
+
+    def fit_prompt(
+        self, prompt: str | Sequence[Message], system_prompt: str, max_tokens: int, long_prompts: LongPrompts
+    ) -> list[ChatMessage]:
+        """Return the messages that `encode_prompt` formats: system prompt, conversation, without the turns it drops."""
+        messages = chat_messages(prompt, system_prompt)
+        while True:
+            size = len(token_ids(self.tokenizer, chat_text(self.tokenizer, messages)))
+            if size <= max_tokens:
+                return messages
+            shorter = without_oldest_turn(messages)
+            if long_prompts == "refuse" or shorter is None:
+                raise ModelError(
+                    f"the prompt has {size} tokens with the chat format; the limit is {max_tokens}",
+                    value=messages[-1]["content"],
+                    remedy="Shorten it, or raise policy.max_prompt_tokens (the model's own limit is "
+                    f"{self.context} tokens)",
+                )
+            messages = shorter
 
     def encode_response(self, response: str) -> list[int]:
         """Return the token ids of a response, closed with eos."""
@@ -253,11 +281,3 @@ def _separate_trunk(policy: Policy) -> Any:
 def _portable(source: str, folder: Path) -> str:
     """A folder as a path relative to the one that names it, so that a run directory can be moved; other sources as they are."""
     return os.path.relpath(source, folder) if Path(source).is_dir() else source
-
-
-def _token_ids(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
-    if tokenizer.chat_template:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    else:
-        text = "\n\n".join(m["content"] for m in messages) + "\n\n"
-    return tokenizer(text, add_special_tokens=False)["input_ids"]

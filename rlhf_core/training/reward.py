@@ -109,7 +109,7 @@ def train_reward(
 
 def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> tuple[Tensor, float]:
     """Return (K-wise loss, share of pairs ordered as people did) of ranked prompts, every completion scored once."""
-    prompts = [r.prompt for r in rankings for _ in r.completions]
+    prompts = [r.transcript for r in rankings for _ in r.completions]
     texts = [c.text for r in rankings for c in r.completions]
     chosen, rejected, owner = pair_indices(rankings)
     scores = model.raw_scores(prompts, texts)
@@ -142,7 +142,7 @@ def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], confi
     loss, ranked, margins, by_prompt = 0.0, 0, [], []
     for start in range(0, len(held_out), EVAL_PROMPTS):
         part = held_out[start : start + EVAL_PROMPTS]
-        prompts = [r.prompt for r in part for _ in r.completions]
+        prompts = [r.transcript for r in part for _ in r.completions]
         scores = model.raw_scores(prompts, [c.text for r in part for c in r.completions])
         chosen, rejected, owner = pair_indices(part)
         count = len(owner.unique())

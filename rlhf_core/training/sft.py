@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: cross-entropy on response tokens only, early stop on held-out loss."""
+"""Supervised fine-tuning: cross-entropy on the tokens of replies, early stop on held-out loss."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def accumulate(policy: Policy, examples: Sequence[Example], config: SFTConfig) -
 
     Each micro-batch is divided by the token count of the whole batch, so `1 × 8` accumulation equals `8 × 1`.
     """
-    tokens = sum(len(e.response) for e in examples)
+    tokens = sum(sum(e.counted) for e in examples)
     total = 0.0
     for batch in micro_batches(examples, policy.tokenizer.pad_token_id, config):
         nll, _ = batch_nll(policy, batch)
@@ -77,7 +77,7 @@ def accumulate(policy: Policy, examples: Sequence[Example], config: SFTConfig) -
 
 def micro_batches(examples: Sequence[Example], pad_id: int, config: SFTConfig) -> Iterator[Batch]:
     """Yield the forward passes of one batch, shortest examples first to waste little padding."""
-    ordered = sorted(examples, key=lambda e: len(e.prompt) + len(e.response))
+    ordered = sorted(examples, key=lambda e: len(e.ids))
     for start in range(0, len(ordered), config.micro_batch_size):
         part = ordered[start : start + config.micro_batch_size]
         yield collate_packed(part, pad_id, config.max_length) if config.packing else collate_padded(part, pad_id)
@@ -88,10 +88,11 @@ def batch_nll(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor]:
     predicts = batch.response_mask[:, 1:].any(0).nonzero()
     first = int(predicts[0]) if len(predicts) else 0
     attention = batch.attention if batch.attention.dim() == 4 else batch.attention.long()
-    out = policy.lm(
-        input_ids=batch.ids, attention_mask=attention, position_ids=batch.position_ids, use_cache=False,
-        logits_to_keep=batch.ids.shape[1] - first,
-    )  # fmt: skip
+    with policy.memory_saved():
+        out = policy.lm(
+            input_ids=batch.ids, attention_mask=attention, position_ids=batch.position_ids, use_cache=False,
+            logits_to_keep=batch.ids.shape[1] - first,
+        )  # fmt: skip
     logprobs = token_logprobs(out.logits[:, :-1], batch.ids[:, first + 1 :], temperature=1.0)
     return response_nll(logprobs, batch.response_mask[:, first + 1 :])
 
@@ -128,7 +129,7 @@ def check_lengths(examples: Sequence[Example], ids: Sequence[str], max_length: i
         DataError: some example does not fit.
     """
     sizes = zip(ids, examples, strict=True)
-    long = [f"{i} ({n} tokens)" for i, e in sizes if (n := len(e.prompt) + len(e.response)) > max_length]
+    long = [f"{i} ({n} tokens)" for i, e in sizes if (n := len(e.ids)) > max_length]
     if long:
         raise DataError(
             f"longer than sft.max_length = {max_length}: {', '.join(long[:20])}", remedy="Shorten or raise it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,20 @@ def test_on_a_run_that_has_just_begun_no_page_shows_an_error(studio: Studio, pag
     app = studio.open(page)
     assert not app.exception
     assert page == "Report" or not app.error
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_on_a_run_without_fine_tuning_no_page_shows_an_error(studio: Studio, page: str) -> None:
+    """With `sft: null` there are two contenders and no SFT metrics; its stage is complete after one step."""
+    run = studio.add_run()
+    shutil.rmtree(run / "sft")
+    (run / "completions" / "sft.jsonl").unlink()
+    for name in ("scores", "comparisons"):
+        content = json.loads((run / "evaluation" / f"{name}.json").read_text())
+        content["rows"] = [row for row in content["rows"] if "sft" not in row.values()]
+        (run / "evaluation" / f"{name}.json").write_text(json.dumps(content))
+    app = studio.open(page)
+    assert not app.exception and not app.error
 
 
 def test_overview_answers_with_an_interval(studio: Studio) -> None:

@@ -38,7 +38,7 @@ def test_every_config_parses_is_named_after_its_file_and_finds_its_data(path: Pa
     assert config.name == path.stem
     assert config.run_root == ROOT / "runs"
     for data in (config.data.prompts, config.data.demonstrations, config.data.rankings):
-        assert data.is_file()
+        assert data.is_file() or data.is_relative_to(ROOT / "data")  # what a script makes there is not part of this
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -258,3 +258,15 @@ def test_the_default_configuration_is_the_quickstart() -> None:
     quickstart = load_config(ROOT / "configs" / "quickstart.yaml")
     plain = PipelineConfig(name="quickstart", run_root=quickstart.run_root, data=quickstart.data)
     assert quickstart == plain
+
+
+def test_without_fine_tuning_sft_is_no_contender(file: Path) -> None:
+    config = load_config(file, ["sft=null", "generate.temperature=0.5"])
+    assert config.sft is None and config.generate.contenders == ("base", "tuned")
+    assert load_config(file, ["sft.epochs=1"]).generate.contenders == ("base", "sft", "tuned")
+    assert load_config(file, ["sft=null", "generate.contenders=[tuned]"]).generate.contenders == ("tuned",)
+
+
+def test_a_contender_that_is_not_made_is_refused(file: Path) -> None:
+    refused = message(file, "sft=null", "generate.contenders=[base, sft]")
+    assert "generate.contenders: sft would be base, for sft is null; leave it out" in refused

@@ -8,7 +8,7 @@ import pytest
 
 from rlhf_core.data.check import check_files, kind_of, longer_wins
 from rlhf_core.data.io import write_jsonl
-from rlhf_core.data.records import Demonstration, Prompt, Ranking
+from rlhf_core.data.records import Demonstration, Message, Prompt, Ranking
 from rlhf_core.errors import DataError
 
 
@@ -108,3 +108,10 @@ def test_rankings_that_tell_nothing_of_length_have_no_share(tmp_path: Path) -> N
     assert longer_wins(rows) is None
     write_jsonl(tmp_path / "r.jsonl", rows)
     assert check_files([tmp_path / "r.jsonl"])[0].endswith("1 pairs, no pair differs in length")
+
+
+def test_conversations_are_counted(tmp_path: Path) -> None:
+    history = [Message(role="user", content="Hi."), Message(role="assistant", content="Ho.")]
+    write_jsonl(tmp_path / "p.jsonl", [Prompt(id="p", prompt="Why?", history=history), Prompt(id="q", prompt="How?")])
+    line = check_files([tmp_path / "p.jsonl"])[0]
+    assert line.endswith("2 prompts; categories none 2; 1 go on a conversation; train 2, eval 0")

@@ -43,3 +43,20 @@ def test_packed_attention_is_causal_and_stays_inside_its_example():
 def test_an_example_that_fills_its_row_exactly_closes_it():
     batch = collate_packed(THREE, 0, 3)
     assert batch.ids.tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 0]]
+
+
+CONVERSATION = Example([1, 2, 3, 4, 5], [6, 7], [False, True, True, False, False])  # replies: 2 3 and 6 7
+
+
+def test_tokens_of_earlier_replies_count_where_they_are_marked():
+    batch = collate_padded([CONVERSATION, THREE[0]], 0)
+    assert batch.ids.tolist() == [[1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 0, 0, 0, 0]]
+    assert batch.response_mask.int().tolist() == [[0, 1, 1, 0, 0, 1, 1], [0, 0, 1, 0, 0, 0, 0]]
+
+
+def test_packing_counts_the_same_tokens_as_padding():
+    rows = [THREE[0], CONVERSATION, THREE[1]]
+    packed = collate_packed(rows, 0, 10)
+    assert packed.response_mask.int().tolist() == [[0, 0, 1, 0, 1, 1, 0, 0, 1, 1], [0, 1, 1, 0, 0, 0, 0, 0, 0, 0]]
+    padded = collate_padded(rows, 0)
+    assert packed.ids[packed.response_mask].tolist() == padded.ids[padded.response_mask].tolist()

@@ -117,3 +117,15 @@ def test_the_content_hash_follows_the_content_only(tmp_path: Path) -> None:
     assert content_hash(first) == content_hash(second)
     second.write_text("y")
     assert content_hash(first) != content_hash(second)
+
+
+def test_conversations_that_end_alike_are_not_the_same_prompt_but_repeated_ones_are(tmp_path: Path) -> None:
+    """A held-out conversation may end in words that some training conversation ends in; no transcript may be in both."""
+    talk = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Ho."}]
+    held_out = [row | {"history": talk} if row["split"] == "eval" else row for row in prompt_rows()]
+    same_end = [row | {"id": f"same {row['id']}", "split": "train"} for row in prompt_rows() if row["split"] == "eval"]
+    assert len(load_datasets(write(tmp_path, prompts=held_out + same_end)).eval_prompts) == 3
+    repeated = [row | {"history": talk} for row in same_end]
+    with pytest.raises(DataError, match=r"3 held-out prompts are also training prompts:\n.*User: Hi\.") as caught:
+        load_datasets(write(tmp_path, prompts=held_out + repeated))
+    assert "p3 = same p3" in str(caught.value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,16 @@ def test_reads_rows_and_passes_over_blank_lines_and_a_byte_order_mark(file: Path
     assert [row.id for row in read_jsonl(file, Prompt)] == ["p1", "p2"]
 
 
+def test_a_gzip_file_is_read_as_what_it_holds(file: Path) -> None:
+    file.write_bytes(gzip.compress(b"\xef\xbb\xbf" + GOOD))
+    assert [row.id for row in read_jsonl(file, Prompt)] == ["p1"]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-12], lambda b: b[:12] + b"\xff" * 9 + b[21:], lambda b: b[:2]])
+def test_a_damaged_gzip_file_is_named(file: Path, damage: Callable[[bytes], bytes]) -> None:
+    assert f"{file}: not a whole gzip file" in problem(file, damage(gzip.compress(GOOD * 20)))
+
+
 def test_windows_line_ends_are_white_space(file: Path) -> None:
     file.write_bytes(GOOD.replace(b"\n", b"\r\n"))
     assert read_jsonl(file, Prompt)[0].prompt == "Why?"
@@ -44,7 +56,7 @@ def test_windows_line_ends_are_white_space(file: Path) -> None:
 def test_a_missing_field_is_named_with_file_line_and_field(file: Path) -> None:
     message = problem(file, GOOD + b'{"id": "p2"}\n')
     assert f"{file}:2: prompt: Field required" in message
-    assert f"Nothing was read from {file}. A Prompt has the fields: id, prompt, category, split" in message
+    assert f"Nothing was read from {file}. A Prompt has the fields: id, prompt, history, category, split" in message
 
 
 def test_a_wrong_type_shows_what_was_found(file: Path) -> None:

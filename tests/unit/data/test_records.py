@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rlhf_core.data.io import read_jsonl, write_jsonl
-from rlhf_core.data.records import ContenderCompletion, Prompt, Ranking
+from rlhf_core.data.records import ContenderCompletion, Message, Prompt, Ranking
 from rlhf_core.errors import DataError
 
 
@@ -112,3 +113,42 @@ def test_a_model_may_answer_nothing_but_not_with_fewer_than_no_tokens() -> None:
     assert ContenderCompletion.model_validate(row).text == ""
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         ContenderCompletion.model_validate(row | {"tokens": -1})
+
+
+def turns(*roles: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": f"{role} {n}"} for n, role in enumerate(roles)]
+
+
+def test_a_conversation_is_history_and_prompt_and_its_transcript_names_the_speakers() -> None:
+    row = Prompt.model_validate({"id": "p", "prompt": "Oh?", "history": turns("user", "assistant")})
+    assert [(m.role, m.content) for m in row.conversation] == [
+        ("user", "user 0"), ("assistant", "assistant 1"), ("user", "Oh?"),
+    ]  # fmt: skip
+    assert row.transcript == "User: user 0\n\nAssistant: assistant 1\n\nUser: Oh?"
+    assert row.opening == "user 0"
+
+
+def test_a_prompt_alone_is_its_own_transcript_and_is_written_without_a_history(tmp_path: Path) -> None:
+    row = Prompt(id="p", prompt="Oh?")
+    assert (row.transcript, row.opening, len(row.conversation)) == ("Oh?", "Oh?", 1)
+    long = row.model_copy(
+        update={"id": "q", "history": [Message(role="user", content="A"), Message(role="assistant", content="B")]}
+    )
+    write_jsonl(tmp_path / "rows.jsonl", [row, long])
+    first, second = (tmp_path / "rows.jsonl").read_text().splitlines()
+    assert "history" not in first and "history" in second
+    assert read_jsonl(tmp_path / "rows.jsonl", Prompt) == [row, long]
+
+
+@pytest.mark.parametrize("roles", ["u", "au", "uu", "uau", "uauaa"])
+def test_a_history_that_does_not_alternate_up_to_a_reply_is_refused(roles: str) -> None:
+    names = ["user" if role == "u" else "assistant" for role in roles]
+    problem = message(ranking([["a"], ["b"], ["c"]], history=turns(*names)))
+    assert f"expected turns of user and assistant in alternation up to an assistant's, found {names}" in problem
+
+
+@pytest.mark.parametrize(
+    ("turn", "problem"), [({"role": "system", "content": "x"}, "role"), ({"role": "user", "content": " "}, "is empty")]
+)
+def test_a_turn_is_a_users_or_an_assistants_and_says_something(turn: dict[str, str], problem: str) -> None:
+    assert problem in message(ranking([["a"], ["b"], ["c"]], history=[turn, turn]))

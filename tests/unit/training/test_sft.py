@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from rlhf_core.config import OptimConfig, SFTConfig
+from rlhf_core.config import LoraConfig, OptimConfig, SFTConfig
 from rlhf_core.data.collate import Example, collate_packed, collate_padded
+from rlhf_core.data.records import Message
 from rlhf_core.errors import DataError
+from rlhf_core.models.chat import reply_mask
 from rlhf_core.models.policy import Policy
 from rlhf_core.training import sft
-from rlhf_core.training.optim import learning_rate
+from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
 from rlhf_core.training.sft import accumulate, batch_at, batch_nll, check_lengths, held_out_loss, train_sft
-from tests.engine import examples, logged, make_stage, tiny_policy
+from tests.engine import LORA, examples, logged, make_stage, tiny_policy
 
 
 def config(**fields: object) -> SFTConfig:
-    small = {"epochs": 1, "batch_size": 4, "micro_batch_size": 2, "max_length": 160, "eval_every": 2}
+    small = {"epochs": 1, "batch_size": 4, "micro_batch_size": 2, "max_length": 200, "eval_every": 2}
     return SFTConfig.model_validate(small | {"optim": OptimConfig(lr=1e-2)} | fields)
 
 
 def slow_nll(policy: Policy, example: Example) -> float:
     """−Σ log p of the response tokens, from one plain forward pass over one example."""
-    ids = example.prompt + example.response
+    ids, first = example.prompt + example.response, len(example.prompt)
     with torch.no_grad():
         logprobs = policy.lm(torch.tensor([ids])).logits[0].log_softmax(-1)
-    return -sum(logprobs[n - 1, ids[n]].item() for n in range(len(example.prompt), len(ids)))
+    earlier = [n for n, counts in enumerate(example.earlier_replies or []) if counts]
+    return -sum(logprobs[n - 1, ids[n]].item() for n in [*earlier, *range(first, len(ids))])
+
+
+def conversations(policy: Policy, count: int) -> list[Example]:
+    """Return examples of one to three turns whose earlier replies count."""
+    rows = []
+    for n in range(count):
+        turns = [Message(role="user", content=f"Question {n}?")]
+        for k in range(n % 3):
+            turns += [Message(role="assistant", content="Yes." * (k + 1)), Message(role="user", content="And?")]
+        messages = policy.fit_prompt(turns, "", 200, "refuse")
+        mask = reply_mask(policy.tokenizer, messages)
+        rows.append(Example(policy.encode_prompt(turns, "", 200), policy.encode_response("No more."), mask))
+    return rows
 
 
 def gradients(policy: Policy, batch: list[Example], settings: SFTConfig) -> list[torch.Tensor]:
@@ -47,6 +64,54 @@ def test_the_loss_is_that_of_the_response_tokens_alone(collate):
     assert int(count) == sum(len(row.response) for row in rows)
 
 
+@pytest.mark.parametrize("collate", [collate_padded, lambda rows, pad: collate_packed(rows, pad, 200)])
+def test_the_loss_is_that_of_all_replies_when_they_are_marked(collate):
+    """Claim 7: the tiny tokenizer has a token a byte, so an earlier `Yes.` and its eos are 5 tokens, `Yes.Yes.` 9."""
+    policy = tiny_policy()
+    rows = conversations(policy, 3)
+    nll, count = batch_nll(policy, collate(rows, policy.tokenizer.pad_token_id))
+    assert int(count) == 3 * 9 + 5 + (5 + 9)
+    assert nll.item() == pytest.approx(sum(slow_nll(policy, row) for row in rows), rel=1e-4)
+
+
+@pytest.mark.parametrize("packing", [False, True])
+@pytest.mark.parametrize("lora", [LORA, None])
+def test_gradient_checkpointing_changes_no_gradient_and_keeps_less(packing: bool, lora: LoraConfig | None):
+    """Bit for bit the same gradients; a layer's inner activations are not kept for the backward pass."""
+    policy = tiny_policy(lora)
+    rows, settings = examples(policy, 4), config(packing=packing)
+    kept: dict[bool, list[int]] = {False: [], True: []}
+    plain = []
+    for on in (False, True):
+        policy.gradient_checkpointing = on
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t, seen=kept[on]: seen.append(t.numel()) or t, lambda t: t
+        ):
+            found = gradients(policy, rows, settings)
+        plain = plain or found
+    assert len(plain) > 1 and all(torch.equal(a, b) for a, b in zip(plain, found, strict=True))
+    assert sum(kept[True]) < 0.5 * sum(kept[False])
+    assert not any(module.training for module in policy.modules())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_full_fine_tuning_learns_in_float32_whatever_the_base_was_stored_in(dtype: str):
+    """A step of 1e-6 is lost in bfloat16 (8 bits: 1 + 0.004 is the next number); every weight that has a gradient moves."""
+    policy = tiny_policy(None, dtype=dtype)
+    weights = policy.trainable()
+    assert {w.dtype for w in weights.values()} == {torch.float32}
+    before = {name: w.detach().clone() for name, w in weights.items()}
+    settings = config(optim=OptimConfig(lr=1e-6, warmup_ratio=0.0))
+    accumulate(policy, examples(policy, 4), settings)
+    touched = {name: w.grad != 0 for name, w in weights.items() if w.grad is not None}
+    step_optimizer(adamw(weights.values(), settings.optim), 1e-6, 1.0)
+    assert touched.keys() == weights.keys()
+    moved = sum(int((weights[name] != before[name])[mask].sum()) for name, mask in touched.items())
+    assert moved > 0.9 * sum(int(mask.sum()) for mask in touched.values())
+    with policy.reference() as lm:
+        assert all(torch.equal(w, before[f"lm.{name}"]) for name, w in lm.named_parameters())
+
+
 def test_the_prompts_length_does_not_weigh():
     """Claim 7: a batch's loss is the mean over response tokens; a prompt five times as long adds no token to it."""
     policy = tiny_policy()
@@ -56,10 +121,11 @@ def test_the_prompts_length_does_not_weigh():
 
 
 @pytest.mark.parametrize("packing", [False, True])
-def test_accumulation_changes_nothing(packing: bool):
+@pytest.mark.parametrize("make", [examples, conversations])
+def test_accumulation_changes_nothing(packing: bool, make: Callable[[Policy, int], list[Example]]):
     """Claim 8: 1 × 8 equals 8 × 1, though micro-batches hold different numbers of tokens."""
     policy = tiny_policy()
-    rows = examples(policy, 8)
+    rows = make(policy, 8)
     one = gradients(policy, rows, config(batch_size=8, micro_batch_size=8, packing=packing))
     eight = gradients(policy, rows, config(batch_size=8, micro_batch_size=1, packing=packing))
     assert any(g.abs().max() > 1e-3 for g in one)

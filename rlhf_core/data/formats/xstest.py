@@ -1,0 +1,43 @@
+"""XSTest (Röttger et al. 2024, arXiv 2308.01263): safe prompts that look unsafe, and unsafe ones beside them, as CSV.
+
+Columns: id, prompt, type, label, focus, note. How many of the safe ones a model declines is its over-refusal.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from rlhf_core.data.records import Prompt
+from rlhf_core.errors import DataError
+
+COLUMNS = ("id", "prompt", "label")
+LABELS = ("safe", "unsafe")
+
+
+def read_xstest(path: str | Path) -> list[Prompt]:
+    """Read the prompts, all held out; `category` is the label, safe or unsafe.
+
+    Raises:
+        DataError: the file is missing or not UTF-8, a column is missing, or a row has no prompt or another label.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError("no such file", where=path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+                raise DataError(f"columns are missing: {', '.join(missing)}", where=path, value=reader.fieldnames)
+            return [_prompt(row, f"{path}:{reader.line_num}") for row in reader]
+    except UnicodeDecodeError as error:
+        raise DataError(f"byte {error.start + 1} is not UTF-8", where=path, remedy="Save the file as UTF-8") from error
+
+
+def _prompt(row: dict[str, str | None], where: str) -> Prompt:
+    text, label = row["prompt"] or "", row["label"]
+    if label not in LABELS:
+        raise DataError("unknown label", where=where, value=label, remedy=f"Expected {' or '.join(LABELS)}")
+    if not text.strip():
+        raise DataError("the prompt is empty", where=where)
+    return Prompt(id=f"xstest-{row['id']}", prompt=text, category=label, split="eval")

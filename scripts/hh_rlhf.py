@@ -1,0 +1,61 @@
+"""Turn the hh-rlhf preference pairs into the files of a pipeline: prompts.jsonl, rankings.jsonl, demonstrations.jsonl.
+
+Usage: python scripts/hh_rlhf.py FOLDER [--out data/hh-rlhf]    (FOLDER holds helpful-base/ and harmless-base/)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rlhf_core.data.formats.hh_rlhf import FILES, ImportSettings, build_records, describe_dropped, read_comparisons
+from rlhf_core.data.io import write_jsonl
+from rlhf_core.errors import RlhfError
+
+
+def main() -> int:
+    """Read, write, and say what was left out and why."""
+    arguments = _parser().parse_args()
+    if arguments.folder is None:
+        print("give the folder of the data set, or set RLHF_REAL_DATA to the folder it lies in", file=sys.stderr)
+        return 2
+    try:
+        _convert(arguments)
+    except RlhfError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    comparisons = []
+    for category, name in FILES.items():
+        found, dropped = read_comparisons(arguments.folder / name, category)
+        comparisons += found
+        print(f"{name}: {len(found)} comparisons", *describe_dropped(dropped), sep="\n  ")
+    settings = ImportSettings(
+        arguments.eval_prompts, arguments.max_prompt, arguments.max_response, arguments.max_turns, arguments.seed
+    )
+    for name, rows in vars(build_records(comparisons, settings)).items():
+        write_jsonl(arguments.out / f"{name}.jsonl", rows)
+        print(f"{arguments.out / name}.jsonl: {len(rows)} rows")
+
+
+def _parser() -> argparse.ArgumentParser:
+    default, data = ImportSettings(), os.environ.get("RLHF_REAL_DATA")
+    parser = argparse.ArgumentParser(description="hh-rlhf to prompts, rankings and demonstrations.")
+    folder = Path(data) / "hh-rlhf" if data else None
+    parser.add_argument("folder", type=Path, nargs="?", default=folder, help="default: $RLHF_REAL_DATA/hh-rlhf")
+    parser.add_argument("--out", type=Path, default=Path("data/hh-rlhf"))
+    parser.add_argument("--eval-prompts", type=int, default=default.eval_prompts, help="held out, harmless only")
+    parser.add_argument("--max-prompt", type=int, default=default.max_prompt, help="words and signs of a conversation")
+    parser.add_argument("--max-response", type=int, default=default.max_response, help="of a demonstration's reply")
+    parser.add_argument("--max-turns", type=int, default=default.max_turns, help="a person's turns; 1: single-turn")
+    parser.add_argument("--seed", type=int, default=default.seed)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
