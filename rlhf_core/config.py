@@ -118,6 +118,40 @@ class RewardConfig(Section):
     optim: OptimConfig = OptimConfig(lr=5e-5)
 
 
+class GuardsConfig(Section):
+    """When PPO ends before its iterations are done, which state becomes the model, and what counts as collapse.
+
+    Each alarm compares a batch of responses with the first batch of the run; the one on KL, with the batch before.
+    """
+
+    kl_budget: float | None = Field(
+        default=None, gt=0, description="nats per response; end when objective/kl passes it, one state within it kept"
+    )
+    score_threshold: float | None = Field(default=None, description="end when eval/score reaches it")
+    patience: int | None = Field(
+        default=None, ge=1, description="end after this many held-out evaluations without a new best; keeps the best"
+    )
+    keep_best: bool = Field(
+        default=False, description="the model is the state with the best eval/score, the untrained one included"
+    )
+    on_alarm: Literal["warn", "stop"] = Field(default="warn", description="stop ends the run at the first alarm")
+    entropy_floor: float = Field(default=0.3, ge=0, lt=1, description="share of the first policy/entropy")
+    length_floor: float = Field(default=0.3, ge=0, lt=1, description="share of the first tokens/response_length")
+    length_ceiling: float = Field(default=3.0, gt=1, description="multiple of the first tokens/response_length")
+    diversity_floor: float = Field(default=0.5, ge=0, lt=1, description="share of the first tokens/distinct_2")
+    kl_jump: float = Field(default=5.0, gt=0, description="nats by which objective/kl may grow in one iteration")
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the best state becomes the model; patience would make no sense otherwise."""
+        return self.keep_best or self.patience is not None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether a batch can end the run, and the policy that wrote it is then given up."""
+        return self.kl_budget is not None or self.on_alarm == "stop"
+
+
 class PPOConfig(Section):
     """PPO against the reward model, with a KL price to the reference."""
 
@@ -152,6 +186,10 @@ class PPOConfig(Section):
     eval_every: int = Field(default=5, ge=1)
     eval_prompts: int = Field(default=32, ge=2)
     checkpoint_every: int = Field(default=1, ge=1)
+    audit: tuple[Literal["profanity-check", "detoxify"], ...] = Field(
+        default=("profanity-check",), description="scorers that are not optimised, measured on the held-out prompts"
+    )
+    guards: GuardsConfig = GuardsConfig()
     optim: OptimConfig = OptimConfig(lr=1e-3, warmup_ratio=0.0)
 
     @model_validator(mode="after")
@@ -160,6 +198,12 @@ class PPOConfig(Section):
             raise ValueError("batch_size must be a multiple of minibatch_size")
         if self.minibatch_size % self.micro_batch_size:
             raise ValueError("minibatch_size must be a multiple of micro_batch_size")
+        return self
+
+    @model_validator(mode="after")
+    def _budget_is_measured(self) -> PPOConfig:
+        if self.guards.kl_budget and not (self.kl_coef or self.kl_target):
+            raise ValueError("guards.kl_budget needs a measured KL: kl_coef above 0, or a kl_target")
         return self
 
 

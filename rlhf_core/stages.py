@@ -17,13 +17,14 @@ from rlhf_core.data.splits import split_by_prompt
 from rlhf_core.errors import DataError, ModelError
 from rlhf_core.evaluation.reward_eval import reward_report
 from rlhf_core.evaluation.run import evaluate_run
+from rlhf_core.evaluation.toxicity import load_scorer
 from rlhf_core.models.policy import Policy, fingerprint_of, load_policy
 from rlhf_core.models.rewards import RewardModel, load_reward_model, new_reward_model
 from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.ppo import train_ppo
 from rlhf_core.training.reward import train_reward
-from rlhf_core.training.rollout import Episode, sample
+from rlhf_core.training.rollout import Episode, Scorer, sample
 from rlhf_core.training.sft import check_lengths, train_sft
 from rlhf_core.training.stage import Stage
 
@@ -62,7 +63,8 @@ def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     scorer = load_reward_model(run / "reward" / "model").score
     train = _episodes(policy, config, data.train_prompts)
     judged = _spread(data.eval_prompts, config.ppo.eval_prompts)
-    held_out = HeldOut(_episodes(policy, config, judged), scorer, config.ppo, stage)
+    audits = {name: _audit(name, config) for name in config.ppo.audit}
+    held_out = HeldOut(_episodes(policy, config, judged), scorer, config.ppo, stage, audits)
     train_ppo(policy, scorer, train, held_out, config.ppo, stage)
     policy.save(stage.directory.model)
 
@@ -191,6 +193,12 @@ def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage:
         part = prompts[start : start + config.generate.batch_size]
         texts += sample(policy, _episodes(policy, config, part), settings, stage.generator("normalise", start)).texts
     return texts
+
+
+def _audit(name: str, config: PipelineConfig) -> Scorer:
+    """A toxicity scorer's first category as a scorer of responses."""
+    scorer = load_scorer(name, config.evaluate.detoxify_checkpoint)
+    return lambda prompts, responses: torch.tensor(scorer.score(responses)[scorer.categories[0]])
 
 
 def _held_out_report(model: RewardModel, held_out: Sequence[Ranking]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 
@@ -60,6 +60,32 @@ _ALL = (
     Metric("eval/win_rate_low", "share", "lower end of its 95% interval", 0.0, 1.0),
     Metric("eval/win_rate_high", "share", "upper end of its 95% interval", 0.0, 1.0),
     Metric(
+        "eval/kl",
+        "nats per response",
+        "objective/kl of the completions to held-out prompts",
+        healthy=(0.0, 10.0),
+    ),
+    Metric(
+        "eval/audit_*",
+        "the scorer's own",
+        "mean over held-out completions by a scorer that is not optimised (profanity-check: probability of profanity)",
+    ),
+    Metric("eval/response_length", "tokens", "mean length of held-out completions, eos included", 0.0),
+    Metric(
+        "eval/distinct_2",
+        "share",
+        "different bigrams among all bigrams of the held-out completions; falls with the amount of text too",
+        0.0,
+        1.0,
+        (0.3, 1.0),
+    ),
+    Metric(
+        "eval/perplexity_ref",
+        "1",
+        "exp of the mean −log π_ref per token of the held-out completions: how strange the reference finds them",
+        1.0,
+    ),
+    Metric(
         "objective/kl",
         "nats per response",
         "mean over responses of Σ_t log π(a_t) − log π_ref(a_t)",
@@ -113,6 +139,26 @@ _ALL = (
     ),
     Metric("tokens/response_length", "tokens", "mean response length, eos included", 0.0),
     Metric("tokens/eos_frac", "share", "responses that ended with eos inside the limit", 0.0, 1.0, (0.8, 1.0)),
+    Metric(
+        "tokens/distinct_2",
+        "share",
+        "different bigrams among all bigrams of the batch's responses; falls with the amount of text too",
+        0.0,
+        1.0,
+        (0.3, 1.0),
+    ),
+    Metric("alarm/entropy", "0 or 1", "policy/entropy is below guards.entropy_floor of the first batch's", 0.0, 1.0),
+    Metric(
+        "alarm/length",
+        "0 or 1",
+        "tokens/response_length left guards.length_floor … length_ceiling of the first",
+        0.0,
+        1.0,
+    ),
+    Metric(
+        "alarm/diversity", "0 or 1", "tokens/distinct_2 is below guards.diversity_floor of the first batch's", 0.0, 1.0
+    ),
+    Metric("alarm/kl", "0 or 1", "objective/kl grew by more than guards.kl_jump in one iteration", 0.0, 1.0),
     Metric("optim/lr", "1", "learning rate of the step", 0.0),
     Metric("optim/grad_norm", "1", "global gradient norm before clipping", 0.0),
     Metric("time/rollout", "s", "sampling", 0.0),
@@ -122,7 +168,18 @@ _ALL = (
     Metric("progress/episodes", "episodes", "prompts answered, or examples seen, so far", 0.0),
 )
 
-REGISTRY = {metric.name: metric for metric in _ALL}
+
+class Registry(dict[str, Metric]):
+    """Metrics by name. A name that ends in `*` stands for a family: `eval/audit_x` is looked up as `eval/audit_*`."""
+
+    def __missing__(self, name: str) -> Metric:
+        found = next((key for key in self if key.endswith("*") and name.startswith(key[:-1])), None)
+        if found is None:
+            raise KeyError(name)
+        return replace(self[found], name=name)
+
+
+REGISTRY = Registry({metric.name: metric for metric in _ALL})
 
 
 def markdown_table() -> str:
