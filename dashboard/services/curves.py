@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,11 @@ LABELS = {
     "eval/kendall_tau": "Agreement with the ranking (Kendall τ)",
     "eval/score": "Held-out score",
     "eval/win_rate": "Held-out win rate, by score",
+    "eval/kl": "Held-out drift (KL)",
+    "eval/audit_*": "Audit",
+    "eval/response_length": "Held-out response length",
+    "eval/distinct_2": "Different bigrams, held-out",
+    "eval/perplexity_ref": "Perplexity under the reference",
     "objective/kl": "Drift from the reference (KL)",
     "objective/kl_coef": "Price of drift (β)",
     "objective/entropy": "Entropy per response",
@@ -46,6 +52,7 @@ LABELS = {
     "val/explained_variance": "Explained variance",
     "tokens/response_length": "Response length",
     "tokens/eos_frac": "Responses that end by themselves",
+    "tokens/distinct_2": "Different bigrams",
     "optim/lr": "Learning rate",
     "optim/grad_norm": "Gradient norm",
     "time/rollout": "Sampling time",
@@ -70,7 +77,11 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             *("policy/ratio", "policy/first_ratio_error"),
         ),
         "Value": ("val/explained_variance", "val/error", "val/clipfrac", "returns/var"),
-        "Text": ("tokens/response_length", "tokens/eos_frac"),
+        "Text": ("tokens/response_length", "tokens/eos_frac", "tokens/distinct_2"),
+        "Held out": (
+            *("eval/kl", "eval/audit_*", "eval/response_length"),
+            *("eval/distinct_2", "eval/perplexity_ref"),
+        ),
         "Loss and time": (
             *("loss/policy", "loss/value", "loss/total", "optim/grad_norm", "optim/lr"),
             *("time/rollout", "time/score", "time/update"),
@@ -97,6 +108,9 @@ class Series:
 
 def label(metric: str) -> str:
     """Return what a metric is called on the pages."""
+    family = next((key for key in LABELS if key.endswith("*") and metric.startswith(key[:-1])), None)
+    if family:
+        return f"{LABELS[family]}: {metric.removeprefix(family[:-1])}"
     return LABELS.get(metric, metric)
 
 
@@ -125,8 +139,11 @@ def build_series(entries: Sequence[RunEntry], stage: str, metric: str, weight: f
 
 def logged(entries: Sequence[RunEntry], stage: str) -> dict[str, list[str]]:
     """Return the groups of a stage with the metrics that at least one run has logged."""
-    names = {name for entry in entries for name in entry.reader.metrics(stage).columns}
-    groups = {group: [name for name in metrics if name in names] for group, metrics in GROUPS[stage].items()}
+    names = sorted({name for entry in entries for name in entry.reader.metrics(stage).columns})
+    groups = {
+        group: [name for metric in metrics for name in names if fnmatchcase(name, metric)]
+        for group, metrics in GROUPS[stage].items()
+    }
     return {group: metrics for group, metrics in groups.items() if metrics}
 
 

@@ -103,6 +103,12 @@ def test_all_problems_are_listed_at_once(file: Path) -> None:
     assert text.startswith(f"{file}: \n  ") and text.endswith("\n`rlhf pipeline --help` lists the sections")
 
 
+def test_a_budget_of_kl_needs_a_kl_that_is_measured(file: Path) -> None:
+    assert "ppo: guards.kl_budget needs a measured KL" in message(file, "ppo.guards.kl_budget=8", "ppo.kl_coef=0")
+    for other in ("ppo.kl_coef=0.1", "ppo.kl_target=6"):
+        load_config(file, ["ppo.guards.kl_budget=8", "ppo.kl_coef=0", other])
+
+
 def test_a_missing_section_is_named(file: Path) -> None:
     file.write_text("name: x\n")
     assert "data: missing" in message(file)
