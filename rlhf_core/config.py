@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from rlhf_core.anchors import anchor_paths
 from rlhf_core.errors import ConfigError, shorten
-from rlhf_core.reward_sources import AnyReward, ClassifierReward, LearnedReward
+from rlhf_core.reward_sources import AnyReward, ClassifierReward, LearnedReward, ToxicityReward
 from rlhf_core.section import Section
 
 PATH_KEYS = (
@@ -30,6 +30,8 @@ MODEL_KEYS = (
     ("reward", "model"),
     ("ppo", "rewards", "*", "model"),
     ("ppo", "rewards", "*", "models"),
+    ("ppo", "audits", "*", "model"),
+    ("ppo", "audits", "*", "models"),
 )
 """Model sources: a path when a folder lies there, else a name. A `*` is every entry of a list."""
 
@@ -136,11 +138,49 @@ class RewardConfig(Section):
     optim: OptimConfig = OptimConfig(lr=5e-5)
 
 
+class GuardsConfig(Section):
+    """When PPO ends before its iterations are done, which state becomes the model, and what counts as collapse.
+
+    Each alarm compares a batch of responses with the first batch of the run; the one on KL, with the batch before.
+    """
+
+    kl_budget: float | None = Field(
+        default=None, gt=0, description="nats per response; end when objective/kl passes it, one state within it kept"
+    )
+    score_threshold: float | None = Field(default=None, description="end when eval/score reaches it")
+    patience: int | None = Field(
+        default=None, ge=1, description="end after this many held-out evaluations without a new best; keeps the best"
+    )
+    keep_best: bool = Field(
+        default=False, description="the model is the state with the best eval/score, the untrained one included"
+    )
+    on_alarm: Literal["warn", "stop"] = Field(default="warn", description="stop ends the run at the first alarm")
+    entropy_floor: float = Field(default=0.3, ge=0, lt=1, description="share of the first policy/entropy")
+    length_floor: float = Field(default=0.3, ge=0, lt=1, description="share of the first tokens/response_length")
+    length_ceiling: float = Field(default=3.0, gt=1, description="multiple of the first tokens/response_length")
+    diversity_floor: float = Field(default=0.5, ge=0, lt=1, description="share of the first tokens/distinct_2")
+    kl_jump: float = Field(default=5.0, gt=0, description="nats by which objective/kl may grow in one iteration")
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the best state becomes the model; patience would make no sense otherwise."""
+        return self.keep_best or self.patience is not None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether a batch can end the run, and the policy that wrote it is then given up."""
+        return self.kl_budget is not None or self.on_alarm == "stop"
+
+
 class PPOConfig(Section):
     """PPO against the reward model, with a KL price to the reference."""
 
     rewards: tuple[AnyReward, ...] = Field(
         default=(LearnedReward(),), description="sources of the score, which is Σ weight·source"
+    )
+    audits: tuple[AnyReward, ...] = Field(
+        default=(ToxicityReward(name="profanity"),),
+        description="sources that are never optimised, measured on the held-out prompts; they take no weight",
     )
     iterations: int = Field(default=10, ge=1)
     max_steps: int = Field(default=20_000, ge=1, description="upper bound on iterations, whatever the rest says")
@@ -176,6 +216,7 @@ class PPOConfig(Section):
     eval_every: int = Field(default=5, ge=1)
     eval_prompts: int = Field(default=32, ge=2)
     checkpoint_every: int = Field(default=1, ge=1)
+    guards: GuardsConfig = GuardsConfig()
     optim: OptimConfig = OptimConfig(lr=1e-3, warmup_ratio=0.0)
 
     @model_validator(mode="after")
@@ -187,12 +228,21 @@ class PPOConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _rewards_differ(self) -> PPOConfig:
-        names = [source.name for source in self.rewards]
-        if len(set(names)) < len(names):
-            raise ValueError(f"rewards: every name must occur once, found {', '.join(names)}")
-        if not any(source.weight for source in self.rewards):
-            raise ValueError("rewards: no source has a weight other than 0, so there is nothing to learn from")
+    def _sources_have_names_and_weights(self) -> PPOConfig:
+        for place, sources in (("rewards", self.rewards), ("audits", self.audits)):
+            names = [source.name for source in sources]
+            if len(set(names)) < len(names):
+                raise ValueError(f"{place}: every name must occur once, found {', '.join(names)}")
+        if not self.rewards or not all(source.weight for source in self.rewards):
+            raise ValueError("rewards: needs a source, and none of weight 0; what is only watched goes under audits")
+        if any(source.weight != 1 for source in self.audits):
+            raise ValueError("audits: are not weighed; leave out their weight")
+        return self
+
+    @model_validator(mode="after")
+    def _budget_is_measured(self) -> PPOConfig:
+        if self.guards.kl_budget and not (self.kl_coef or self.kl_target):
+            raise ValueError("guards.kl_budget needs a measured KL: kl_coef above 0, or a kl_target")
         return self
 
 
@@ -254,7 +304,7 @@ class PipelineConfig(Section):
     @property
     def models(self) -> list[str]:
         """All model sources this configuration uses."""
-        rewards = self.ppo.rewards
+        rewards = (*self.ppo.rewards, *self.ppo.audits)
         learned = {folder for source in rewards if isinstance(source, LearnedReward) for folder in source.models}
         classifiers = {source.model for source in rewards if isinstance(source, ClassifierReward)}
         return sorted({self.policy.model, self.reward.model} | learned | classifiers)
@@ -266,7 +316,7 @@ class PipelineConfig(Section):
 
     @model_validator(mode="after")
     def _combines_several(self) -> PipelineConfig:
-        for source in self.ppo.rewards:
+        for source in (*self.ppo.rewards, *self.ppo.audits):
             if not isinstance(source, LearnedReward) or source.models or source.combine == "mean":
                 continue
             if self.reward.members == 1:

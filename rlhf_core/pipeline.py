@@ -48,7 +48,7 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
     datasets = load_datasets(config.data)
     for source in config.models:
         resolve(source)
-    check_rewards(config.ppo.rewards, config.evaluate.detoxify_checkpoint)
+    check_rewards([*config.ppo.rewards, *config.ppo.audits], config.evaluate.detoxify_checkpoint)
     run = RunDirectory(config.run_path)
     run.lock()
     run.create(config.to_yaml(), config.seed)

@@ -1,6 +1,6 @@
 """What PPO may be rewarded for: a list of weighted sources, each of one kind. The score is Σ weight·source.
 
-A source of weight 0 is an audit: it is measured and logged, and nothing is optimised for it.
+The same kinds serve as audits: measured beside the score, and never optimised.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _not_reserved(name: str) -> str:
 Name = Annotated[
     str,
     AfterValidator(_not_reserved),
-    Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="logged as objective/score_<name>"),
+    Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="logged as objective/score_<name>, or eval/audit_<name>"),
 ]
 
 
@@ -31,7 +31,7 @@ class RewardSource(Section):
     """What all kinds share."""
 
     name: Name
-    weight: float = Field(default=1.0, description="negative to be avoided, 0 to be watched only")
+    weight: float = Field(default=1.0, description="negative to be avoided")
 
 
 class LearnedReward(RewardSource):

@@ -24,7 +24,7 @@ from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.ppo import train_ppo
 from rlhf_core.training.reward import train_members
-from rlhf_core.training.rewards import build_rewards
+from rlhf_core.training.rewards import build_audits, build_rewards
 from rlhf_core.training.rollout import Episode, sample
 from rlhf_core.training.sft import check_lengths, train_sft
 from rlhf_core.training.stage import Stage
@@ -75,7 +75,8 @@ def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     scorer = build_rewards(config.ppo.rewards, run / "reward" / "model", config.evaluate.detoxify_checkpoint)
     train = _episodes(policy, config, data.train_prompts)
     judged = _spread(data.eval_prompts, config.ppo.eval_prompts)
-    held_out = HeldOut(_episodes(policy, config, judged), scorer, config.ppo, stage)
+    audits = build_audits(config.ppo.audits, run / "reward" / "model", config.evaluate.detoxify_checkpoint)
+    held_out = HeldOut(_episodes(policy, config, judged), scorer, config.ppo, stage, audits)
     train_ppo(policy, scorer, train, held_out, config.ppo, stage)
     policy.save(stage.directory.model)
 

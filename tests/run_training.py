@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rlhf_core.data.io import write_jsonl
+from rlhf_core.runs.outcome import ALARMS
 from tests.run_texts import PROMPTS, Item
 
 STARTED = 1_760_000_000.0
@@ -88,6 +89,8 @@ def _ppo_row(step: int, noise: np.random.Generator) -> dict[str, Any]:
         "val/explained_variance": None if step == 1 else 0.6 * grown,
         "tokens/response_length": 38.0 - step / 4,
         "tokens/eos_frac": 0.82 + 0.12 * grown,
+        "tokens/distinct_2": 0.8 - 0.1 * grown,
+        **dict.fromkeys(ALARMS, 0.0),
         "optim/lr": 1e-4,
         "optim/grad_norm": 0.7,
         "time/rollout": 9.1,
@@ -106,6 +109,11 @@ def _held_out(grown: float) -> dict[str, float]:
         "eval/win_rate": win,
         "eval/win_rate_low": win - 0.12,
         "eval/win_rate_high": win + 0.12,
+        "eval/kl": 6.4 * grown,
+        "eval/response_length": 38.0 - 6.0 * grown,
+        "eval/distinct_2": 0.8 - 0.1 * grown,
+        "eval/perplexity_ref": 8.0 + 2.0 * grown,
+        "eval/audit_profanity": 0.05 + 0.02 * grown,
     }
 
 

@@ -26,11 +26,16 @@ LABELS = {
     "eval/kendall_tau": "Agreement with the ranking (Kendall τ)",
     "eval/score": "Held-out score",
     "eval/win_rate": "Held-out win rate, by score",
+    "eval/kl": "Held-out drift (KL)",
+    "eval/audit_*": "Audit",
+    "eval/response_length": "Held-out response length",
+    "eval/distinct_2": "Different bigrams, held-out",
+    "eval/perplexity_ref": "Perplexity under the reference",
     "objective/kl": "Drift from the reference (KL)",
     "objective/kl_coef": "Price of drift (β)",
     "objective/entropy": "Entropy per response",
     "objective/scores": "Score while training",
-    "objective/score_*": "Score by one source",
+    "objective/score_*": "Score",
     "objective/score_disagreement": "Disagreement between reward models",
     "objective/non_score_reward": "KL penalty paid",
     "objective/rlhf_reward": "Score less penalty",
@@ -49,6 +54,7 @@ LABELS = {
     "val/explained_variance": "Explained variance",
     "tokens/response_length": "Response length",
     "tokens/eos_frac": "Responses that end by themselves",
+    "tokens/distinct_2": "Different bigrams",
     "optim/lr": "Learning rate",
     "optim/grad_norm": "Gradient norm",
     "time/rollout": "Sampling time",
@@ -76,7 +82,11 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             *("policy/ratio", "policy/first_ratio_error"),
         ),
         "Value": ("val/explained_variance", "val/error", "val/clipfrac", "returns/var"),
-        "Text": ("tokens/response_length", "tokens/eos_frac"),
+        "Text": ("tokens/response_length", "tokens/eos_frac", "tokens/distinct_2"),
+        "Held out": (
+            *("eval/kl", "eval/audit_*", "eval/response_length"),
+            *("eval/distinct_2", "eval/perplexity_ref"),
+        ),
         "Loss and time": (
             *("loss/policy", "loss/value", "loss/total", "optim/grad_norm", "optim/lr"),
             *("time/rollout", "time/score", "time/update"),
@@ -102,9 +112,11 @@ class Series:
 
 
 def label(metric: str) -> str:
-    """Return what a metric is called on the pages; one of a family by its own part of the name."""
-    family, _, part = metric.partition("score_")
-    return LABELS.get(metric) or (f"Score by {part}" if part and f"{family}score_*" in LABELS else metric)
+    """Return what a metric is called on the pages; one of a family with its own part of the name."""
+    if metric in LABELS:
+        return LABELS[metric]
+    family = next((key for key in LABELS if key.endswith("*") and metric.startswith(key[:-1])), None)
+    return f"{LABELS[family]}: {metric.removeprefix(family[:-1])}" if family else metric
 
 
 def describe(metric: str) -> str:
@@ -132,9 +144,9 @@ def build_series(entries: Sequence[RunEntry], stage: str, metric: str, weight: f
 
 def logged(entries: Sequence[RunEntry], stage: str) -> dict[str, list[str]]:
     """Return the groups of a stage with the metrics that at least one run has logged."""
-    names = {name for entry in entries for name in entry.reader.metrics(stage).columns}
+    names = sorted({name for entry in entries for name in entry.reader.metrics(stage).columns})
     groups = {
-        group: list(dict.fromkeys(name for pattern in metrics for name in matching(sorted(names), pattern)))
+        group: list(dict.fromkeys(name for pattern in metrics for name in matching(names, pattern)))
         for group, metrics in GROUPS[stage].items()
     }
     return {group: metrics for group, metrics in groups.items() if metrics}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from dashboard.components.drift import drift_section, run_notices
 from dashboard.components.look import current_palette, data_behind, page_heading, show_figure
 from dashboard.components.reward_test import reward_test
 from dashboard.components.runs import live, pick_more_runs, pick_run
@@ -40,12 +41,17 @@ def _body(entries: list[RunEntry]) -> None:
             key="stage",
         )
         weight = st.slider("Smoothing", 0.0, 0.95, 0.6, 0.05, key="smoothing", width=240)
+    if stage == "ppo":
+        with guarded("How the run ended"):
+            run_notices(entries[0])
     with guarded(f"{STAGE_NAMES[stage]} curves"):
         _curves(entries, stage, weight)
     if stage == "reward":
         with guarded("The reward model's test"):
             reward_test(entries[0])
     if stage == "ppo":
+        with guarded("Reward against drift"):
+            drift_section(entries[0])
         with guarded("Completions through training"):
             _samples(entries[0])
 

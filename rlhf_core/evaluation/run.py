@@ -20,7 +20,7 @@ Report = Callable[[int, int, str], None]
 def evaluate_run(path: Path, config: EvaluateConfig, score: Callable[..., Any], report: Report) -> None:
     """Write `evaluation/scores.json` and `evaluation/comparisons.json` of the run at `path`.
 
-    `score(prompts, responses)` is the reward model. KL comes from the held-out samples of PPO's last measurement.
+    `score(prompts, responses)` is the reward model. KL comes from PPO's held-out samples of the tuned model.
 
     Raises:
         ScorerError: a scorer asked for cannot be had.
@@ -49,9 +49,14 @@ def reward_model_name(path: Path) -> str:
 
 
 def held_out_kl(path: Path, bootstrap: int) -> dict[str, Any] | None:
-    """Return the KL to the reference over the last measured held-out responses, or None when none were measured."""
-    samples = RunReader(path).samples("ppo")
+    """Return the KL to the reference over the held-out responses measured of the tuned model, or None without any.
+
+    They are those of the step the run's outcome names, or of the last one.
+    """
+    reader = RunReader(path)
+    samples, outcome = reader.samples("ppo"), reader.outcome()
     if samples.empty:
         return None
-    last: Sequence[float] = samples.loc[samples["step"] == samples["step"].max(), "kl"].tolist()
-    return kl_summary(last, bootstrap=bootstrap)
+    step = outcome.measured if outcome else samples["step"].max()
+    kept: Sequence[float] = samples.loc[samples["step"] == step, "kl"].tolist()
+    return kl_summary(kept, bootstrap=bootstrap)

@@ -32,7 +32,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Mixture:
-    """A scorer: Σ weight·component. Weight 0 measures a component without rewarding it."""
+    """A scorer: Σ weight·component."""
 
     components: tuple[Component, ...]
 

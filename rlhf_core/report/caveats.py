@@ -14,7 +14,10 @@ MUCH_BOTH_BAD = 0.1
 
 def caveats(facts: Facts) -> tuple[str, ...]:
     """Return the caveats that apply, the weightiest first."""
-    rules = (_judges, _both_bad, _sides, _circular, _worse, _few_prompts, _length, _cut_off, _drift, _open, _simulated)
+    rules = (
+        *(_judges, _both_bad, _sides, _circular, _overdone, _ended, _alarms),
+        *(_worse, _few_prompts, _length, _cut_off, _drift, _open, _simulated),
+    )
     return tuple(text for rule in rules if (text := rule(facts)))
 
 
@@ -52,6 +55,18 @@ def _circular(facts: Facts) -> str | None:
         "The policy was trained to please this very reward model, so a gain in its score is expected and is no proof "
         "that people agree."
     )
+
+
+def _overdone(facts: Facts) -> str | None:
+    return facts.drift.sentence if facts.drift else None
+
+
+def _ended(facts: Facts) -> str | None:
+    return facts.outcome.sentence if facts.outcome and facts.outcome.early else None
+
+
+def _alarms(facts: Facts) -> str | None:
+    return " ".join(facts.alarms) or None
 
 
 def _worse(facts: Facts) -> str | None:

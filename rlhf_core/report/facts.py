@@ -13,9 +13,11 @@ import pandas as pd
 from rlhf_core.errors import RunError
 from rlhf_core.evaluation.statistics import mcnemar_exact
 from rlhf_core.report.caveats import caveats
+from rlhf_core.report.drift import find_drift
 from rlhf_core.report.judged import gather_votes, summarise, vote_rows
 from rlhf_core.report.parts import Answer, Comparison, Example, Facts, Flagged, Run, Scorer, Stage
 from rlhf_core.report.verdict import REWARD, TEXT, figures, missing, verdict
+from rlhf_core.runs.outcome import alarms_in
 from rlhf_core.runs.reader import LOGGED_STAGES, RunReader
 
 EXAMPLES = 3
@@ -63,6 +65,9 @@ def build_facts(run_path: str | Path, votes: pd.DataFrame | None = None) -> Fact
         "score_rows": tuple(content["scores"]),
         "vote_rows": vote_rows(judged),
         "metrics": {stage: _metrics(reader, stage) for stage in LOGGED_STAGES},
+        "outcome": reader.outcome(),
+        "alarms": tuple(alarms_in(reader.metrics("ppo"))),
+        "drift": find_drift(reader),
         "config": _text(reader.path / "config.yaml"),
     }
     draft = Facts(verdict="", figures=(), caveats=(), missing=(), **parts)

@@ -7,6 +7,8 @@ from math import isfinite
 from typing import Any
 
 from rlhf_core.evaluation.statistics import Estimate
+from rlhf_core.report.drift import Drift
+from rlhf_core.runs.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,9 @@ class Facts:
     score_rows: tuple[dict[str, Any], ...]
     vote_rows: tuple[dict[str, Any], ...]
     metrics: dict[str, tuple[dict[str, Any], ...]]
+    outcome: Outcome | None
+    alarms: tuple[str, ...]
+    drift: Drift | None
     config: str
 
     def find(self, scorer: str, measure: str, category: str = "") -> Comparison | None:

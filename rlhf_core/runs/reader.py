@@ -18,6 +18,7 @@ from rlhf_core.data.io import read_jsonl
 from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import RunError
 from rlhf_core.runs.directory import STAGES, process_alive
+from rlhf_core.runs.outcome import FILE, Outcome, parse_outcome
 from rlhf_core.runs.tail import JsonlTail
 
 CONTENDERS = ("base", "sft", "tuned")
@@ -140,6 +141,16 @@ class RunReader:
     def samples(self, stage: str = "ppo") -> pd.DataFrame:
         """Return completions written during training: step, prompt_id, prompt, text, score, kl."""
         return pd.DataFrame(self._tail(self._samples, stage).read(), columns=SAMPLE_COLUMNS)
+
+    def outcome(self, stage: str = "ppo") -> Outcome | None:
+        """Return how a stage ended and which state became its model; None while it runs, and for runs that do not say.
+
+        Raises:
+            RunError: `outcome.json` is damaged.
+        """
+        path = self.path / stage / FILE
+        content = self._json(path)
+        return None if content is None else parse_outcome(content, path)
 
     def damaged_lines(self, stage: str) -> int:
         """Return how many damaged lines of the stage's metrics and samples were passed over."""

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from rlhf_core.errors import CheckpointError
 KEEP = 2
 
 
-def save_checkpoint(folder: Path, step: int, fingerprint: str, state: dict[str, Any]) -> None:
-    """Write `state` as `folder/step-NNNNNN/`, aside and renamed, and keep the newest two."""
+def save_checkpoint(
+    folder: Path, step: int, fingerprint: str, state: dict[str, Any], spared: Collection[int] = ()
+) -> None:
+    """Write `state` as `folder/step-NNNNNN/`, aside and renamed; keep the newest two, and those of the `spared` steps."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
-    target = folder / f"step-{step:06d}"
+    target = folder / _name(step)
     aside = folder / f".{target.name}.tmp"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -33,16 +36,17 @@ def save_checkpoint(folder: Path, step: int, fingerprint: str, state: dict[str, 
     shutil.rmtree(target, ignore_errors=True)
     aside.replace(target)
     for old in _newest_first(folder)[KEEP:]:
-        shutil.rmtree(old, ignore_errors=True)
+        if old.name not in {_name(kept) for kept in spared}:
+            shutil.rmtree(old, ignore_errors=True)
 
 
-def load_checkpoint(folder: Path, fingerprint: str) -> tuple[int, dict[str, Any]] | None:
-    """Return (step, state) of the newest whole checkpoint, or None when there is none.
+def load_checkpoint(folder: Path, fingerprint: str, step: int | None = None) -> tuple[int, dict[str, Any]] | None:
+    """Return (step, state) of the newest whole checkpoint, or of the one at `step`; None when there is none.
 
     Raises:
         CheckpointError: the newest whole checkpoint was made from another model, configuration or data.
     """
-    for path in _newest_first(folder):
+    for path in _newest_first(folder) if step is None else [folder / _name(step)]:
         about = _read_about(path)
         if about is None:
             continue
@@ -75,6 +79,10 @@ def restore_trainable(state: list[dict[str, torch.Tensor]], *modules: nn.Module)
         with torch.no_grad():
             for name, parameter in mine.items():
                 parameter.copy_(saved[name])
+
+
+def _name(step: int) -> str:
+    return f"step-{step:06d}"
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,38 +13,47 @@ from rlhf_core.evaluation.statistics import accuracy_interval
 from rlhf_core.models.policy import Policy
 from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.models.scorers import Scorer
+from rlhf_core.ops.diversity import distinct_n
+from rlhf_core.ops.kl import kl_k1
 from rlhf_core.ops.logprobs import token_logprobs
-from rlhf_core.ops.masking import spread
+from rlhf_core.ops.masking import masked_mean, masked_sum
 from rlhf_core.runs.directory import StageDirectory
-from rlhf_core.training.rollout import Episode, Sampled, by_length, sample, unjudged
+from rlhf_core.training.rollout import Episode, Rollout, Sampled, by_length, sample, unjudged
 from rlhf_core.training.stage import Stage
 
 
 @dataclass
 class HeldOut:
-    """Held-out prompts, the scorer, and the random numbers every measurement uses again."""
+    """Held-out prompts, the scorer, and the random numbers every measurement uses again.
+
+    `audits` are scorers by name that training never optimises: what they say is measured beside the score.
+    """
 
     episodes: Sequence[Episode]
     scorer: Scorer
     config: PPOConfig
     stage: Stage
+    audits: Mapping[str, Scorer] = field(default_factory=dict)
     _reference_scores: Tensor | None = field(default=None, init=False)
 
-    def measure(self, policy: Policy, directory: StageDirectory, step: int) -> None:
-        """Log eval/score and eval/win_rate with its interval, and the completions with score and KL."""
+    def measure(self, policy: Policy, directory: StageDirectory, step: int) -> float:
+        """Log eval/score, its win rate, and what the score is not; keep the completions. Return eval/score."""
         sampled = self._sample(policy)
         scores = self._scores(sampled)
         if step == 0:  # the policy still is the reference
             self._reference_scores = scores
         reference = self.reference_scores(policy)
-        kl = self._kl(policy, sampled)
-        directory.log(step, {"eval/score": scores.mean().item(), **win_rate_metrics(scores, reference)})
+        rollout = self._judged(policy, sampled)
+        kl = masked_sum(kl_k1(rollout.logprobs, rollout.reference), rollout.response_mask, 1)
+        metrics = {"eval/score": scores.mean().item(), **win_rate_metrics(scores, reference)}
+        directory.log(step, metrics | drift_metrics(rollout) | self._audited(sampled))
         directory.sample(
             [
                 {"step": step, "prompt_id": e.id, "prompt": e.prompt, "text": text, "score": float(s), "kl": float(k)}
                 for e, text, s, k in zip(self.episodes, sampled.texts, scores, kl, strict=True)
             ]
         )
+        return metrics["eval/score"]
 
     def reference_scores(self, policy: Policy) -> Tensor:
         """Return the scores of the reference's answers to the same prompts and random numbers; computed once."""
@@ -60,19 +69,23 @@ class HeldOut:
     def _scores(self, sampled: Sampled) -> Tensor:
         return self.scorer([e.prompt for e in self.episodes], sampled.texts)
 
+    def _audited(self, sampled: Sampled) -> dict[str, float]:
+        prompts = [e.prompt for e in self.episodes]
+        return {
+            f"eval/audit_{name}": float(audit(prompts, sampled.texts).mean()) for name, audit in self.audits.items()
+        }
+
     @torch.no_grad()
-    def _kl(self, policy: Policy, sampled: Sampled) -> Tensor:
+    def _judged(self, policy: Policy, sampled: Sampled) -> Rollout:
+        """Return the rollout of sampled responses with the log-probabilities of policy and reference filled in."""
         rollout = unjudged(policy, self.episodes, sampled, torch.zeros(len(self.episodes)))
-        kl = torch.zeros(len(self.episodes))
         for rows in by_length(rollout, self.config.micro_batch_size):
             part = rollout.rows(rows)
             given = (part.ids, part.mask, part.counts, policy.below(part.ids, part.mask))
-            mine, theirs = (
-                token_logprobs(policy.run(*given, reference=reference)[0], part.tokens, self.config.temperature)
-                for reference in (False, True)
-            )
-            kl[rows] = spread(mine - theirs, part.response_mask).sum(1)
-        return kl
+            for name, reference in (("logprobs", False), ("reference", True)):
+                logits, _ = policy.run(*given, reference=reference)
+                rollout.fill(name, rows, token_logprobs(logits, part.tokens, self.config.temperature))
+        return rollout
 
 
 def win_rate_metrics(scores: Tensor, reference: Tensor) -> dict[str, float]:
@@ -80,3 +93,18 @@ def win_rate_metrics(scores: Tensor, reference: Tensor) -> dict[str, float]:
     wins = (scores > reference).float() + 0.5 * (scores == reference).float()
     estimate = accuracy_interval(wins.numpy())
     return {"eval/win_rate": estimate.value, "eval/win_rate_low": estimate.low, "eval/win_rate_high": estimate.high}
+
+
+def drift_metrics(rollout: Rollout) -> dict[str, float]:
+    """Return how far judged responses are from the reference, and what is known to give way when a score is overdone.
+
+    eval/kl = mean_i Σ_t (log π − log π_ref); eval/perplexity_ref = exp(−Σ log π_ref / Σ 1) over all response tokens;
+    mean length in tokens; share of different bigrams.
+    """
+    mask = rollout.response_mask
+    return {
+        "eval/kl": masked_sum(kl_k1(rollout.logprobs, rollout.reference), mask, 1).mean().item(),
+        "eval/response_length": mask.sum(1).float().mean().item(),
+        "eval/distinct_2": distinct_n(rollout.responses, mask, 2),
+        "eval/perplexity_ref": masked_mean(-rollout.reference, mask).exp().item(),
+    }

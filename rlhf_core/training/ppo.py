@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
 from rlhf_core.config import PPOConfig
+from rlhf_core.errors import CheckpointError
 from rlhf_core.models.policy import Policy, ValueModel
 from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.models.scorers import Scorer, score_with_parts
 from rlhf_core.ops import advantages as adv
+from rlhf_core.ops.diversity import distinct_n
 from rlhf_core.ops.kl import adapt_kl_coef, kl_k1, kl_k2
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.ops.losses import clip_fraction, explained_variance, ppo_policy_loss, ppo_value_loss
 from rlhf_core.ops.masking import masked_mean, masked_sum, masked_var, masked_whiten, spread
+from rlhf_core.runs.outcome import write_outcome
 from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
+from rlhf_core.training.guards import GuardState, conclude, model_step, must_save, watch_batch, watch_score
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
 from rlhf_core.training.rollout import Episode, Rollout, judge, minibatches, sample
@@ -53,19 +57,22 @@ class Learner:
 def train_ppo(
     policy: Policy, scorer: Scorer, train: Sequence[Episode], held_out: HeldOut, config: PPOConfig, stage: Stage
 ) -> None:
-    """Tune `policy` against `scorer`; resumes from the stage's newest checkpoint.
+    """Tune `policy` against `scorer`; resumes from the stage's newest checkpoint and leaves `outcome.json`.
 
-    One iteration: sample a batch, score it, price the KL, estimate advantages, `epochs` passes of clipped updates.
+    One iteration: sample a batch, score it, price the KL, estimate advantages, `epochs` passes of clipped updates. Ends
+    after the last iteration or when a guard says so; the policy is then left at the state the guards keep.
     """
     value_model = ValueModel(policy, separate=config.value_network == "separate")
     parameters = [*policy.trainable().values(), *(p for p in value_model.parameters() if p.requires_grad)]
     learner = Learner(policy, value_model, adamw(parameters, config.optim), scorer, config, stage)
     total = min(config.iterations, config.max_steps)
     fingerprint = f"{policy.fingerprint}:{stage.inputs}"
-    step, kl_coef = restore(learner, fingerprint, total)
+    step, kl_coef, guard = restore(learner, fingerprint, total)
     if step == 0:
-        held_out.measure(policy, stage.directory, 0)
-    while step < total:
+        if must_save(guard, 0, config.guards):
+            save(learner, 0, fingerprint, kl_coef, guard)
+        guard = watch_score(guard, 0, held_out.measure(policy, stage.directory, 0), config.guards)
+    while step < total and not guard.reason:
         episodes = episodes_at(train, step, config.batch_size, stage)
         metrics = iterate(learner, episodes, kl_coef, step, learning_rate(step, total, config.optim))
         step += 1
@@ -74,26 +81,71 @@ def train_ppo(
                 kl_coef, metrics["objective/kl"], config.kl_target, config.batch_size, config.kl_horizon
             )
         metrics |= {"progress/step": step, "progress/episodes": step * config.batch_size}
-        stage.directory.log(step, metrics)
-        if step % config.eval_every == 0 or step == total:
-            held_out.measure(policy, stage.directory, step)
-        if step % config.checkpoint_every == 0 or step == total:
-            state = {"parameters": trainable_state(policy, value_model), "optimizer": learner.optimizer.state_dict()}
-            save_checkpoint(stage.directory.checkpoints, step, fingerprint, state | {"kl_coef": kl_coef})
+        guard, alarms = watch_batch(guard, metrics, config.guards)
+        stage.directory.log(step, metrics | alarms)
+        if guard.condemned:
+            go_back(learner, model_step(guard, step, config.guards), fingerprint)
+        if step % config.eval_every == 0 or step == total or guard.reason:
+            guard = watch_score(guard, step, held_out.measure(policy, stage.directory, step), config.guards)
+        if step % config.checkpoint_every == 0 or step == total or must_save(guard, step, config.guards):
+            save(learner, step, fingerprint, kl_coef, guard)
         stage.report(step, total, f"score {metrics['objective/scores']:+.2f}, KL {metrics['objective/kl']:.1f} nats")
+    finish(learner, step, total, fingerprint, guard)
 
 
-def restore(learner: Learner, fingerprint: str, total: int) -> tuple[int, float]:
-    """Bring back the newest checkpoint, if any; return (iterations done, β)."""
-    stage, step, kl_coef = learner.stage, 0, learner.config.kl_coef
+def save(learner: Learner, step: int, fingerprint: str, kl_coef: float, guard: GuardState) -> None:
+    """Write a checkpoint of everything the next iteration depends on, and spare the one that would be the model."""
+    state = {
+        "parameters": trainable_state(learner.policy, learner.value_model),
+        "optimizer": learner.optimizer.state_dict(),
+        "kl_coef": kl_coef,
+        "guards": asdict(guard),
+    }
+    spared = [model_step(guard, step, learner.config.guards)]
+    save_checkpoint(learner.stage.directory.checkpoints, step, fingerprint, state, spared)
+
+
+def finish(learner: Learner, step: int, total: int, fingerprint: str, guard: GuardState) -> None:
+    """Leave the policy at the state the guards keep; write and say how the run ended."""
+    config, stage = learner.config, learner.stage
+    limit = "max_steps is reached" if total < config.iterations else f"all {total} iterations are done"
+    outcome = conclude(guard, step, config.guards, limit)
+    if outcome.kept != step:
+        go_back(learner, outcome.kept, fingerprint)
+    write_outcome(stage.path, outcome)
+    if outcome.early:
+        stage.report(step, step, outcome.sentence)
+
+
+def go_back(learner: Learner, step: int, fingerprint: str) -> None:
+    """Set the policy to what it was after `step` iterations.
+
+    Raises:
+        CheckpointError: the checkpoint of that step is gone or torn.
+    """
+    folder = learner.stage.directory.checkpoints
+    found = load_checkpoint(folder, fingerprint, step)
+    if found is None:
+        raise CheckpointError(
+            "the state that should become the model is not there any more",
+            where=folder,
+            value=step,
+            remedy="Move the stage's folder away and run it again",
+        )
+    restore_trainable(found[1]["parameters"][:1], learner.policy)
+
+
+def restore(learner: Learner, fingerprint: str, total: int) -> tuple[int, float, GuardState]:
+    """Bring back the newest checkpoint, if any; return (iterations done, β, what the guards remember)."""
+    stage, step, kl_coef, guard = learner.stage, 0, learner.config.kl_coef, GuardState()
     if found := load_checkpoint(stage.directory.checkpoints, fingerprint):
         step, state = found
         restore_trainable(state["parameters"], learner.policy, learner.value_model)
         learner.optimizer.load_state_dict(state["optimizer"])
-        kl_coef = state["kl_coef"]
+        kl_coef, guard = state["kl_coef"], GuardState(**state["guards"])
         stage.report(step, total, f"resumed at iteration {step}")
     stage.directory.rewind(step or -1)  # without a checkpoint, step 0 is logged again
-    return step, kl_coef
+    return step, kl_coef, guard
 
 
 def iterate(learner: Learner, episodes: Sequence[Episode], kl_coef: float, step: int, rate: float) -> dict[str, float]:
@@ -138,6 +190,7 @@ def prepare(rollout: Rollout, config: PPOConfig, kl_coef: float) -> tuple[Target
         "val/explained_variance": explained_variance(rollout.values, returns, mask),
         "tokens/response_length": mask.sum(1).float().mean(),
         "tokens/eos_frac": rollout.finished.float().mean(),
+        "tokens/distinct_2": torch.tensor(distinct_n(rollout.responses, mask, 2)),
     }
     targets = Targets(masked_whiten(advantages, mask, keep_mean=False), returns)
     return targets, {name: float(value) for name, value in metrics.items()}

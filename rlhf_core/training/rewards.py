@@ -47,6 +47,11 @@ def build_rewards(sources: Sequence[RewardSource], own: Path, checkpoint: Path |
     return Mixture(tuple(Component(s.name, s.weight, build_scorer(s, own, checkpoint)) for s in sources))
 
 
+def build_audits(sources: Sequence[RewardSource], own: Path, checkpoint: Path | None = None) -> dict[str, Scorer]:
+    """Return the scorers of sources that are only watched, by name; see `build_rewards`."""
+    return {source.name: build_scorer(source, own, checkpoint) for source in sources}
+
+
 def build_scorer(source: RewardSource, own: Path, checkpoint: Path | None = None) -> Scorer:
     """Return the scorer of one source, without its weight; see `build_rewards`."""
     if isinstance(source, ClassifierReward):

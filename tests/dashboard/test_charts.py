@@ -12,6 +12,7 @@ import pytest
 
 from dashboard import charts
 from dashboard.curve_chart import draw_curves
+from dashboard.drift_chart import draw_drift
 from dashboard.palette import DARK, LIGHT, Palette, translucent
 from dashboard.services.curves import Series
 from rlhf_core.evaluation.statistics import Estimate
@@ -54,6 +55,23 @@ def test_up_to_three_runs_are_named_at_their_ends_apart() -> None:
 def test_the_chosen_run_is_drawn_on_top() -> None:
     lines = draw_curves([series("chosen", 0, [0.0, 1.0]), series("other", 1, [1.0, 0.0])], LIGHT).data
     assert [line.name for line in lines] == ["other", "chosen"]
+
+
+def test_drift_is_drawn_over_the_root_of_the_kl_with_its_landmarks_named() -> None:
+    frame = pd.DataFrame(
+        {
+            "step": [0, 4, 8],
+            "kl": [0.0, 4.0, 9.0],
+            "root_kl": [0.0, 2.0, 3.0],
+            "score": [0.1, 1.2, 0.8],
+            "a": [1, None, 2],
+        }
+    )
+    line, rings = draw_drift(frame, "score", {4: "best", 8: "model"}, LIGHT, 3.0).data
+    assert (list(line.x), list(line.y), line.line.color) == ([0, 2, 3], [0.1, 1.2, 0.8], LIGHT.tuned)
+    assert (list(rings.x), list(rings.text)) == ([2, 3], ["best", "model"])
+    other, rings = draw_drift(frame, "a", {4: "best", 8: "model"}, LIGHT, 5.0).data
+    assert (list(other.x), other.line.color, list(rings.text)) == ([0, 3], LIGHT.third, ["model"])
 
 
 def test_the_outcome_bar_adds_up_and_keeps_the_colours() -> None:

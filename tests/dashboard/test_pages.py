@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rlhf_core.runs.outcome import ALARMS, Outcome, write_outcome
 from tests.dashboard.conftest import Studio, said
 
 PAGES = ("Overview", "Training", "Toxicity", "Judge", "Results", "Report")
@@ -122,6 +123,44 @@ def test_training_shows_the_key_curves_and_groups(studio: Studio) -> None:
     app.segmented_control(key="stage").set_value("reward").run()
     assert "Can the reward model be trusted?" in said(app)
     assert "79.1% [70.8, 86.1] of 110 held-out pairs" in said(app)  # the factory's reward_model.json
+
+
+def test_training_shows_reward_against_drift_with_what_was_not_optimised(studio: Studio) -> None:
+    studio.add_run()
+    app = studio.open("Training")
+    assert "#### Reward against drift" in said(app)
+    assert "profanity, which was not optimised, went from 0.057 to 0.068" in said(
+        app
+    )  # the factory's 4th and 24th step
+    for name in ("Audit: profanity", "Different bigrams, held-out", "Perplexity under the reference"):
+        assert f"**{name}**" in said(app)
+    assert len(app.get("plotly_chart")) == 4 + 5  # the score, the audit, length, bigrams, perplexity
+    assert not app.warning and not app.info
+
+
+def test_training_draws_drift_of_a_run_from_before_audits(studio: Studio) -> None:
+    run = studio.add_run()
+    path = run / "ppo" / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    new = ("eval/audit", "eval/kl", "eval/response", "eval/distinct", "eval/perplexity", "alarm/", "tokens/distinct")
+    kept = [{name: v for name, v in row.items() if not name.startswith(new)} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    app = studio.open("Training")
+    assert not app.exception and not app.error
+    assert "#### Reward against drift" in said(app) and "not optimised, went" not in said(app)
+    assert len(app.get("plotly_chart")) == 4 + 1
+
+
+def test_training_says_how_a_run_ended_and_which_alarm_went_off(studio: Studio) -> None:
+    run = studio.add_run()
+    write_outcome(run / "ppo", Outcome("held-out score no better in 3 evaluations", True, 24, 8, 8))
+    with (run / "ppo" / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 24, "time": 0.0, "alarm/length": 1.0}) + "\n")
+    app = studio.open("Training")
+    assert [alarm.value.replace("\\", "") for alarm in app.warning] == [f"Alarm at step 24: {ALARMS['alarm/length']}."]
+    assert app.info[0].value.replace("\\", "").endswith("no better in 3 evaluations. The model is that of step 8.")
+    app.segmented_control(key="stage").set_value("sft").run()
+    assert not app.warning and "Reward against drift" not in said(app)
 
 
 def test_training_counts_damaged_lines(studio: Studio) -> None:

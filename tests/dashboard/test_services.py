@@ -23,6 +23,7 @@ from rlhf_core.errors import DataError, RunError
 from rlhf_core.evaluation.statistics import Estimate
 from rlhf_core.runs.directory import StageDirectory
 from rlhf_core.runs.metrics import REGISTRY
+from rlhf_core.runs.outcome import ALARMS
 from tests.dashboard.conftest import Studio
 from tests.run_factory import vote_frame, write_run
 
@@ -67,8 +68,8 @@ def test_every_metric_shown_is_in_the_registry_and_has_a_name() -> None:
     shown = {name for groups in curves.GROUPS.values() for metrics in groups.values() for name in metrics}
     assert shown <= REGISTRY.keys()
     assert shown <= curves.LABELS.keys()
-    # Intervals are drawn around their metric, and progress is the axis: everything else has a place.
-    hidden = {"eval/win_rate_low", "eval/win_rate_high", "progress/step", "progress/episodes"}
+    # Intervals are drawn around their metric, progress is the axis, alarms are sentences: everything else has a place.
+    hidden = {"eval/win_rate_low", "eval/win_rate_high", "progress/step", "progress/episodes", *ALARMS}
     assert shown | hidden == set(REGISTRY)
 
 

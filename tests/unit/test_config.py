@@ -86,8 +86,8 @@ def test_a_reward_s_folders_are_relative_to_the_file_and_names_stay_names(file: 
     ("rewards", "expected"),
     [
         ("[{kind: learned}, {kind: learned}]", "rewards: every name must occur once, found reward_model, reward_model"),
-        ("[]", "rewards: no source has a weight other than 0, so there is nothing to learn from"),
-        ("[{kind: learned, weight: 0}]", "rewards: no source has a weight other than 0"),
+        ("[]", "rewards: needs a source, and none of weight 0"),
+        ("[{kind: learned, weight: 0}]", "none of weight 0; what is only watched goes under audits"),
         ("[{kind: learned, name: disagreement}]", "is taken by the spread between the members"),
         (
             "[{kind: learned, combine: worst}]",
@@ -139,6 +139,12 @@ def test_all_problems_are_listed_at_once(file: Path) -> None:
     assert "sft.epochs: Input should be greater than or equal to 1 (found 0)" in text
     assert "reward.margn: unknown key; did you mean `margin`?" in text
     assert text.startswith(f"{file}: \n  ") and text.endswith("\n`rlhf pipeline --help` lists the sections")
+
+
+def test_a_budget_of_kl_needs_a_kl_that_is_measured(file: Path) -> None:
+    assert "ppo: guards.kl_budget needs a measured KL" in message(file, "ppo.guards.kl_budget=8", "ppo.kl_coef=0")
+    for other in ("ppo.kl_coef=0.1", "ppo.kl_target=6"):
+        load_config(file, ["ppo.guards.kl_budget=8", "ppo.kl_coef=0", other])
 
 
 def test_a_missing_section_is_named(file: Path) -> None:

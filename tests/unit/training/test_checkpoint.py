@@ -42,6 +42,15 @@ def test_the_newest_two_are_kept(tmp_path: Path):
     assert found(tmp_path) == (10, 10.0)
 
 
+def test_a_spared_checkpoint_stays_and_can_be_asked_for(tmp_path: Path):
+    saved(tmp_path, 1, 2, 3)
+    save_checkpoint(tmp_path, 4, "model", {}, spared=[2])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000002", "step-000003", "step-000004"]
+    loaded = load_checkpoint(tmp_path, "model", 2)
+    assert loaded is not None and (loaded[0], loaded[1]["weight"].item()) == (2, 2.0)
+    assert load_checkpoint(tmp_path, "model", 1) is None
+
+
 @pytest.mark.parametrize(
     "damage", ["cut", "changed", "no state", "no description", "torn description", "empty description"]
 )

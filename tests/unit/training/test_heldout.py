@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,32 @@ def test_the_kl_of_a_response_is_the_sum_over_its_tokens(tmp_path: Path):
         expected = sum((mine[n, t] - theirs[n, t]).item() for n, t in zip(places, response, strict=True))
         assert row["kl"] == pytest.approx(expected, abs=1e-3)
         assert abs(row["kl"]) > 1e-2
+
+
+def test_what_the_score_is_not_is_measured_beside_it(tmp_path: Path):
+    """From the completions and plain forward passes: KL, length, bigrams, exp(−Σ log π_ref/Σ 1), and an audit's mean."""
+    policy, stage, config = move(tiny_policy()), make_stage(tmp_path), ppo_config(temperature=0.7)
+    rows = episodes(policy)[:3]
+    held_out = HeldOut(
+        rows, vowels, config, stage, {"size": lambda _, texts: torch.tensor([float(len(t)) for t in texts])}
+    )
+    score = held_out.measure(policy, stage.directory, 4)
+    (row,), samples = logged(stage), logged(stage, "samples.jsonl")
+    assert score == row["eval/score"]
+    responses = held_out._sample(policy).responses
+    nll = 0.0
+    for episode, response in zip(rows, responses, strict=True):
+        with torch.no_grad(), policy.reference() as lm:
+            logits = lm(torch.tensor([episode.ids + response])).logits[0] / 0.7
+        predicted = logits.log_softmax(-1)[len(episode.ids) - 1 : -1]
+        nll -= sum(predicted[n, token].item() for n, token in enumerate(response))
+    tokens = sum(map(len, responses))
+    bigrams = [pair for r in responses for pair in pairwise(r)]
+    assert row["eval/perplexity_ref"] == pytest.approx(math.exp(nll / tokens), rel=1e-3)
+    assert row["eval/kl"] == pytest.approx(sum(s["kl"] for s in samples) / 3, abs=1e-5)
+    assert row["eval/response_length"] == pytest.approx(tokens / 3)
+    assert row["eval/distinct_2"] == pytest.approx(len(set(bigrams)) / len(bigrams))
+    assert row["eval/audit_size"] == pytest.approx(sum(len(s["text"]) for s in samples) / 3)
 
 
 @pytest.mark.parametrize(("steps", "expected"), [((0, 1, 2), 3), ((4, 6), 3)])

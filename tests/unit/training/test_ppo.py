@@ -73,6 +73,7 @@ def test_the_objective_of_a_batch_by_hand():
         "policy/entropy": 0.5,
         "tokens/response_length": 2.0,
         "tokens/eos_frac": 0.5,
+        "tokens/distinct_2": 0.5,  # two bigrams, both of token 0
     }
     assert {name: metrics[name] for name in expected} == pytest.approx(expected, abs=1e-6)
 

@@ -1,0 +1,40 @@
+"""Over-optimisation, shown: held-out reward against √KL with what was not optimised beside it, alarms, and the end."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components.look import current_palette, data_behind, show_figure
+from dashboard.drift_chart import draw_drift
+from dashboard.services import drift, wording
+from dashboard.services.catalogue import RunEntry
+
+
+def run_notices(entry: RunEntry) -> None:
+    """Say which alarms have gone off, and how the run ended when a guard ended it."""
+    alarms, end = drift.notices(entry)
+    for alarm in alarms:
+        st.warning(wording.plain(alarm), icon=":material/notification_important:")
+    if end:
+        st.info(wording.plain(end), icon=":material/flag:")
+
+
+def drift_section(entry: RunEntry) -> None:
+    """Show every held-out measure against drift; nothing before the second measurement."""
+    view = drift.view_drift(entry)
+    if view is None:
+        return
+    st.markdown("#### Reward against drift")
+    st.markdown(wording.plain(view.sentence))
+    columns = st.columns(2, gap="medium")
+    for place, measure in enumerate(view.measures):
+        name, unit = drift.describe_measure(measure)
+        with columns[place % 2]:
+            st.markdown(f"**{wording.plain(name)}** :small[:gray[{wording.plain(unit)}]]")
+            figure = draw_drift(view.frame, measure, view.marks, current_palette(), view.reach)
+            show_figure(figure, f"drift-{measure}", f"{name} in {unit} against the root of the KL to the reference")
+    st.caption(
+        "Held-out prompts, one dot a measurement, joined in order of steps. Blue is what training optimises, orange is not: "
+        "a score that rises while the others give way is over-optimised."
+    )
+    data_behind(view.frame, "data-drift", "Data behind reward against drift")

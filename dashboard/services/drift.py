@@ -1,0 +1,56 @@
+"""What the training page says of a PPO run as a whole: how it ended, its alarms, and reward against drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from dashboard.services import curves
+from dashboard.services.catalogue import RunEntry
+from rlhf_core.report.drift import drift_frame, find_drift
+from rlhf_core.runs.metrics import find_metric
+from rlhf_core.runs.outcome import alarms_in
+
+SCORE = "score"
+
+
+@dataclass(frozen=True)
+class DriftView:
+    """Held-out measures against drift: the rows, which columns to draw, the steps worth a name, the summary."""
+
+    frame: pd.DataFrame
+    measures: tuple[str, ...]
+    marks: dict[int, str]
+    sentence: str
+
+    @property
+    def reach(self) -> float:
+        """Largest √KL, at least a tenth, for an axis all measures share."""
+        return max(float(self.frame["root_kl"].max()), 0.1)
+
+
+def view_drift(entry: RunEntry) -> DriftView | None:
+    """Return reward against drift of one run; None before its second held-out measurement."""
+    drift = find_drift(entry.reader)
+    if drift is None:
+        return None
+    frame = drift_frame(entry.reader)
+    beside = [name for name in frame if name.startswith("eval/") and frame[name].notna().any()]
+    marks = {drift.best.step: "best"} | {drift.end.step: "model"}
+    if drift.best.step == drift.end.step:
+        marks = {drift.best.step: "best, model"}
+    audits_first = sorted(beside, key=lambda name: not name.startswith("eval/audit_"))
+    return DriftView(frame, (SCORE, *audits_first), marks, drift.sentence)
+
+
+def describe_measure(measure: str) -> tuple[str, str]:
+    """Return a measure's name on the page and its unit."""
+    metric = "eval/score" if measure == SCORE else measure
+    return curves.label(metric), find_metric(metric).unit
+
+
+def notices(entry: RunEntry) -> tuple[list[str], str]:
+    """Return what the alarms of a PPO run say, and how it ended when a guard ended it."""
+    outcome = entry.reader.outcome()
+    return alarms_in(entry.reader.metrics("ppo")), outcome.sentence if outcome and outcome.early else ""
