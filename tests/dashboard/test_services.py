@@ -79,7 +79,7 @@ def test_the_parts_of_a_reward_are_drawn_by_their_names(studio: Studio) -> None:
     StageDirectory(run / "ppo").log(9, {"objective/score_nothate": 0.5, "objective/score_disagreement": 0.1})
     shown = curves.logged(list_entries(read_settings()), "ppo")["Reward"]
     assert shown[-2:] == ["objective/score_disagreement", "objective/score_nothate"]
-    assert [curves.label(name) for name in shown[-2:]] == ["Disagreement between reward models", "Score by nothate"]
+    assert [curves.label(name) for name in shown[-2:]] == ["Disagreement between reward models", "Score: nothate"]
     assert "Mean of one source of ppo.rewards" in curves.describe(shown[-1])
     with pytest.raises(KeyError, match="objective/skore"):
         curves.describe("objective/skore")

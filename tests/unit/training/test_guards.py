@@ -220,16 +220,12 @@ def test_what_is_measured_at_the_end_is_the_state_gone_back_to(tmp_path: Path, s
 
 
 def test_without_an_improvement_the_best_state_is_the_model(tmp_path: Path, states: Callable[..., dict[int, Any]]):
-    """The best, state 1, is kept although checkpoints come every fifth iteration and only the newest two stay."""
-    seen = states()
-    stage, policy, end = train(tmp_path, GuardsConfig(patience=3), script=(0.0, 2.0, 1.0, 1.9, 2.0, 9.0))
+    """The best, state 1, outlives the newest two checkpoints, 3 and 4."""
+    seen, script = states(), (0.0, 2.0, 1.0, 1.9, 2.0, 9.0)
+    stage, policy, end = train(tmp_path, GuardsConfig(patience=3), script, checkpoint_every=1)
     assert (end["step"], end["kept"], end["measured"], end["early"]) == (4, 1, 1, True)
     assert equal(policy, seen[1]) and not equal(policy, seen[3])
-    assert sorted(p.name for p in stage.directory.checkpoints.iterdir()) == [
-        "step-000000",
-        "step-000001",
-        "step-000004",
-    ]
+    assert sorted(p.name[-1] for p in stage.directory.checkpoints.iterdir()) == ["1", "3", "4"]
 
 
 def test_a_run_to_its_end_can_keep_its_best_state_too(tmp_path: Path, states: Callable[..., dict[int, Any]]):

@@ -27,9 +27,9 @@ from rlhf_core.data.formats.hh_rlhf import (
 )
 from rlhf_core.data.records import Message
 from rlhf_core.errors import DataError
+from tests.real_data import REAL_DATA, needs
 
 ROOT = Path(__file__).resolve().parents[4]
-REAL = Path(os.environ.get("RLHF_REAL_DATA", "absent")) / "hh-rlhf"
 TALK = "\n\nHuman: Hi.\n\nAssistant: Hello!\n\nHuman: Why?"
 
 
@@ -172,11 +172,9 @@ def test_the_script_says_what_is_missing(tmp_path: Path) -> None:
     assert missing.returncode == 1 and "no such file" in missing.stderr
 
 
-@pytest.mark.skipif(
-    not REAL.is_dir(), reason="the real data is not here: set RLHF_REAL_DATA to the folder that holds hh-rlhf/"
-)
+@needs("hh-rlhf")
 def test_the_real_files_lose_what_is_known_to_be_unfit() -> None:
-    read = {category: read_comparisons(REAL / name, category) for category, name in FILES.items()}
+    read = {category: read_comparisons(REAL_DATA / "hh-rlhf" / name, category) for category, name in FILES.items()}
     assert [len(found) + sum(dropped.values()) for found, dropped in read.values()] == [2354, 2312]
     assert [dropped["the two transcripts are the same"] for _, dropped in read.values()] == [2, 0]
     comparisons = [c for found, _ in read.values() for c in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import pytest
 
 from rlhf_core.data.formats.xstest import read_xstest
 from rlhf_core.errors import DataError
+from tests.real_data import REAL_DATA, needs
 
-REAL = Path(os.environ.get("RLHF_REAL_DATA", "absent")) / "xstest" / "xstest_prompts.csv"
+PROMPTS = "xstest/xstest_prompts.csv"
 HEAD = "id,prompt,type,label,focus,note\n"
 
 
@@ -49,6 +49,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_xstest(tmp_path / "y.csv")
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="the real data is not here: set RLHF_REAL_DATA to the folder of xstest/")
+@needs(PROMPTS)
 def test_the_real_file_has_450_prompts() -> None:
-    assert Counter(row.category for row in read_xstest(REAL)) == {"safe": 250, "unsafe": 200}
+    assert Counter(row.category for row in read_xstest(REAL_DATA / PROMPTS)) == {"safe": 250, "unsafe": 200}
