@@ -41,6 +41,7 @@ class RewardModel(nn.Module):
         """Return inputs for (prompt, response) pairs, padded on the right, where a pooling encoder expects its first token.
 
         A long prompt loses its beginning, never the response; only a response that is too long by itself is cut.
+        A conversation comes as its transcript, which a decoder reads as one message of the user's.
         """
         if self.tokenizer.chat_template:
             texts, cut = [[self._chat(p, r) for p, r in zip(prompts, responses, strict=True)]], True
