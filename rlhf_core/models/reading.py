@@ -16,7 +16,8 @@ def pair_inputs(tokenizer: Any, prompts: Sequence[str], responses: Sequence[str]
     """Return inputs for (prompt, response) pairs, padded on the right, where a pooling encoder expects its first token.
 
     A long prompt loses its beginning, never the response; only a response that is too long by itself is cut. The
-    tokenizer must truncate on the left.
+    tokenizer must truncate on the left. A conversation comes as its transcript, which a decoder reads as one message of
+    the user's.
     """
     if tokenizer.chat_template:
         return _padded(
