@@ -27,7 +27,7 @@ class DriftView:
     @property
     def reach(self) -> float:
         """Largest √KL, at least a tenth, for an axis all measures share."""
-        return max(float(self.frame["root_kl"].max()), 0.1)
+        return max(*self.frame["root_kl"].to_numpy().tolist(), 0.1)
 
 
 def view_drift(entry: RunEntry) -> DriftView | None:
@@ -36,7 +36,7 @@ def view_drift(entry: RunEntry) -> DriftView | None:
     if drift is None:
         return None
     frame = drift_frame(entry.reader)
-    beside = [name for name in frame if name.startswith("eval/") and frame[name].notna().any()]
+    beside = [name for name in frame.dropna(axis="columns", how="all") if name.startswith("eval/")]
     marks = {drift.best.step: "best"} | {drift.end.step: "model"}
     if drift.best.step == drift.end.step:
         marks = {drift.best.step: "best, model"}

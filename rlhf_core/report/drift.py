@@ -57,8 +57,8 @@ def drift_frame(reader: RunReader) -> pd.DataFrame:
     KL and score are means over the completions kept; √KL is 0 where the estimate is negative. A run without completions
     gives no rows, one that did not log a measure has no column for it.
     """
-    means = reader.samples("ppo").groupby("step")[["kl", "score"]].mean().astype(float)
-    means.insert(1, "root_kl", np.sqrt(means["kl"].clip(lower=0.0)))
+    means = pd.DataFrame(reader.samples("ppo").groupby("step")[["kl", "score"]].mean(), dtype=float)
+    means.insert(1, "root_kl", np.sqrt(np.maximum(means["kl"].to_numpy(), 0.0)))
     metrics = reader.metrics("ppo")
     beside = [name for name in metrics if name.startswith(AUDIT) or name in MEASURES]
     logged = metrics.dropna(subset=beside, how="all") if beside else metrics.iloc[:0]

@@ -30,7 +30,7 @@ def batches(config: GuardsConfig, *changes: Mapping[str, float]) -> tuple[GuardS
     """Watch a sound first batch, then one a change; return the last state and the alarms of each batch by short name."""
     state, heard = GuardState(), []
     for change in ({}, *changes):
-        state, alarms = watch_batch(state, SOUND | change, config)
+        state, alarms = watch_batch(state, {**SOUND, **change}, config)
         assert alarms.keys() == ALARMS.keys() and set(alarms.values()) <= {0.0, 1.0}
         heard.append([name.removeprefix("alarm/") for name, on in alarms.items() if on])
     return state, heard
