@@ -14,7 +14,7 @@ import pytest
 
 from rlhf_core import stages as work
 from rlhf_core.config import PipelineConfig, load_config
-from rlhf_core.errors import DataError, ModelNotFoundError, RunError
+from rlhf_core.errors import DataError, ModelError, ModelNotFoundError, RunError, ScorerError
 from rlhf_core.pipeline import run_pipeline, stage_inputs
 from rlhf_core.runs.directory import STAGES, RunDirectory
 
@@ -229,3 +229,20 @@ def test_time_left_follows_the_pace_since_this_attempt_began(tmp_path: Path, mon
     monkeypatch.setattr(work, "run_sft", body)
     run(make_config(tmp_path), "sft")
     assert (written["step"], written["total"], written["eta_seconds"]) == (12, 20, 16.0)
+
+
+@pytest.mark.parametrize(
+    ("reward", "error", "message"),
+    [
+        ("{kind: python, name: f, function: 'no.such:thing'}", ScorerError, r"no\.such:thing: cannot be imported"),
+        ("{kind: classifier, name: c, model: tiny, label: kind}", ModelError, "no such label .*Its labels: LABEL_0"),
+        ("{kind: classifier, name: c, model: ./gone, label: x}", ModelNotFoundError, "no such model"),
+    ],
+)
+def test_a_reward_that_cannot_be_had_is_found_before_any_work(
+    reward: str, error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    config = make_config(tmp_path, f"ppo.rewards=[{reward}]")
+    with pytest.raises(error, match=message):
+        run(config)
+    assert not config.run_path.exists()
