@@ -7,7 +7,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,23 +76,11 @@ def measure(task: Task, python: str) -> Measurement:
         RunError: the process failed; the message ends with the last lines it wrote.
     """
     command = [python, "-m", "benchmarks.child", task.does, json.dumps(asdict(task.work))]
-    with tempfile.TemporaryFile("w+") as complaints:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | OFFLINE, stdout=subprocess.PIPE, stderr=complaints, text=True
-        )
-        assert process.stdout
-        with process.stdout as out:
-            lines = out.read().splitlines()
-        _, status, usage = os.wait4(
-            process.pid, 0
-        )  # the child's own peak; getrusage would give that of the largest child
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            complaints.seek(0)
-            last = "\n".join(complaints.read().splitlines()[-15:])
-            raise RunError(f"ended with status {process.returncode}:\n{last}", where=task.does)
-    kilobyte = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes
-    return Measurement(**json.loads(lines[-1]), memory=usage.ru_maxrss * kilobyte)
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | OFFLINE, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = "\n".join(done.stderr.splitlines()[-15:])
+        raise RunError(f"ended with status {done.returncode}:\n{last}", where=task.does)
+    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def summarise(measurements: list[Measurement]) -> Summary:

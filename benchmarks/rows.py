@@ -36,14 +36,11 @@ def all_rows(model: Work, *, smoke: bool) -> list[Row]:
 
 
 def _rollouts(base: Work, smoke: bool) -> Iterator[Row]:
-    for batch in (2, 4) if smoke else (16, 32, 64):
-        work = (
-            replace(base, batch=batch, prompt=8, response=8)
-            if smoke
-            else replace(base, batch=batch, prompt=64, response=64)
-        )
-        ours, counted = Task("ours.rollouts:sampled", work), batch in (2, 32)
-        goals = (FASTER_THAN_GENERATE, SHARE_OF_CEILING) if counted else (None, None)
+    batches, length = ((2,), 8) if smoke else ((16, 32, 64), 64)
+    for batch in batches:
+        work = replace(base, batch=batch, prompt=length, response=length)
+        ours = Task("ours.rollouts:sampled", work)
+        goals = (FASTER_THAN_GENERATE, SHARE_OF_CEILING) if batch == 32 else (None, None)
         label, unit = f"rollouts, batch {batch}, {work.prompt} + {work.response} tokens", "tokens/s"
         yield Row(f"rollouts-{batch}", f"{label}: generate", ours, Task("peers.rollouts:sampled", work), unit, goals[0])
         yield Row(

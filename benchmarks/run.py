@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import ROOT, measure_in_turn
 from benchmarks.quickstart import describe
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fast_dtype() -> str:
+def _fast_dtype() -> Any:
     """The type that `auto` means here; asked of another process, so that this one stays small beside those it measures."""
     done = subprocess.run([sys.executable, "-c", FAST], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip()

@@ -23,9 +23,8 @@ HEADER = (
 def result(row: Row, found: dict[Task, list[Measurement]]) -> dict[str, Any]:
     """Return one row's figures: both sides, (our rate)/(theirs), (our memory)/(theirs), and what was met (None: no target)."""
     ours, other = (summarise(found[task]) if found.get(task) else None for task in (row.ours, row.other))
-    known = ours is not None and other is not None
-    speed = ours.rate / other.rate if known else None
-    memory = ours.memory / other.memory if known else None
+    both = ours and other and (ours.rate / other.rate, ours.memory / other.memory)
+    speed, memory = both or (None, None)
     return {
         "name": row.name, "label": row.label, "ours": ours, "other": other, "speed": speed, "memory": memory,
         "speed_met": speed >= row.speed if speed and row.speed else None,

@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 COMMON = (
     "time year people way day man thing woman life child world school state family student "
@@ -24,7 +25,7 @@ class Work:
     """Folder of the causal language model."""
     encoder: str
     """Folder of the reward model's backbone."""
-    dtype: str
+    dtype: Literal["float32", "bfloat16"]
     batch: int = 16
     prompt: int = 32
     response: int = 32

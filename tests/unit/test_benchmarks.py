@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import measure, run
+from benchmarks.child import peak_memory
 from benchmarks.measure import Measurement, Task, measure_in_turn, summarise
 from benchmarks.ours import ppo, reward, rollouts
 from benchmarks.quickstart import describe, first_reached
@@ -81,33 +83,39 @@ def test_reward_training_counts_its_pairs(work: Work):
     assert amount == 4 and seconds > 0
 
 
-FAKE = """
-import json, sys, time
-if sys.argv[3] == "fail": sys.exit("out of luck")
-big = bytearray(int(sys.argv[3]))
-print("chatter"); print(json.dumps({"amount": 10, "seconds": 4.0}))
-"""
+def test_memory_is_that_of_the_process_itself_not_of_who_started_it():
+    """These tests have torch loaded and pass 100 MB; a process they start does not, until it takes 200 MB itself."""
+
+    def peak_in_a_process(taken: int) -> int:
+        code = f"from benchmarks.child import peak_memory; taken = bytearray({taken}); print(peak_memory())"
+        return int(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT))
+
+    assert peak_memory() > 100e6
+    assert peak_in_a_process(0) < 100e6
+    assert peak_in_a_process(200_000_000) > 200e6
 
 
 @pytest.fixture
 def fake_child(tmp_path: Path, work: Work):
-    """A Python that ignores the module it is told to run; `does` is the memory it takes, in bytes."""
-    script = tmp_path / "python"
-    (tmp_path / "fake.py").write_text(FAKE)
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/fake.py "$1" "$2" "$3"\n')
-    script.chmod(0o755)
-    return lambda does: measure.measure(Task(does, work), str(script))
+    """Measure with a Python that runs the given lines instead of the module it is told to run."""
+
+    def run_lines(lines: str) -> Measurement:
+        script = tmp_path / "python"
+        script.write_text(f"#!{sys.executable}\n{lines}\n")
+        script.chmod(0o755)
+        return measure.measure(Task("ours.a:b", work), str(script))
+
+    return run_lines
 
 
-def test_memory_is_that_of_the_process_itself_not_of_the_largest_before_it(fake_child):
-    large, small = fake_child("300000000"), fake_child("1000")
-    assert large.memory > 300e6 > 100e6 > small.memory
-    assert small.rate == 2.5
+def test_the_last_line_of_a_process_is_its_measurement(fake_child):
+    found = fake_child('print("chatter")\nprint(\'{"amount": 10, "seconds": 4.0, "memory": 7}\')')
+    assert found == Measurement(10, 4.0, 7) and found.rate == 2.5
 
 
 def test_a_failed_process_is_told_with_its_last_words(fake_child):
-    with pytest.raises(RunError, match="fail: ended with status 1:\nout of luck"):
-        fake_child("fail")
+    with pytest.raises(RunError, match=r"ours\.a:b: ended with status 1:\nout of luck"):
+        fake_child("import sys\nsys.exit('out of luck')")
 
 
 def test_work_is_done_in_turn_and_once_a_repetition(monkeypatch: pytest.MonkeyPatch, work: Work):
@@ -159,7 +167,7 @@ def test_when_a_run_reached_its_gain(tmp_path: Path):
         {"step": 0, "time": 100.0, "eval/score": -0.5},
         {"step": 1, "time": 110.0, "objective/scores": 9.0},
         {"step": 2, "time": 130.0, "eval/score": 0.29},
-        {"step": 4, "time": 160.0, "eval/score": 0.3},
+        {"step": 4, "time": 160.0, "eval/score": 0.31},
         {"step": 6, "time": 190.0, "eval/score": 2.0},
     ]
     assert first_reached(rows, 0.8) == (4, 60.0)
