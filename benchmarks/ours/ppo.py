@@ -34,7 +34,10 @@ class Endless:
 
 
 def full(work: Work) -> tuple[int, float]:
-    """All weights learn, value model and reference of their own, one minibatch; the reward model is as large as the policy."""
+    """All weights learn, value model and reference of their own, one minibatch; the reward model is as large as the policy.
+
+    The engine keeps weights that all learn in float32, whatever the type of the work.
+    """
     settings = {"value_network": "separate", "minibatch_size": work.batch, "optim": OptimConfig(lr=1e-6)}
     return _iterations(work, None, work.model, settings)
 
