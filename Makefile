@@ -1,15 +1,17 @@
 # make demo: the dashboard with a live training run. make test: everything. make help lists the rest.
 PORT ?= 8501
 RUNS ?= runs
+REPEAT ?= 3
 BIN := .venv/bin
 
-.PHONY: help setup dev demo pipeline test check mutants metrics-doc
+.PHONY: help setup dev demo pipeline test check mutants bench metrics-doc
 help:
 	@echo "make demo       dashboard at http://127.0.0.1:$(PORT) and the quickstart training beside it"
 	@echo "make pipeline   the quickstart without the browser"
 	@echo "make test       install what tests need, then run all of them"
 	@echo "make check      ruff, pyright and the quick tests"
 	@echo "make mutants    break the mathematics on purpose and see which test notices"
+	@echo "make bench      ours against transformers and TRL: the same work in turn, time and memory"
 	@echo "make setup      .venv with the pinned packages"
 
 setup:
@@ -40,6 +42,16 @@ check: dev
 
 mutants: dev
 	@$(BIN)/python scripts/mutants.py
+
+bench: setup .venv-peers/installed
+	@$(BIN)/rlhf models fetch
+	@$(BIN)/python -m benchmarks.run --repeat $(REPEAT)
+
+.venv-peers/installed: benchmarks/requirements-peers.txt
+	@$${PYTHON:-python3} -m venv .venv-peers
+	@.venv-peers/bin/pip install --disable-pip-version-check --quiet $$(grep '^torch==' $<)
+	@.venv-peers/bin/pip install --disable-pip-version-check --quiet -r $<
+	@touch $@
 
 metrics-doc: setup
 	@$(BIN)/python -m rlhf_core.runs.metrics > docs/metrics.md

@@ -85,19 +85,24 @@ def ppo(config: ConfigPath, overrides: Overrides = None) -> None:
 def generate(
     config: ConfigPath,
     overrides: Overrides = None,
+    best_of: Annotated[
+        int | None,
+        typer.Option("--best-of", metavar="N", help="Also the best of N answers, by the reward model: best-of-N."),
+    ] = None,
     prompt: Annotated[str | None, typer.Option(help="Print every contender's answer to this prompt instead.")] = None,
     seed: Annotated[int, typer.Option(help="Random numbers for --prompt.")] = 0,
 ) -> None:
     """Let base, SFT and tuned model answer the held-out prompts, or one prompt of yours."""
+    settings = _load(config, [*(overrides or []), *([f"generate.best_of.n={best_of}"] if best_of is not None else [])])
     if prompt is None:
-        _train(_load(config, overrides), ["generate"])
+        _train(settings, ["generate"])
         return
     from rlhf_core.terminal import prepare_libraries
 
     prepare_libraries()
     from rlhf_core.stages import answer
 
-    for contender, text in answer(_load(config, overrides), prompt, seed):
+    for contender, text in answer(settings, prompt, seed):
         _print_pair(contender, text)
 
 

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from rlhf_core.anchors import anchor_paths
+from rlhf_core.data.contenders import BestOf
 from rlhf_core.errors import ConfigError, shorten
 from rlhf_core.reward_sources import AnyReward, ClassifierReward, LearnedReward, ToxicityReward
 from rlhf_core.section import Section
@@ -246,14 +247,32 @@ class PPOConfig(Section):
         return self
 
 
+class BestOfConfig(Section):
+    """A baseline that trains nothing: of n answers the reward model picks the best."""
+
+    n: int = Field(ge=2, description="answers per prompt")
+    contender: Literal["base", "sft", "tuned"] = Field(default="sft", description="who writes them")
+
+    @property
+    def name(self) -> str:
+        """The name of the contender this makes."""
+        return BestOf(self.n, self.contender).name
+
+
 class GenerateConfig(Section):
     """Completions of every contender to the held-out prompts, for people and scorers."""
 
     contenders: tuple[Literal["base", "sft", "tuned"], ...] = ("base", "sft", "tuned")
+    best_of: BestOfConfig | None = Field(default=None, description="one more contender, best-of-n; null: none")
     temperature: float = Field(default=0.7, gt=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_new_tokens: int = Field(default=64, ge=1)
-    batch_size: int = Field(default=96, ge=1)
+    batch_size: int = Field(default=96, ge=1, description="answers at once")
+
+    @property
+    def names(self) -> list[str]:
+        """All contenders, in the order in which they answer."""
+        return [*self.contenders, *([self.best_of.name] if self.best_of else [])]
 
 
 class EvaluateConfig(Section):

@@ -68,7 +68,10 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
 
 
 def stage_inputs(config: PipelineConfig, name: str) -> str:
-    """Return a hash of everything stage `name` depends on: its settings, data files, and the stages before it."""
+    """Return a hash of everything stage `name` depends on: its settings, data files, and the stages before it.
+
+    A best-of-n baseline stands behind the hash of `generate`: the other contenders' answers do not depend on it.
+    """
     parts = [str(config.seed), config.policy.model_dump_json()]
     data = config.data
     if name == "sft":
@@ -82,10 +85,12 @@ def stage_inputs(config: PipelineConfig, name: str) -> str:
     elif name == "ppo":
         parts += [stage_inputs(config, "reward"), config.ppo.model_dump_json(), content_hash(data.prompts)]
     elif name == "generate":
-        parts += [stage_inputs(config, "ppo"), config.generate.model_dump_json()]
+        parts += [stage_inputs(config, "ppo"), config.generate.model_dump_json(exclude={"best_of"})]
     else:
         parts += [stage_inputs(config, "generate"), config.evaluate.model_dump_json()]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+    best = config.generate.best_of
+    return f"{digest}+{best.name}" if best and name == "generate" else digest
 
 
 def _run_stage(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from rlhf_core.config import PipelineConfig, SFTConfig
 from rlhf_core.data.collate import Example
+from rlhf_core.data.contenders import parse_best_of
 from rlhf_core.data.datasets import Datasets
-from rlhf_core.data.io import write_json, write_jsonl, write_text
+from rlhf_core.data.io import read_jsonl, write_json, write_jsonl, write_text
 from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, Prompt, Ranking
 from rlhf_core.data.splits import split_by_prompt
-from rlhf_core.errors import DataError, ModelError
+from rlhf_core.errors import DataError, ModelError, RunError
 from rlhf_core.evaluation.ensemble_eval import ensemble_report
 from rlhf_core.evaluation.reward_eval import reward_report
 from rlhf_core.evaluation.run import evaluate_run
@@ -21,6 +23,7 @@ from rlhf_core.models.chat import reply_mask
 from rlhf_core.models.policy import Policy, load_policy
 from rlhf_core.models.rewards import RewardEnsemble, RewardModel, load_reward_model
 from rlhf_core.models.sampling import SamplingConfig
+from rlhf_core.training.best_of import Draw, sample_best_of
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.ppo import train_ppo
 from rlhf_core.training.reward import train_members
@@ -82,27 +85,27 @@ def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 
 def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
-    """Let every contender answer every held-out prompt; leaves `completions/<contender>.jsonl`."""
-    folder = stage.path.parent / "completions"
-    settings = config.generate
-    batches = range(0, len(data.eval_prompts), settings.batch_size)
-    total = len(settings.contenders) * len(batches)
-    for earlier in folder.glob("*.jsonl"):
-        if _text(earlier.with_suffix(".inputs")) != stage.inputs:
+    """Let every contender answer every held-out prompt; leaves `completions/<contender>.jsonl`.
+
+    A stopped contender goes on after its last whole batch, kept in `<contender>.part`.
+    """
+    folder, names = stage.path.parent / "completions", config.generate.names
+    inputs, _, _ = stage.inputs.partition("+")  # without the best-of-n baseline, on which other answers do not depend
+    for earlier in [*folder.glob("*.jsonl"), *folder.glob("*.part")]:
+        if _text(earlier.with_suffix(".inputs")) != inputs:
             earlier.unlink()  # answers of another configuration; `generate` can be repeated, nothing is lost
-    for n, contender in enumerate(settings.contenders):
-        if (folder / f"{contender}.jsonl").is_file():
+    asked = len(data.eval_prompts)
+    for n, contender in enumerate(names):
+        done, part = folder / f"{contender}.jsonl", folder / f"{contender}.part"
+        if done.is_file():
             continue
-        policy = _policy(config, contender_source(config, contender), trainable=False)
-        rows: list[ContenderCompletion] = []
-        for k, start in enumerate(batches):
-            part = data.eval_prompts[start : start + settings.batch_size]
-            rows += complete(policy, config, part, contender, stage.generator("prompts", start))
-            stage.report(
-                n * len(batches) + k + 1, total, f"{contender}: {len(rows)} of {len(data.eval_prompts)} answers"
-            )
-        write_jsonl(folder / f"{contender}.jsonl", rows)
-        write_text(folder / f"{contender}.inputs", stage.inputs)
+        write_text(folder / f"{contender}.inputs", inputs)
+        rows = read_jsonl(part, ContenderCompletion) if part.is_file() else []
+        for batch in _answers(config, contender, data.eval_prompts, len(rows), stage):
+            rows += batch
+            write_jsonl(part, rows)
+            stage.report(n * asked + len(rows), len(names) * asked, f"{contender}: {len(rows)} of {asked} answers")
+        part.replace(done)
 
 
 def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
@@ -112,8 +115,9 @@ def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 
 def contender_source(config: PipelineConfig, contender: str) -> str:
-    """Return the model source behind a contender's name."""
+    """Return the model source behind a contender's name; behind best-of-n that of the model it picks from."""
     folders = {"sft": "sft", "tuned": "ppo"}
+    contender = best.base if (best := parse_best_of(contender)) else contender
     return str(config.run_path / folders[contender] / "model") if contender in folders else config.policy.model
 
 
@@ -123,11 +127,16 @@ def start_source(config: PipelineConfig) -> str:
 
 
 def complete(
-    policy: Policy, config: PipelineConfig, prompts: Sequence[Prompt], contender: str, generator: torch.Generator
+    policy: Policy,
+    config: PipelineConfig,
+    prompts: Sequence[Prompt],
+    contender: str,
+    generator: torch.Generator,
+    draw: Draw = sample,
 ) -> list[ContenderCompletion]:
-    """Sample one answer per prompt at the configured reading temperature."""
+    """Let `draw` make one answer per prompt, at the configured reading temperature."""
     settings = SamplingConfig(config.generate.max_new_tokens, config.generate.temperature, config.generate.top_p)
-    sampled = sample(policy, _episodes(policy, config, prompts), settings, generator)
+    sampled = draw(policy, _episodes(policy, config, prompts), settings, generator)
     eos = policy.tokenizer.eos_token_id
     return [
         ContenderCompletion(
@@ -148,16 +157,39 @@ def answer(config: PipelineConfig, prompt: str, seed: int) -> Iterator[tuple[str
 
     Raises:
         DataError: the prompt is empty.
+        RunError: best-of-n without the run's reward model.
     """
     if not prompt.strip():
         raise DataError("the prompt is empty", where="--prompt", remedy="Give it some text")
     row = Prompt(id="prompt", prompt=prompt)
-    for contender in config.generate.contenders:
+    for contender in config.generate.names:
         source = contender_source(config, contender)
         if source == config.policy.model or Path(source).is_dir():
             policy = _policy(config, source, trainable=False)
             generator = torch.Generator().manual_seed(seed)
-            yield contender, complete(policy, config, [row], contender, generator)[0].text
+            yield contender, complete(policy, config, [row], contender, generator, _draw(config, contender))[0].text
+
+
+def _answers(
+    config: PipelineConfig, contender: str, prompts: Sequence[Prompt], answered: int, stage: Stage
+) -> Iterator[list[ContenderCompletion]]:
+    """Yield one contender's answers batch by batch, from prompt `answered` on."""
+    draw, best = _draw(config, contender), parse_best_of(contender)
+    policy = _policy(config, contender_source(config, contender), trainable=False)
+    size = max(1, config.generate.batch_size // (best.n if best else 1))
+    for start in range(answered, len(prompts), size):
+        generator = stage.generator("best-of" if best else "prompts", start)
+        yield complete(policy, config, prompts[start : start + size], contender, generator, draw)
+
+
+def _draw(config: PipelineConfig, contender: str) -> Draw:
+    """Return what makes a contender's answers from its policy: one sample, or the best of n by the run's reward model."""
+    if (best := parse_best_of(contender)) is None:
+        return sample
+    folder = config.run_path / "reward" / "model"
+    if not folder.is_dir():
+        raise RunError(f"{contender} needs the run's reward model", where=folder, remedy="Run `rlhf reward CONFIG`")
+    return partial(sample_best_of, n=best.n, scorer=load_reward_model(folder).score)
 
 
 def _policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> Policy:

@@ -73,7 +73,12 @@ def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:
         known = r["low"] is not None  # a single prompt has no interval
         interval = f"{r['difference']:+.3f}" + (f" [{r['low']:+.3f}, {r['high']:+.3f}]" if known else "")
         table.add_row(r["scorer"], r["measure"], r["category"] or "all", str(r["n"]), *means, interval, r["unit"])
-    Console(markup=False, emoji=False).print(table)
+    console = Console(markup=False, emoji=False)
+    console.print(table)
+    for name, best in (content.get("best_of") or {}).items():
+        if name in (baseline, contender):
+            limit = f"{name}: at most {best['kl_bound']:.2f} {best['unit']} from {best['base']}."
+            console.print(f"{limit} {best['source']}", highlight=False)
 
 
 def _stage_cell(stage: Any) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rlhf_core.data.contenders import KL_SOURCE, best_of_kl_bound, in_order, parse_best_of
 from rlhf_core.errors import DataError
 from rlhf_core.evaluation.statistics import paired_difference
 
 Floats = NDArray[np.float64]
-ORDER = ("base", "sft", "tuned")
 COLUMNS = ("prompt_id", "category", "contender", "scorer", "measure", "value")
 UNITS = {"words": "words", "finished": "share", "refusal": "share"}
 
@@ -48,6 +48,21 @@ def kl_summary(nats: Sequence[float], *, bootstrap: int = 2000, seed: int = 0) -
     return {name: estimate[name] for name in ("value", "low", "high", "n")} | {"unit": "nats per response"}
 
 
+def best_of_summary(contenders: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return, for each best-of-n contender, n, its base, and the bound on its KL to that base with its source."""
+    found = {name: best for name in contenders if (best := parse_best_of(name))}
+    return {
+        name: {
+            "n": b.n,
+            "base": b.base,
+            "kl_bound": best_of_kl_bound(b.n),
+            "unit": "nats per response",
+            "source": KL_SOURCE,
+        }
+        for name, b in found.items()
+    }
+
+
 def _frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(list(rows), columns=None)
     if frame.empty:
@@ -73,8 +88,7 @@ def _column(frame: pd.DataFrame, name: str) -> Floats:
 
 
 def _ordered(wide: pd.DataFrame) -> list[str]:
-    present = [name for name in wide.columns if name not in ("prompt_id", "category")]
-    return [name for name in ORDER if name in present] + sorted(set(present).difference(ORDER))
+    return in_order(name for name in wide.columns if name not in ("prompt_id", "category"))
 
 
 def _unit(scorer: str, measure: str, wide: pd.DataFrame) -> tuple[str, float]:

@@ -9,7 +9,7 @@ from typing import Any
 from rlhf_core.config import EvaluateConfig
 from rlhf_core.data.io import read_jsonl, write_json
 from rlhf_core.data.records import ContenderCompletion
-from rlhf_core.evaluation.compare import compare, kl_summary
+from rlhf_core.evaluation.compare import best_of_summary, compare, kl_summary
 from rlhf_core.evaluation.scores import describe_scorers, reward_rows, text_rows, toxicity_rows
 from rlhf_core.evaluation.toxicity import load_scorer
 from rlhf_core.runs.reader import RunReader
@@ -38,7 +38,11 @@ def evaluate_run(path: Path, config: EvaluateConfig, score: Callable[..., Any], 
         report(n + 1, total, f"scored {file.stem}")
     described = describe_scorers(scorers, reward_model_name(path))
     write_json(path / "evaluation" / "scores.json", {"rows": rows, "scorers": described})
-    comparisons = {"rows": compare(rows, bootstrap=config.bootstrap), "kl": held_out_kl(path, config.bootstrap)}
+    comparisons = {
+        "rows": compare(rows, bootstrap=config.bootstrap),
+        "kl": held_out_kl(path, config.bootstrap),
+        "best_of": best_of_summary(file.stem for file in files),
+    }
     write_json(path / "evaluation" / "comparisons.json", comparisons)
     report(total, total, "compared")
 

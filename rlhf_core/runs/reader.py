@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from rlhf_core.data.contenders import in_order
 from rlhf_core.data.io import read_jsonl
 from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import RunError
@@ -21,7 +22,6 @@ from rlhf_core.runs.directory import STAGES, process_alive
 from rlhf_core.runs.outcome import FILE, Outcome, parse_outcome
 from rlhf_core.runs.tail import JsonlTail
 
-CONTENDERS = ("base", "sft", "tuned")
 LOGGED_STAGES = ("sft", "reward", "ppo")
 SAMPLE_COLUMNS = ["step", "prompt_id", "prompt", "text", "score", "kl"]
 
@@ -163,9 +163,8 @@ class RunReader:
         return sorted({int(match[0]) for name in names if (match := re.search(r"\d+$", name))})
 
     def contenders(self) -> list[str]:
-        """Return the contenders with completions: base, sft, tuned first, then any others by name."""
-        found = {path.stem for path in (self.path / "completions").glob("*.jsonl")}
-        return [name for name in CONTENDERS if name in found] + sorted(found.difference(CONTENDERS))
+        """Return the contenders with completions: base, sft, best-of-n, tuned, then any others by name."""
+        return in_order(path.stem for path in (self.path / "completions").glob("*.jsonl"))
 
     def completions(self, contender: str) -> list[ContenderCompletion]:
         """Return what one contender answered; nothing when it has no file.

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from rlhf_core.terminal import LINE_EVERY, _Bars, _Lines
+from rlhf_core.data.io import write_json
+from rlhf_core.evaluation.compare import best_of_summary
+from rlhf_core.runs.reader import RunReader
+from rlhf_core.terminal import LINE_EVERY, _Bars, _Lines, print_comparisons
 
 
 def lines_of(steps: range, total: int) -> list[str]:
@@ -56,3 +61,20 @@ def test_a_stage_that_never_reported_still_ends_as_done() -> None:
         listener.stage_started("evaluate")
         listener.stage_finished("evaluate", 0.1)
         assert listener.bars.tasks[0].finished
+
+
+def test_a_comparison_with_best_of_n_says_how_far_that_can_have_moved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {
+        "baseline": "best-of-8", "contender": "tuned", "scorer": "text", "measure": "words", "category": "", "n": 4,
+        "mean_baseline": 3.0, "mean_contender": 4.0, "difference": 1.0, "low": 0.5, "high": 1.5, "unit": "words",
+    }  # fmt: skip
+    rows = [row, row | {"baseline": "base"}]
+    content = {"rows": rows, "best_of": best_of_summary(["base", "best-of-8", "tuned"])}
+    write_json(tmp_path / "evaluation" / "comparisons.json", content)
+    print_comparisons(RunReader(tmp_path), "best-of-8", "tuned")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "best-of-8: at most 1.20 nats per response from sft. KL(best-of-n ‖ its base) ≤ log n − (n − 1)/n" in said
+    print_comparisons(RunReader(tmp_path), "base", "tuned")
+    assert "best-of-8" not in capsys.readouterr().out

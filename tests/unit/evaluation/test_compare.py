@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rlhf_core.errors import DataError
-from rlhf_core.evaluation.compare import compare, kl_summary
+from rlhf_core.evaluation.compare import best_of_summary, compare, kl_summary
 
 
 def rows(
@@ -117,3 +117,15 @@ def test_kl_summary_by_hand():
     kl = kl_summary([4.0, 6.0, 8.0])
     assert (kl["value"], kl["n"], kl["unit"]) == (6.0, 3, "nats per response")
     assert kl["high"] - kl["value"] == pytest.approx(4.969, abs=1e-3)
+
+
+def test_best_of_n_is_a_baseline_of_the_tuned_model_and_comes_with_the_bound_on_its_kl():
+    """The bound by hand: log 8 − 7/8 = 2.0794 − 0.875."""
+    found = compare(rows("tuned", TUNED) + rows("best-of-8", BASE))
+    assert {(row["baseline"], row["contender"]) for row in found} == {("best-of-8", "tuned")}
+    summary = best_of_summary(["base", "best-of-8", "tuned"])
+    assert summary.keys() == {"best-of-8"}
+    best = summary["best-of-8"]
+    assert (best["n"], best["base"], best["unit"]) == (8, "sft", "nats per response")
+    assert best["kl_bound"] == pytest.approx(1.2044, abs=1e-4)
+    assert "Stiennon et al. 2020" in best["source"] and "Beirami et al. 2024" in best["source"]

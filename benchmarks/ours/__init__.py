@@ -1,0 +1,1 @@
+"""The work done by this project."""

@@ -1,0 +1,1 @@
+"""The same work done by transformers and TRL, in an environment of their own."""

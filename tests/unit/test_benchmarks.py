@@ -1,0 +1,191 @@
+"""The benchmarks measure what they say: sizes, full lengths, memory of the right process, ratios, targets."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import measure, run
+from benchmarks.child import peak_memory
+from benchmarks.measure import Measurement, Task, measure_in_turn, summarise
+from benchmarks.ours import ppo, reward, rollouts
+from benchmarks.quickstart import describe, first_reached
+from benchmarks.rows import Row, all_rows
+from benchmarks.table import layout, result
+from benchmarks.work import Work, preference_pairs, random_prompts
+from rlhf_core.errors import RunError
+from rlhf_core.models.sources import resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def work() -> Work:
+    tiny = str(resolve("tiny"))
+    return Work(tiny, tiny, "float32", batch=2, prompt=5, response=3, epochs=1, steps=1)
+
+
+def test_every_prompt_has_the_length_asked_for_and_ids_the_model_knows(work: Work):
+    prompts = random_prompts(work, 7)
+    assert [len(row) for row in prompts] == [5] * 7
+    assert all(10 <= token < 259 for row in prompts for token in row)
+    assert random_prompts(work, 7) == prompts
+
+
+def test_made_up_pairs_have_full_texts_and_a_files_pairs_part_where_they_differ(work: Work, tmp_path: Path):
+    made = preference_pairs(replace(work, steps=2))
+    assert len(made) == 4 and {len(pair.prompt.split()) for pair in made} == {5}
+    assert {len(text.split()) for pair in made for text in (pair.chosen, pair.rejected)} == {3}
+    rows = [{"chosen": "Human: Why?\n\nAssistant: It is.", "rejected": "Human: Why?\n\nAssistant: I know."}] * 3
+    with gzip.open(tmp_path / "p.jsonl.gz", "wt") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows))
+    read = preference_pairs(replace(work, pairs=str(tmp_path / "p.jsonl.gz")))
+    assert len(read) == 2
+    assert (read[0].prompt, read[0].chosen, read[0].rejected) == (
+        "Human: Why?\n\n", "Assistant: It is.", "Assistant: I know.",
+    )  # fmt: skip
+
+
+def test_a_rollout_makes_every_token_it_is_timed_for(work: Work):
+    """Two rows of 3 tokens, twice; no response may end early."""
+    amount, seconds = rollouts.sampled(replace(work, steps=2))
+    assert amount == 12 and seconds > 0
+    assert rollouts.ceiling(work)[0] == 6
+
+
+@pytest.mark.parametrize("recipe", [ppo.full, ppo.default])
+def test_a_ppo_iteration_runs_with_responses_of_full_length(recipe, work: Work, monkeypatch: pytest.MonkeyPatch):
+    """Two prompts of 5 and responses of 3 tokens; `full` trains all weights beside a value model of its own."""
+    seen = []
+    honest = ppo.iterate
+
+    def watched(learner, *rest):
+        metrics = honest(learner, *rest)
+        seen.append(
+            (learner.policy.lora is None, learner.value_model.lm is not None, metrics["tokens/response_length"])
+        )
+        return metrics
+
+    monkeypatch.setattr(ppo, "iterate", watched)
+    amount, seconds = recipe(work)
+    assert amount == 16 and seconds > 0
+    assert seen == [(recipe is ppo.full, recipe is ppo.full, 3.0)]
+
+
+def test_reward_training_counts_its_pairs(work: Work):
+    amount, seconds = reward.trained(replace(work, steps=2))
+    assert amount == 4 and seconds > 0
+
+
+def test_memory_is_that_of_the_process_itself_not_of_who_started_it():
+    """These tests have torch loaded and pass 100 MB; a process they start does not, until it takes 200 MB itself."""
+
+    def peak_in_a_process(taken: int) -> int:
+        code = f"from benchmarks.child import peak_memory; taken = bytearray({taken}); print(peak_memory())"
+        return int(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT))
+
+    assert peak_memory() > 100e6
+    assert peak_in_a_process(0) < 100e6
+    assert peak_in_a_process(200_000_000) > 200e6
+
+
+@pytest.fixture
+def fake_child(tmp_path: Path, work: Work):
+    """Measure with a Python that runs the given lines instead of the module it is told to run."""
+
+    def run_lines(lines: str) -> Measurement:
+        script = tmp_path / "python"
+        script.write_text(f"#!{sys.executable}\n{lines}\n")
+        script.chmod(0o755)
+        return measure.measure(Task("ours.a:b", work), str(script))
+
+    return run_lines
+
+
+def test_the_last_line_of_a_process_is_its_measurement(fake_child):
+    found = fake_child('print("chatter")\nprint(\'{"amount": 10, "seconds": 4.0, "memory": 7}\')')
+    assert found == Measurement(10, 4.0, 7) and found.rate == 2.5
+
+
+def test_a_failed_process_is_told_with_its_last_words(fake_child):
+    with pytest.raises(RunError, match=r"ours\.a:b: ended with status 1:\nout of luck"):
+        fake_child("import sys\nsys.exit('out of luck')")
+
+
+def test_work_is_done_in_turn_and_once_a_repetition(monkeypatch: pytest.MonkeyPatch, work: Work):
+    """A task that two rows share is done once; without a peers' Python the peers' tasks are left out."""
+    done = []
+    monkeypatch.setattr(measure, "measure", lambda task, python: done.append(task.does) or Measurement(1, 1, 1))
+    tasks = [Task(name, work) for name in ("ours.a:b", "peers.a:b", "ours.a:b", "ours.c:d")]
+    measure_in_turn(tasks, 2, Path("python"))
+    assert done == ["ours.a:b", "peers.a:b", "ours.c:d"] * 2
+    assert measure_in_turn(tasks, 1, None).keys() == {tasks[0], tasks[3]}
+
+
+def test_ratios_and_targets_by_hand(work: Work):
+    """Ours 10 a second (median of 8, 10, 30) in 3 GiB, theirs 5 in 4 GiB: twice as fast, three quarters of the memory."""
+    ours, other = Task("ours.a:b", work), Task("peers.a:b", work)
+    gib = 2**30
+    found = {
+        ours: [Measurement(8, 1, 3 * gib), Measurement(20, 2, 3 * gib), Measurement(30, 1, 3 * gib)],
+        other: [Measurement(5, 1, 4 * gib)],
+    }
+    assert summarise(found[ours]).rate == 10.0
+    row = Row("x", "work: TRL", ours, other, "s/iteration", speed=2.5, memory=0.8, per=20)
+    figures = result(row, found)
+    assert (figures["speed"], figures["memory"]) == (2.0, 0.75)
+    assert (figures["speed_met"], figures["memory_met"]) == (False, True)
+    text = layout([row], [figures])
+    assert "2.0 (0.7–2.5)" in text  # 20 tokens an iteration, at 10 (8 to 30) a second
+    assert "≥ 2.50: missed" in text and "≤ 0.80: met" in text
+    alone = result(row, {ours: found[ours]})
+    assert alone["speed"] is None and alone["speed_met"] is None and "–" in layout([row], [alone])
+
+
+def test_the_rows_are_the_work_that_was_promised(work: Work):
+    rows = {row.name: row for row in all_rows(Work("m", "e", "float32"), smoke=False)}
+    assert rows.keys() == {
+        *(f"rollouts-{n}{end}" for n in (16, 32, 64) for end in ("", "-ceiling")),
+        "ppo-full", "ppo-default", "linear-batch", "linear-length", "reward",
+    }  # fmt: skip
+    full = rows["ppo-full"].ours.work
+    assert (full.batch, full.prompt, full.response, full.epochs) == (16, 32, 32, 4)
+    assert rows["ppo-default"].other == rows["ppo-full"].other == Task("peers.ppo:full", full)
+    assert rows["linear-length"].ours.work.tokens == rows["linear-batch"].ours.work.tokens == 4 * full.tokens
+    assert rows["ppo-full"].per == 16 * 64
+    assert (rows["ppo-default"].speed, rows["ppo-full"].memory) == (6.0, 0.8)
+
+
+def test_when_a_run_reached_its_gain(tmp_path: Path):
+    rows = [
+        {"step": 0, "time": 100.0, "eval/score": -0.5},
+        {"step": 1, "time": 110.0, "objective/scores": 9.0},
+        {"step": 2, "time": 130.0, "eval/score": 0.29},
+        {"step": 4, "time": 160.0, "eval/score": 0.31},
+        {"step": 6, "time": 190.0, "eval/score": 2.0},
+    ]
+    assert first_reached(rows, 0.8) == (4, 60.0)
+    assert first_reached(rows, 9.0) is None and first_reached(rows[1:], 0.8) is None
+    (tmp_path / "ppo").mkdir()
+    (tmp_path / "ppo" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert describe(tmp_path).endswith("reached at iteration 4 after 60 s: met")
+    with pytest.raises(RunError, match=r"no PPO metrics\. Give a run directory"):
+        describe(tmp_path / "elsewhere")
+
+
+@pytest.mark.slow
+def test_ours_runs_from_beginning_to_end(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """In processes of their own, without the peers' environment."""
+    options = ["--smoke", "--peers", str(tmp_path / "none"), "--dtype", "float32", "--json", str(tmp_path / "out.json")]
+    assert run.main([*options, "rollouts-2", "reward"]) in (0, 1)  # times of a moment's work may miss a target
+    printed = capsys.readouterr().out
+    assert "ours alone" in printed and "rollouts, batch 2, 8 + 8 tokens: ceiling" in printed
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert {row["name"] for row in content["rows"]} == {"rollouts-2", "rollouts-2-ceiling", "reward"}
+    assert all(row["ours"]["memory"] > 50e6 for row in content["rows"])
