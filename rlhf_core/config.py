@@ -1,19 +1,17 @@
-"""The configuration of a pipeline: frozen pydantic models read from YAML, with dotted overrides.
+"""The configuration of a pipeline: frozen pydantic models, read from YAML by config_files.py.
 
 Relative paths inside a YAML file are relative to that file; paths given with `--set` to the working directory.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from rlhf_core.errors import ConfigError, shorten
+from rlhf_core.config_files import RunConfig, Section, read_config
 
 PATH_KEYS = (
     ("run_root",),
@@ -23,13 +21,6 @@ PATH_KEYS = (
     ("evaluate", "detoxify_checkpoint"),
 )
 MODEL_KEYS = (("policy", "model"), ("reward", "model"))
-"""Model sources: a path when a folder lies there, else a name."""
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable; unknown keys and infinite numbers are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -183,13 +174,12 @@ class EvaluateConfig(Section):
     bootstrap: int = Field(default=2000, ge=100)
 
 
-class PipelineConfig(Section):
+class PipelineConfig(RunConfig):
     """A whole pipeline: sft → reward → ppo → generate → evaluate."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    run_root: Path = Path("runs")
-    seed: int = Field(default=0, ge=0)
-    threads: int | None = Field(default=None, ge=1)
+    path_keys = PATH_KEYS
+    model_keys = MODEL_KEYS
+
     data: DataConfig
     policy: PolicyConfig = PolicyConfig()
     sft: SFTConfig = SFTConfig()
@@ -199,104 +189,16 @@ class PipelineConfig(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
 
     @property
-    def run_path(self) -> Path:
-        """The run directory of this configuration."""
-        return self.run_root / self.name
-
-    @property
     def packaged_models(self) -> list[str]:
         """The names of the packaged models this configuration uses."""
         sources = {self.policy.model, self.reward.model}
         return sorted(s.removeprefix("packaged:") for s in sources if s.startswith("packaged:"))
 
-    def to_yaml(self) -> str:
-        """Return the resolved configuration as YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConfig:
-    """Read a YAML file, apply `key.sub=value` overrides, and validate.
+    """Read the configuration of a pipeline, apply `key.sub=value` overrides, and validate.
 
     Raises:
         ConfigError: file missing, not YAML, unknown key (the nearest one is suggested), or a value out of range.
     """
-    path = Path(path)
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            "no such file", where=path, remedy="configs/quickstart.yaml is the one to start from"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not YAML: {' '.join(str(error).split())}", where=path) from error
-    if not isinstance(raw, dict):
-        raise ConfigError("expected a mapping of sections", where=path, value=raw)
-    _anchor_paths(raw, path.resolve().parent)
-    for override in overrides:
-        _apply_override(raw, override)
-    try:
-        return PipelineConfig.model_validate(raw)
-    except ValidationError as error:
-        problems = "\n  ".join(_explain(problem) for problem in error.errors(include_url=False))
-        raise ConfigError(f"\n  {problems}", where=path, remedy="`rlhf pipeline --help` lists the sections") from error
-
-
-def field_names(keys: Iterable[str | int]) -> list[str]:
-    """Return the names allowed at a dotted place of the configuration."""
-    section: Any = PipelineConfig
-    for key in keys:
-        field = section.model_fields.get(key) if _is_section(section) else None
-        section = _section_of(field.annotation) if field else None
-    return list(section.model_fields) if _is_section(section) else []
-
-
-def _is_section(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseModel)
-
-
-def _section_of(annotation: Any) -> Any:
-    options = getattr(annotation, "__args__", (annotation,))
-    return next((option for option in options if _is_section(option)), None)
-
-
-def _anchor_paths(raw: dict[str, Any], folder: Path) -> None:
-    for *parents, key in (*PATH_KEYS, *MODEL_KEYS):
-        section: Any = raw
-        for parent in parents:
-            section = section.get(parent) if isinstance(section, dict) else None
-        if isinstance(section, dict) and isinstance(section.get(key), str):
-            path = (folder / Path(section[key]).expanduser()).resolve()
-            if (*parents, key) in PATH_KEYS or (path.is_dir() and section[key] != "tiny"):
-                section[key] = str(path)
-
-
-def _apply_override(raw: dict[str, Any], override: str) -> None:
-    name, sign, value = override.partition("=")
-    if not sign or not name:
-        raise ConfigError(
-            "expected key=value", where="--set", value=override, remedy="For example --set ppo.kl_coef=0.1"
-        )
-    *parents, key = name.split(".")
-    section = raw
-    for parent in parents:
-        section = section.setdefault(parent, {})
-        if not isinstance(section, dict):
-            raise ConfigError(f"{parent} is not a section", where="--set", value=override)
-    try:
-        section[key] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError("the value is not YAML", where="--set", value=override) from error
-
-
-def _explain(problem: Any) -> str:
-    place = [p for p in problem["loc"] if isinstance(p, str | int)]
-    name = ".".join(str(p) for p in place)
-    if problem["type"] == "extra_forbidden":
-        allowed = field_names(place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), allowed, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(allowed)}"
-        return f"{name}: unknown key; {hint}"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "missing":
-        return f"{name}: missing"
-    return f"{name}: {message} (found {shorten(problem['input'])})"
+    return read_config(PipelineConfig, path, overrides)

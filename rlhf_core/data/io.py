@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from rlhf_core.errors import DataError, shorten
 
 R = TypeVar("R", bound=BaseModel)
 MAX_PROBLEMS = 20
+BOM = b"\xef\xbb\xbf"
 
 
 def read_jsonl(path: str | Path, record: type[R]) -> list[R]:
@@ -36,6 +37,22 @@ def read_jsonl(path: str | Path, record: type[R]) -> list[R]:
     if not rows:
         raise DataError("holds no rows", where=path, remedy=f"Expected one JSON {record.__name__} a line")
     return rows
+
+
+def iterate_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) of every line that is not blank, one line in memory at a time.
+
+    Raises:
+        DataError: a line is not a JSON object in UTF-8.
+    """
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(file, 1):
+            line = line.removeprefix(BOM) if number == 1 else line
+            if line.strip():
+                try:
+                    yield number, _parse(line)
+                except DataError as error:
+                    raise DataError(error.what, where=f"{path}:{number}") from error
 
 
 def write_jsonl(path: str | Path, rows: Iterable[BaseModel | Mapping[str, Any]]) -> None:
@@ -68,7 +85,7 @@ def _plain(row: BaseModel | Mapping[str, Any]) -> Any:
 def _lines(path: Path) -> list[bytes]:
     if not path.is_file():
         raise DataError("no such file", where=path, remedy="Check the path in the configuration or the command")
-    return path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return path.read_bytes().removeprefix(BOM).split(b"\n")
 
 
 def _parse(line: bytes) -> Any:
