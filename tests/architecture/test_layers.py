@@ -23,7 +23,13 @@ SERVICES_MAY_USE = (
     "rlhf_core.runs", "rlhf_core.feedback", "rlhf_core.data", "rlhf_core.evaluation.statistics", "rlhf_core.report",
     "rlhf_core.config", "rlhf_core.errors",
 )  # fmt: skip
-USES_TRAINING = ("rlhf_core.training", "rlhf_core.pipeline", "rlhf_core.pretraining", "rlhf_core.stages", "rlhf_core.cli")
+USES_TRAINING = (
+    "rlhf_core.training",
+    "rlhf_core.pipeline",
+    "rlhf_core.pretraining",
+    "rlhf_core.stages",
+    "rlhf_core.cli",
+)
 
 
 def inside(name: str, packages: Iterable[str]) -> bool:

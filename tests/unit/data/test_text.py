@@ -69,7 +69,9 @@ def test_what_is_no_text_is_named_with_its_place(tmp_path: Path, name: str, cont
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    assert refusal(Corpus([tmp_path / "no.txt"])) == f"{tmp_path}/no.txt: no such file. Check `text` in the configuration"
+    assert (
+        refusal(Corpus([tmp_path / "no.txt"])) == f"{tmp_path}/no.txt: no such file. Check `text` in the configuration"
+    )
 
 
 def test_documents_of_one_key_are_held_out_together(tmp_path: Path) -> None:
