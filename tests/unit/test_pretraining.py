@@ -39,7 +39,7 @@ def config(root: Path, **fields: Any) -> PretrainConfig:
     text = root / "a.txt"
     small: dict[str, Any] = {
         "name": "scratch", "run_root": root / "runs", "text": (text if text.exists() else write_text(text),),
-        "eval_fraction": 0.2, "tokenizer": {"vocab_size": 300}, "steps": 4, "batch_size": 2, "micro_batch_size": 2,
+        "eval_fraction": 0.2, "tokenizer": {"vocab_size": 280}, "steps": 4, "batch_size": 2, "micro_batch_size": 2,
         "model": {"layers": 1, "width": 16, "heads": 2, "kv_heads": 1, "context": 32}, "dtype": "float32",
         "eval_every": 2, "checkpoint_every": 2, "optim": {"lr": 0.01},
     }  # fmt: skip
@@ -62,7 +62,7 @@ def test_a_run_leaves_a_model_that_a_policy_and_a_reward_model_grow_from(tmp_pat
         model, PolicyConfig(model=model, dtype="float32", lora=LoraConfig(r=2, alpha=2)), trainable=True
     )
     ids = policy.encode_prompt("the cat sat", "", 30)
-    assert policy.lm(torch.tensor([ids])).logits.shape == (1, len(ids), 300) and policy.context == 32
+    assert policy.lm(torch.tensor([ids])).logits.shape == (1, len(ids), 280) and policy.context == 32
     assert policy.tokenizer.pad_token_id != policy.tokenizer.eos_token_id == policy.encode_response("x")[-1]
     scorer = new_reward_model(reward_config(model=model, max_length=32), torch.Generator().manual_seed(0))
     assert scorer.score(["the cat"], ["sat"]).shape == (1,)

@@ -87,7 +87,7 @@ def test_documents_of_one_key_are_held_out_together(tmp_path: Path) -> None:
 
 def test_a_single_document_cannot_be_split(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "All in one.")
-    with pytest.raises(DataError, match="is a single document, and one has to be held out.* set `separator`"):
+    with pytest.raises(DataError, match=r"is a single document, and one has to be held out.* set `separator`"):
         held_out_documents(Corpus([path]), 0.05, seed=0)
 
 
