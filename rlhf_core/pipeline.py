@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rlhf_core.config import PipelineConfig
+from rlhf_core.config.section import RunConfig
 from rlhf_core.data.datasets import content_hash, load_datasets
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import RunError
 from rlhf_core.process import release_memory
 from rlhf_core.runs.directory import STAGES, RunDirectory
+
+if TYPE_CHECKING:
+    from rlhf_core.training.stage import Stage
 
 STATUS_INTERVAL = 1.0  # seconds between two writes of status.json
 
@@ -50,21 +56,36 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
         resolve(source)
     check_rewards([*config.ppo.rewards, *config.ppo.audits], config.evaluate.detoxify_checkpoint)
     run = RunDirectory(config.run_path)
+    bodies: dict[str, Callable[..., None]] = {name: getattr(work, f"run_{name}") for name in STAGES}
+    with writing(run, config, STAGES):
+        for name in stages:
+            inputs = stage_inputs(config, name)
+            _refuse_missing(run, name, inputs)
+            run_stage(
+                run, name, config.seed, inputs, listener, lambda stage, body=bodies[name]: body(config, datasets, stage)
+            )
+            release_memory()
+    return run.path
+
+
+@contextmanager
+def writing(run: RunDirectory, config: RunConfig, stages: Sequence[str]) -> Iterator[None]:
+    """Claim a run directory, and keep its state right while its stages are worked on: complete when all `stages` are.
+
+    Raises:
+        RunError: another process writes this run.
+    """
     run.lock()
     run.create(config.to_yaml(), config.seed)
     run.update(state="running", message="")
-    bodies: dict[str, Callable[..., None]] = {name: getattr(work, f"run_{name}") for name in STAGES}
     try:
-        for name in stages:
-            _run_stage(run, config, name, listener, lambda stage, body=bodies[name]: body(config, datasets, stage))
-            release_memory()
+        yield
     except BaseException as error:
         state = "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
         run.update(state=state, message=str(error))
         raise
-    done = run.read_status()["stages"]
-    run.update(state="complete" if all(done.get(n, {}).get("state") == "complete" for n in STAGES) else "interrupted")
-    return run.path
+    complete = all(_entry(run, name).get("state") == "complete" for name in stages)
+    run.update(state="complete" if complete else "interrupted")
 
 
 def stage_inputs(config: PipelineConfig, name: str) -> str:
@@ -72,7 +93,7 @@ def stage_inputs(config: PipelineConfig, name: str) -> str:
 
     A best-of-n baseline stands behind the hash of `generate`: the other contenders' answers do not depend on it.
     """
-    parts = [str(config.seed), config.policy.model_dump_json()]
+    parts = [str(config.seed), config.policy.model_dump_json(), *_weights(config.policy.model)]
     data = config.data
     if name == "sft":
         parts += [
@@ -82,6 +103,7 @@ def stage_inputs(config: PipelineConfig, name: str) -> str:
         ]
     elif name == "reward":
         parts += [stage_inputs(config, "sft"), config.reward.model_dump_json(), content_hash(data.rankings)]
+        parts += _weights(config.reward.model)
     elif name == "ppo":
         parts += [stage_inputs(config, "reward"), config.ppo.model_dump_json(), content_hash(data.prompts)]
     elif name == "generate":
@@ -93,17 +115,31 @@ def stage_inputs(config: PipelineConfig, name: str) -> str:
     return f"{digest}+{best.name}" if best and name == "generate" else digest
 
 
-def _run_stage(
-    run: RunDirectory, config: PipelineConfig, name: str, listener: Listener, body: Callable[..., None]
+def _weights(source: str) -> list[str]:
+    """What tells the weights in a local folder from those that were there before; a name always means the same weights."""
+    folder = Path(source)
+    return [_hash_once(path, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.safetensors"))]
+
+
+@cache
+def _hash_once(path: Path, _changed: int) -> str:
+    """The hash of a large file, computed again when the file has changed."""
+    return content_hash(path)
+
+
+def run_stage(
+    run: RunDirectory, name: str, seed: int, inputs: str, listener: Listener, body: Callable[[Stage], None]
 ) -> None:
+    """Run one stage, or skip it when it is complete with the same inputs, and keep its entry of status.json right.
+
+    What other inputs made before is kept under another name.
+    """
     from rlhf_core.training.stage import Stage
 
-    inputs = stage_inputs(config, name)
-    entry = run.read_status()["stages"].get(name, {})
-    if entry.get("state") == "complete" and entry.get("inputs") == inputs:
+    entry = _entry(run, name)
+    if _is_done(entry, inputs):
         listener.stage_skipped(name)
         return
-    _refuse_missing(run, name)
     if entry and entry.get("inputs") != inputs:
         _set_aside(run, name)
         entry = {}
@@ -113,7 +149,7 @@ def _run_stage(
     )
     listener.stage_started(name)
     try:
-        body(Stage(name, run.stage(name), config.seed, inputs, clock.progress))
+        body(Stage(name, run.stage(name), seed, inputs, clock.progress))
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         clock.write(state="interrupted" if interrupted else "failed", message=str(error) or type(error).__name__)
@@ -122,10 +158,19 @@ def _run_stage(
     listener.stage_finished(name, clock.seconds())
 
 
-def _refuse_missing(run: RunDirectory, name: str) -> None:
-    done = run.read_status()["stages"]
+def _entry(run: RunDirectory, name: str) -> dict[str, Any]:
+    return run.read_status()["stages"].get(name, {})
+
+
+def _is_done(entry: dict[str, Any], inputs: str) -> bool:
+    return entry.get("state") == "complete" and entry.get("inputs") == inputs
+
+
+def _refuse_missing(run: RunDirectory, name: str, inputs: str) -> None:
+    if _is_done(_entry(run, name), inputs):
+        return
     for earlier in STAGES[: STAGES.index(name)]:
-        if done.get(earlier, {}).get("state") != "complete":
+        if _entry(run, earlier).get("state") != "complete":
             raise RunError(
                 f"stage {name} needs stage {earlier}, which is not complete",
                 where=run.path,

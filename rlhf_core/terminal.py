@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import RunError
 from rlhf_core.process import settle_in
-from rlhf_core.runs.directory import STAGES
+from rlhf_core.runs.directory import PRETRAIN, STAGES
 from rlhf_core.runs.reader import RunReader, list_runs
 
 LINE_EVERY = 10  # without a terminal: one line per this many steps
 
 
-def run_with_progress(config: PipelineConfig, stages: Sequence[str]) -> str:
-    """Run stages of a pipeline with progress on the terminal; return a closing line."""
-    from rlhf_core.pipeline import run_pipeline
-
+def run_with_progress(run: Callable[[Any], Path], stages: Sequence[str]) -> str:
+    """Call `run` with a listener that shows progress on the terminal; return a closing line."""
     prepare_libraries()
     signal.signal(signal.SIGTERM, _stop)
     console = Console()
     listener = _Bars(console) if console.is_terminal else _Lines(console)
     with listener:
-        path = run_pipeline(config, listener, stages)
+        path = run(listener)
     return f"{path}: {', '.join(stages)} complete. Next: rlhf dashboard --run-root {path.parent}"
 
 
@@ -51,10 +48,13 @@ def print_runs(root: Path) -> None:
     found = list_runs(root)
     if not found:
         raise RunError("no runs yet", where=root, remedy="`rlhf pipeline configs/quickstart.yaml` makes one")
-    table = Table("run", "state", *STAGES, box=None)
-    for path in found:
-        status = RunReader(path).status()
-        table.add_row(path.name, status.state, *(_stage_cell(stage) for stage in status.stages))
+    statuses = {path.name: RunReader(path).status() for path in found}
+    pretrained = any(stage.name == PRETRAIN for status in statuses.values() for stage in status.stages)
+    columns = (PRETRAIN, *STAGES) if pretrained else STAGES
+    table = Table("run", "state", *columns, box=None)
+    for name, status in statuses.items():
+        cells = {stage.name: _stage_cell(stage) for stage in status.stages}
+        table.add_row(name, status.state, *(cells.get(column, "–") for column in columns))
     Console(markup=False, emoji=False).print(table)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from dashboard.services.settings import Settings
+from rlhf_core.runs.directory import PRETRAIN
 from rlhf_core.runs.reader import LOGGED_STAGES, RunReader, is_run, list_runs
 
 RESULT = Path("evaluation", "comparisons.json")
 STAGE_NAMES = {
+    "pretrain": "Pretraining",
     "sft": "SFT",
     "reward": "Reward model",
     "ppo": "PPO",
@@ -57,7 +60,13 @@ def first_choice(entries: list[RunEntry]) -> int:
 def newest_stage(entry: RunEntry) -> str:
     """Return the latest stage that has logged anything; the first stage of a run that has not."""
     logged = [stage for stage in LOGGED_STAGES if (entry.path / stage / "metrics.jsonl").is_file()]
-    return logged[-1] if logged else LOGGED_STAGES[0]
+    return logged[-1] if logged else shown_stages([entry])[0]
+
+
+def shown_stages(entries: Sequence[RunEntry]) -> list[str]:
+    """Return the stages whose curves can be asked for: pretraining only where one of the runs has it."""
+    pretrained = any((entry.path / PRETRAIN).is_dir() for entry in entries)
+    return [stage for stage in LOGGED_STAGES if pretrained or stage != PRETRAIN]
 
 
 @lru_cache(maxsize=64)

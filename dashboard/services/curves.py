@@ -20,6 +20,7 @@ LABELS = {
     "train/accuracy": "Training accuracy",
     "eval/loss": "Held-out loss",
     "eval/perplexity": "Held-out perplexity",
+    "eval/bits_per_byte": "Held-out bits per byte",
     "eval/accuracy": "Held-out accuracy",
     "eval/margin": "Held-out margin",
     "eval/calibration_error": "Calibration error",
@@ -62,6 +63,10 @@ LABELS = {
     "time/update": "Update time",
 }
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
+    "pretrain": {
+        "Key curves": ("train/loss", "eval/loss", "eval/perplexity", "eval/bits_per_byte"),
+        "Optimiser": ("optim/lr", "optim/grad_norm"),
+    },
     "sft": {
         "Key curves": ("train/loss", "eval/loss", "eval/perplexity"),
         "Optimiser": ("optim/lr", "optim/grad_norm"),

@@ -12,11 +12,10 @@ from dashboard.components.runs import live, pick_more_runs, pick_run
 from dashboard.components.states import empty_state, guarded
 from dashboard.curve_chart import draw_curves
 from dashboard.services import curves, wording
-from dashboard.services.catalogue import STAGE_NAMES, RunEntry, newest_stage
+from dashboard.services.catalogue import STAGE_NAMES, RunEntry, newest_stage, shown_stages
 from dashboard.services.headline import status_sentence
 from dashboard.services.settings import read_settings
 from rlhf_core.runs.metrics import find_metric
-from rlhf_core.runs.reader import LOGGED_STAGES
 
 
 def show() -> None:
@@ -34,7 +33,7 @@ def _body(entries: list[RunEntry]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         stage = st.segmented_control(
             "Stage",
-            LOGGED_STAGES,
+            shown_stages(entries),
             default=newest_stage(entries[0]),
             required=True,
             format_func=lambda name: STAGE_NAMES[name],

@@ -61,7 +61,9 @@ def content_hash(*paths: Path) -> str:
     """Return a hash of the contents of files, by which a stage knows its inputs again."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes())
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()[:16]
 
 

@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from rlhf_core.errors import DataError, shorten
 R = TypeVar("R", bound=BaseModel)
 MAX_PROBLEMS = 20
 GZIP = b"\x1f\x8b"
+BOM = b"\xef\xbb\xbf"
 
 
 def read_jsonl(path: str | Path, record: type[R]) -> list[R]:
@@ -39,6 +40,22 @@ def read_jsonl(path: str | Path, record: type[R]) -> list[R]:
     if not rows:
         raise DataError("holds no rows", where=path, remedy=f"Expected one JSON {record.__name__} a line")
     return rows
+
+
+def iterate_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) of every line that is not blank, one line in memory at a time.
+
+    Raises:
+        DataError: a line is not a JSON object in UTF-8.
+    """
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(file, 1):
+            line = line.removeprefix(BOM) if number == 1 else line
+            if line.strip():
+                try:
+                    yield number, _parse(line)
+                except DataError as error:
+                    raise DataError(error.what, where=f"{path}:{number}") from error
 
 
 def write_jsonl(path: str | Path, rows: Iterable[BaseModel | Mapping[str, Any]]) -> None:
@@ -77,7 +94,7 @@ def _lines(path: Path) -> list[bytes]:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
             raise DataError(f"not a whole gzip file: {error}", where=path, remedy="Fetch it again") from error
-    return content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return content.removeprefix(BOM).split(b"\n")
 
 
 def _parse(line: bytes) -> Any:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rlhf_core.config import RewardConfig
+from rlhf_core.config.rewards import Combination
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import ModelError
 from rlhf_core.models.heads import init_reward_head
@@ -22,7 +23,6 @@ from rlhf_core.models.reading import pair_inputs, score_by_length
 from rlhf_core.models.sources import load_classifier, load_tokenizer, read_json, resolve
 from rlhf_core.ops.ensembles import ensemble_mean, ensemble_penalised, ensemble_worst
 from rlhf_core.ops.text_masks import position_ids
-from rlhf_core.reward_sources import Combination
 
 FORMAT = "reward_model.json"
 HEADS = ("score", "classifier")

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rlhf_core.config.rewards import ClassifierReward
 from rlhf_core.errors import ModelError, ScorerError
 from rlhf_core.models.reading import pair_inputs, response_inputs, score_by_length
 from rlhf_core.models.rewards import RewardEnsemble
 from rlhf_core.models.sources import load_classifier, load_tokenizer, resolve
 from rlhf_core.ops.ensembles import ensemble_disagreement
-from rlhf_core.reward_sources import ClassifierReward
 
 Scorer = Callable[[Sequence[str], Sequence[str]], Tensor]
 

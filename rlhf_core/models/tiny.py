@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")  # pad, bos, eos: ids 0, 1, 2
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -55,20 +56,29 @@ def _write(folder: Path) -> None:
 
 def byte_tokenizer() -> Any:
     """Return a tokenizer with one id per byte and three special tokens; any text round-trips."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    vocab = {token: n for n, token in enumerate(special + alphabet)}
-    backend = Tokenizer(models.BPE(vocab=vocab, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    vocab = {token: n for n, token in enumerate([*SPECIAL_TOKENS, *alphabet])}
+    return chat_tokenizer(byte_level(models.BPE(vocab=vocab, merges=[]), use_regex=False), context=1024)
+
+
+def byte_level(model: Any, *, use_regex: bool) -> Any:
+    """Return a tokenizer backend that reads and writes bytes; `use_regex` first splits a text into words."""
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+
+    backend = Tokenizer(model)
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
     backend.decoder = decoders.ByteLevel()
+    return backend
+
+
+def chat_tokenizer(backend: Any, context: int) -> Any:
+    """Return `backend` as a tokenizer with pad, bos and eos of its own and a ChatML template."""
+    from transformers import PreTrainedTokenizerFast
+
+    pad, bos, eos = SPECIAL_TOKENS
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        chat_template=CHAT_TEMPLATE,
-        model_max_length=1024,
-    )
+        tokenizer_object=backend, bos_token=bos, eos_token=eos, pad_token=pad, chat_template=CHAT_TEMPLATE,
+        model_max_length=context,
+    )  # fmt: skip

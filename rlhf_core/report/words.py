@@ -6,6 +6,7 @@ from math import floor, isfinite, log10
 
 NAMES = {"base": "base model", "sft": "SFT model", "tuned": "tuned model"}
 STAGES = {
+    "pretrain": "Pretraining",
     "sft": "Supervised fine-tuning",
     "reward": "Reward model",
     "ppo": "PPO",

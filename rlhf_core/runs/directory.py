@@ -28,6 +28,7 @@ from typing import Any
 from rlhf_core.data.io import write_json, write_text
 from rlhf_core.errors import RunError
 
+PRETRAIN = "pretrain"
 STAGES = ("sft", "reward", "ppo", "generate", "evaluate")
 Number = float | int | None
 

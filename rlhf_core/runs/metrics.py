@@ -26,14 +26,20 @@ _ALL = (
     Metric(
         "train/loss",
         "nats per token, or per pair",
-        "training loss of the step (SFT: cross-entropy over response tokens; reward: pairwise)",
+        "training loss of the step (pretraining: cross-entropy over all tokens; SFT: over response tokens; reward: pairwise)",
         0.0,
     ),
     Metric(
         "train/accuracy", "share", "pairs of the training batch in which the chosen response scores higher", 0.0, 1.0
     ),
     Metric("eval/loss", "nats per token, or per pair", "the same loss on held-out data", 0.0),
-    Metric("eval/perplexity", "1", "exp of the held-out loss per response token", 1.0),
+    Metric("eval/perplexity", "1", "exp of the held-out loss per token (SFT: per response token)", 1.0),
+    Metric(
+        "eval/bits_per_byte",
+        "bits per byte",
+        "what a byte of the held-out text costs; unlike the loss it compares models with different tokenizers",
+        0.0,
+    ),
     Metric(
         "eval/accuracy", "share", "held-out pairs in which the chosen response scores higher", 0.0, 1.0, (0.65, 1.0)
     ),

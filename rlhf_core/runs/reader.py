@@ -18,11 +18,11 @@ from rlhf_core.data.contenders import in_order
 from rlhf_core.data.io import read_jsonl
 from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import RunError
-from rlhf_core.runs.directory import STAGES, process_alive
+from rlhf_core.runs.directory import PRETRAIN, STAGES, process_alive
 from rlhf_core.runs.outcome import FILE, Outcome, parse_outcome
 from rlhf_core.runs.tail import JsonlTail
 
-LOGGED_STAGES = ("sft", "reward", "ppo")
+LOGGED_STAGES = (PRETRAIN, "sft", "reward", "ppo")
 SAMPLE_COLUMNS = ["step", "prompt_id", "prompt", "text", "score", "kl"]
 
 
@@ -108,7 +108,7 @@ class RunReader:
         entries = raw.get("stages", {})
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
             raise RunError("`stages` is not an object of objects", where=self.path / "status.json", value=entries)
-        stages = tuple(_stage(name, entries.get(name, {}), dead) for name in STAGES)
+        stages = tuple(_stage(name, entries.get(name, {}), dead) for name in _stage_names(entries))
         state = "interrupted" if dead else str(raw.get("state", "new"))
         return RunStatus(state, stages, raw.get("updated"), str(raw.get("message") or ""), recorded)
 
@@ -199,6 +199,13 @@ class RunReader:
         if not isinstance(value, dict):
             raise RunError("expected a JSON object", where=path, value=value)
         return value
+
+
+def _stage_names(entries: Iterable[str]) -> tuple[str, ...]:
+    """The stages a run is to go through: pretraining is a run of its own, or stands before a pipeline."""
+    if PRETRAIN not in entries:
+        return STAGES
+    return (PRETRAIN, *STAGES) if any(name in entries for name in STAGES) else (PRETRAIN,)
 
 
 def _stage(name: str, entry: dict[str, Any], dead: bool) -> StageStatus:

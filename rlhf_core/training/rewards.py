@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rlhf_core.config.rewards import ClassifierReward, LearnedReward, PythonReward, RewardSource, ToxicityReward
 from rlhf_core.errors import ModelError, ScorerError
 from rlhf_core.evaluation.toxicity import load_scorer
 from rlhf_core.models.rewards import RewardEnsemble, load_members
@@ -20,7 +21,6 @@ from rlhf_core.models.scorers import (
     import_function,
     label_place,
 )
-from rlhf_core.reward_sources import ClassifierReward, LearnedReward, PythonReward, RewardSource, ToxicityReward
 
 
 def check_rewards(sources: Sequence[RewardSource], checkpoint: Path | None = None) -> None:

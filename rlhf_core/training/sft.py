@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, sa
 from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
 from rlhf_core.training.stage import Stage
 
+T = TypeVar("T")
 EVAL_BATCH = 16
 
 
@@ -115,11 +117,11 @@ def log_held_out(policy: Policy, held_out: Sequence[Example], stage: Stage, step
     return loss
 
 
-def batch_at(train: Sequence[Example], step: int, per_epoch: int, size: int, stage: Stage) -> list[Example]:
+def batch_at(train: Sequence[T], step: int, per_epoch: int, size: int, stage: Stage) -> list[T]:
     """Return the examples of one step: every example once per epoch, in a fresh permutation each epoch."""
     epoch, within = divmod(step, per_epoch)
-    order = torch.randperm(len(train), generator=stage.generator("epoch", epoch)).tolist()
-    return [train[n] for n in order[within * size : (within + 1) * size]]
+    order = torch.randperm(len(train), generator=stage.generator("epoch", epoch))
+    return [train[n] for n in order[within * size : (within + 1) * size].tolist()]
 
 
 def check_lengths(examples: Sequence[Example], ids: Sequence[str], max_length: int) -> None:

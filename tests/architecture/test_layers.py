@@ -15,14 +15,21 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("rlhf_core", "dashboard")
 HEAVY = {"torch", "transformers", "peft", "accelerate", "safetensors", "jaxtyping"}
 TORCH_FREE = (
-    "rlhf_core.config", "rlhf_core.errors", "rlhf_core.data", "rlhf_core.feedback", "rlhf_core.runs", "rlhf_core.report",
+    "rlhf_core.config", "rlhf_core.config.files", "rlhf_core.config.pretrain", "rlhf_core.errors", "rlhf_core.data",
+    "rlhf_core.feedback", "rlhf_core.runs", "rlhf_core.report",
     "rlhf_core.evaluation.statistics", "dashboard",
 )  # fmt: skip
 SERVICES_MAY_USE = (
     "rlhf_core.runs", "rlhf_core.feedback", "rlhf_core.data", "rlhf_core.evaluation.statistics", "rlhf_core.report",
     "rlhf_core.config", "rlhf_core.errors",
 )  # fmt: skip
-USES_TRAINING = ("rlhf_core.training", "rlhf_core.pipeline", "rlhf_core.stages", "rlhf_core.cli")
+USES_TRAINING = (
+    "rlhf_core.training",
+    "rlhf_core.pipeline",
+    "rlhf_core.pretraining",
+    "rlhf_core.stages",
+    "rlhf_core.cli",
+)
 
 
 def inside(name: str, packages: Iterable[str]) -> bool:

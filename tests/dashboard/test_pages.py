@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rlhf_core.runs.directory import RunDirectory
 from rlhf_core.runs.outcome import ALARMS, Outcome, write_outcome
 from tests.dashboard.conftest import Studio, said
 
@@ -224,3 +225,37 @@ def comparison(run: Path, scorer: str, measure: str) -> dict[str, float]:
     rows = json.loads((run / "evaluation" / "comparisons.json").read_text())["rows"]
     wanted = {"scorer": scorer, "measure": measure, "baseline": "base", "contender": "tuned", "category": ""}
     return next(row for row in rows if all(row[key] == value for key, value in wanted.items()))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_run_that_only_pretrains_shows_on_every_page(studio: Studio, page: str) -> None:
+    pretrain_only(studio)
+    app = studio.open(page)
+    assert not app.exception
+    assert page == "Report" or not app.error
+
+
+def test_training_shows_the_curves_of_pretraining_and_only_where_there_are_some(studio: Studio) -> None:
+    pretrain_only(studio)
+    app = studio.open("Training")
+    assert "Pretraining is running: step 20 of 40" in said(app)
+    assert "Held-out bits per byte" in said(app) and "Held-out perplexity" in said(app)
+    assert app.segmented_control(key="stage").value == "pretrain"
+    studio.add_run()
+    app = studio.open("Training")
+    app.sidebar.selectbox(key="run").select("demo").run()
+    assert not app.exception and not app.error
+    assert "Pretraining" not in app.segmented_control(key="stage").options
+    assert app.segmented_control(key="stage").value == "ppo"
+
+
+def pretrain_only(studio: Studio) -> None:
+    """A run in the middle of pretraining."""
+    run = RunDirectory(studio.runs / "from-nothing")
+    run.create("name: from-nothing\n", seed=0)
+    run.update(state="running")
+    run.update_stage("pretrain", state="running", step=20, total=40, seconds=8.0, eta_seconds=8.0)
+    for step in range(20):
+        row = {"train/loss": 7 - step / 10, "optim/lr": 1e-3, "optim/grad_norm": 1.0}
+        held_out = {"eval/loss": 7.0, "eval/perplexity": 1096.6, "eval/bits_per_byte": 3.2}
+        run.stage("pretrain").log(step, row | (held_out if step % 5 == 0 else {}))

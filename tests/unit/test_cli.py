@@ -81,7 +81,19 @@ def test_help_loads_nothing_heavy_and_takes_less_than_a_second() -> None:
 
 
 def test_every_promised_command_is_there() -> None:
-    single = {"pipeline", "sft", "reward", "ppo", "generate", "evaluate", "compare", "report", "dashboard", "runs"}
+    single = {
+        "pretrain",
+        "pipeline",
+        "sft",
+        "reward",
+        "ppo",
+        "generate",
+        "evaluate",
+        "compare",
+        "report",
+        "dashboard",
+        "runs",
+    }
     assert commands().keys() == {(name,) for name in single} | {
         ("data", "check"),
         ("models", "fetch"),

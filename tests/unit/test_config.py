@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlhf_core.config import PATH_KEYS, LoraConfig, PipelineConfig, PPOConfig, SFTConfig, field_names, load_config
+from rlhf_core.config import LoraConfig, PipelineConfig, PPOConfig, SFTConfig, load_config
+from rlhf_core.config.files import field_names
+from rlhf_core.config.pretrain import PretrainConfig
 from rlhf_core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+PRETRAIN = ROOT / "configs" / "pretrain.yaml"
+CONFIGS = sorted(set((ROOT / "configs").glob("*.yaml")) - {PRETRAIN})
 MINIMAL = "name: x\ndata: {prompts: p.jsonl, demonstrations: d.jsonl, rankings: r.jsonl}\n"
 
 
@@ -29,7 +32,7 @@ def message(path: Path, *overrides: str) -> str:
 
 
 def test_there_are_configs_to_parse() -> None:
-    assert {path.name for path in CONFIGS} >= {"quickstart.yaml", "tiny.yaml"}
+    assert {path.name for path in CONFIGS} >= {"quickstart.yaml", "tiny.yaml", "from-scratch.yaml"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -49,8 +52,9 @@ def test_the_written_config_reads_back_equal(path: Path, tmp_path: Path) -> None
 
 
 def test_the_path_keys_are_all_fields_that_hold_paths() -> None:
-    for key in PATH_KEYS:
-        assert key[-1] in field_names(key[:-1])
+    for schema in (PipelineConfig, PretrainConfig):
+        for key in (*schema.path_keys, *schema.model_keys):
+            assert key[-1] in field_names(schema, [part for part in key[:-1] if part != "*"])
 
 
 def test_paths_in_a_file_are_relative_to_it_and_paths_given_by_set_to_the_working_directory(file: Path) -> None:
@@ -65,8 +69,10 @@ def test_a_model_folder_in_a_file_is_relative_to_it_and_a_name_stays_a_name(file
     file.write_text(MINIMAL + "policy: {model: ./mine}\nreward: {model: tiny}\n")
     config = load_config(file)
     assert config.policy.model == str(file.parent / "mine") and config.reward.model == "tiny"
-    file.write_text(MINIMAL + "policy: {model: owner/name}\n")
-    assert load_config(file).policy.model == "owner/name"
+    file.write_text(MINIMAL + "policy: {model: owner/name}\nreward: {model: ../later/model}\n")
+    config = load_config(file)
+    assert config.policy.model == "owner/name"
+    assert config.reward.model == str(file.parent.parent / "later" / "model")  # a path, though nothing is there yet
 
 
 def test_a_reward_s_folders_are_relative_to_the_file_and_names_stay_names(file: Path) -> None:
@@ -254,9 +260,9 @@ def test_the_stricter_limit_of_adapted_layers_holds(mine: int | None, limit: int
 
 
 def test_field_names_follow_dotted_places() -> None:
-    assert field_names([]) == list(PipelineConfig.model_fields)
-    assert field_names(["policy", "lora"]) == ["targets", "r", "alpha", "layers"]
-    assert field_names(["seed"]) == field_names(["nowhere", "x"]) == []
+    assert field_names(PipelineConfig, []) == list(PipelineConfig.model_fields)
+    assert field_names(PipelineConfig, ["policy", "lora"]) == ["targets", "r", "alpha", "layers"]
+    assert field_names(PipelineConfig, ["seed"]) == field_names(PipelineConfig, ["nowhere", "x"]) == []
 
 
 def test_the_default_configuration_is_the_quickstart() -> None:

@@ -12,7 +12,9 @@ import typer.core
 import typer.main
 
 from rlhf_core.cli import app
-from rlhf_core.config import load_config
+from rlhf_core.config import PipelineConfig
+from rlhf_core.config.files import read_config
+from rlhf_core.config.pretrain import PretrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -45,9 +47,10 @@ def test_the_readme_shows_commands() -> None:
 
 @pytest.mark.parametrize("line", RLHF)
 def test_every_rlhf_command_is_understood(line: str) -> None:
-    _, parameters = parse(line)
+    command, parameters = parse(line)
     if config := parameters.get("config"):
-        load_config(ROOT / config, parameters.get("overrides") or [])
+        schema = PretrainConfig if command == "pretrain" else PipelineConfig
+        read_config(schema, ROOT / config, parameters.get("overrides") or [])
     for file in parameters.get("files") or []:
         assert list(ROOT.glob(str(file))), file
 

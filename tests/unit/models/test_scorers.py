@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
+from rlhf_core.config.rewards import ClassifierReward
 from rlhf_core.errors import ModelError, ScorerError
 from rlhf_core.models.rewards import RewardEnsemble, new_reward_model
 from rlhf_core.models.scorers import (
@@ -21,7 +22,6 @@ from rlhf_core.models.scorers import (
     import_function,
     score_with_parts,
 )
-from rlhf_core.reward_sources import ClassifierReward
 from tests.engine import reward_config, vowels, write_bert
 
 LABELS = ("hate", "neutral", "nothate")

@@ -12,11 +12,11 @@ import torch
 from pydantic import TypeAdapter
 
 from rlhf_core.config import load_config
+from rlhf_core.config.rewards import AnyReward, ClassifierReward
 from rlhf_core.errors import ModelError, ScorerError
 from rlhf_core.evaluation.toxicity import load_scorer
 from rlhf_core.models.rewards import RewardEnsemble, RewardModel, new_reward_model
 from rlhf_core.models.scorers import LabelScorer
-from rlhf_core.reward_sources import AnyReward, ClassifierReward
 from rlhf_core.training.rewards import build_audits, build_rewards, check_rewards
 from tests.engine import reward_config, vowels, write_bert
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from rlhf_core.section import Section
+from rlhf_core.config.section import Section
 
 Combination = Literal["mean", "worst", "penalised"]
 

@@ -37,4 +37,4 @@ def _sections_at(raw: Any, keys: tuple[str, ...]) -> list[dict[str, Any]]:
 def _anchored(value: str, folder: Path, is_path: bool) -> str:
     """A path as an absolute one; a model's name as it is, unless a folder lies there."""
     path = (folder / Path(value).expanduser()).resolve()
-    return str(path) if is_path or (path.is_dir() and value != "tiny") else value
+    return str(path) if is_path or value.startswith(".") or (path.is_dir() and value != "tiny") else value

@@ -1,0 +1,45 @@
+"""The base of every section of a configuration, and of every file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable; unknown keys and infinite numbers are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RunConfig(Section):
+    """What the configuration of every run has: its name, its place, its seed.
+
+    Attributes:
+        command: the `rlhf` command that reads such a file.
+        example: the file to start from.
+        path_keys: dotted places that hold paths, or lists of paths; `*` is every entry of a list.
+        model_keys: dotted places that hold model sources: a path when it starts with a dot or a folder lies there, else a name.
+    """
+
+    command: ClassVar[str] = "pipeline"
+    example: ClassVar[str] = "configs/quickstart.yaml"
+    path_keys: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    model_keys: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    run_root: Path = Path("runs")
+    seed: int = Field(default=0, ge=0)
+    threads: int | None = Field(default=None, ge=1)
+
+    @property
+    def run_path(self) -> Path:
+        """The run directory of this configuration."""
+        return self.run_root / self.name
+
+    def to_yaml(self) -> str:
+        """Return the resolved configuration as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,112 @@
+"""Data, models, optimiser, fine-tuning and reward-model sections."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from rlhf_core.config.section import Section
+
+
+class DataConfig(Section):
+    """Which files to learn from, and how much of them."""
+
+    prompts: Path
+    demonstrations: Path
+    rankings: Path
+    limit: int | None = Field(default=None, ge=8, description="use only this many rows of each file (for tests)")
+
+
+class LoraConfig(Section):
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685). Attention alone trains nearly twice as fast as all layers."""
+
+    targets: Literal["attention", "all-linear"] = "attention"
+    r: int = Field(default=16, ge=1, le=512)
+    alpha: int = Field(default=32, ge=1)
+    layers: int | None = Field(
+        default=None, ge=1, description="adapt only this many layers, the last ones; null adapts all"
+    )
+
+    def at_most(self, layers: int | None) -> LoraConfig:
+        """These adapters in no more than the last `layers` layers; None sets no limit."""
+        limits = [limit for limit in (self.layers, layers) if limit is not None]
+        return self.model_copy(update={"layers": min(limits, default=None)})
+
+
+class PolicyConfig(Section):
+    """The language model that is tuned."""
+
+    model: str = Field(default="packaged:smollm2-135m-instruct", description="folder, packaged:NAME, hub id, or tiny")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32. "
+        "With lora: null the weights are read in it and learn in float32, where small steps are not lost",
+    )
+    lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
+    system_prompt: str = "Answer in one or two short sentences."
+    max_prompt_tokens: int = Field(default=192, ge=8)
+    long_prompts: Literal["refuse", "drop_turns"] = Field(
+        default="refuse", description="drop_turns forgets the oldest turns of a conversation until the rest fits"
+    )
+
+
+class OptimConfig(Section):
+    """AdamW with linear warm-up, then linear decay to zero."""
+
+    lr: float = Field(default=1e-4, gt=0, lt=1)
+    warmup_ratio: float = Field(default=0.05, ge=0, le=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+
+
+class SFTConfig(Section):
+    """Supervised fine-tuning on demonstrations."""
+
+    epochs: int = Field(default=2, ge=1)
+    batch_size: int = Field(default=16, ge=1, description="examples per optimiser step")
+    micro_batch_size: int = Field(default=8, ge=1, description="examples per forward pass; gradients accumulate")
+    max_length: int = Field(default=256, ge=16)
+    packing: bool = False
+    learn_from: Literal["last", "all"] = Field(
+        default="last", description="which replies of a conversation the loss counts; the last is the response"
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="keep no activations inside layers, compute them again: less memory, a third more time",
+    )
+    eval_fraction: float = Field(default=0.1, gt=0, lt=0.5)
+    eval_every: int = Field(default=6, ge=1)
+    patience: int = Field(default=3, ge=1, description="stop after this many held-out evaluations without improvement")
+    optim: OptimConfig = OptimConfig(lr=5e-4)
+
+    @model_validator(mode="after")
+    def _divides(self) -> SFTConfig:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError("batch_size must be a multiple of micro_batch_size")
+        return self
+
+
+class RewardConfig(Section):
+    """The reward model, trained on rankings."""
+
+    model: str = Field(
+        default="packaged:minilm-l6", description="encoder or decoder; folder, packaged:NAME, hub id, or tiny"
+    )
+    lora: LoraConfig | None = Field(default=None, description="adapters for a large backbone; null trains all weights")
+    members: int = Field(default=1, ge=1, description="models of an ensemble; they differ in head and data order")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="of matrix products while training; auto takes bfloat16 where the processor multiplies it fast",
+    )
+    epochs: int = Field(default=3, ge=1)
+    batch_size: int = Field(default=4, ge=1, description="ranked prompts per optimiser step")
+    max_length: int = Field(default=128, ge=16)
+    margin: float = Field(default=0.0, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    centering: float = Field(default=0.01, ge=0, description="weight of mean((r_chosen + r_rejected)²)")
+    eval_fraction: float = Field(default=0.2, gt=0, lt=0.5)
+    eval_every: int = Field(default=20, ge=1)
+    normalise_on: int = Field(default=64, ge=2, description="reference-policy samples that set mean 0 and sd 1")
+    optim: OptimConfig = OptimConfig(lr=5e-5)
