@@ -74,6 +74,14 @@ def test_the_loss_is_that_of_all_replies_when_they_are_marked(collate):
     assert nll.item() == pytest.approx(sum(slow_nll(policy, row) for row in rows), rel=1e-4)
 
 
+def test_earlier_replies_weigh_as_much_as_the_last():
+    """Claim 7: the mean is over all 46 tokens that count, not over the 27 of the last replies."""
+    policy = tiny_policy()
+    rows = conversations(policy, 3)
+    mean = sum(slow_nll(policy, row) for row in rows) / (3 * 9 + 5 + (5 + 9))
+    assert accumulate(policy, rows, config()) == pytest.approx(mean, rel=1e-4)
+
+
 @pytest.mark.parametrize("packing", [False, True])
 @pytest.mark.parametrize("lora", [LORA, None])
 def test_gradient_checkpointing_changes_no_gradient_and_keeps_less(packing: bool, lora: LoraConfig | None):
