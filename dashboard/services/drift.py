@@ -37,9 +37,10 @@ def view_drift(entry: RunEntry) -> DriftView | None:
         return None
     frame = drift_frame(entry.reader)
     beside = [name for name in frame.dropna(axis="columns", how="all") if name.startswith("eval/")]
-    marks = {drift.best.step: "best"} | {drift.end.step: "model"}
+    end = "model" if entry.reader.outcome() else "last"
+    marks = {drift.best.step: "best", drift.end.step: end}
     if drift.best.step == drift.end.step:
-        marks = {drift.best.step: "best, model"}
+        marks = {drift.best.step: f"best, {end}"}
     audits_first = sorted(beside, key=lambda name: not name.startswith("eval/audit_"))
     return DriftView(frame, (SCORE, *audits_first), marks, drift.sentence)
 

@@ -44,10 +44,8 @@ class Drift:
             for name, before in self.start.audits.items()
             if name in self.end.audits
         ]
-        said = (
-            f"In training the held-out score went from {number(self.start.score)} to {_at(self.end)}; its best was "
-            f"{_at(self.best)}."
-        )
+        best = "its best" if self.best.step == self.end.step else f"after {_at(self.best)} at its best"
+        said = f"In training the held-out score went from {number(self.start.score)} to {_at(self.end)}, {best}."
         return said + (f" Meanwhile {'; '.join(audits)}." if audits else "")
 
 

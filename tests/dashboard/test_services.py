@@ -13,6 +13,7 @@ import pytest
 
 from dashboard.services import curves, wording
 from dashboard.services.catalogue import RunEntry, first_choice, list_entries, newest_stage
+from dashboard.services.drift import view_drift
 from dashboard.services.headline import build_headline
 from dashboard.services.reports import build_report
 from dashboard.services.results import bias_sentence, interval_sentence, summarise_votes
@@ -23,7 +24,7 @@ from rlhf_core.errors import DataError, RunError
 from rlhf_core.evaluation.statistics import Estimate
 from rlhf_core.runs.directory import StageDirectory
 from rlhf_core.runs.metrics import REGISTRY
-from rlhf_core.runs.outcome import ALARMS
+from rlhf_core.runs.outcome import ALARMS, Outcome, write_outcome
 from tests.dashboard.conftest import Studio
 from tests.run_factory import vote_frame, write_run
 
@@ -93,6 +94,17 @@ def test_series_skip_rows_without_the_metric_and_leave_held_out_curves_raw(studi
     assert series.low is not None
     np.testing.assert_allclose(series.raw - series.low, 0.12)  # the factory's interval is ± 0.12
     assert curves.build_series([entry], "sft", "objective/kl", 0.0) == []
+
+
+def test_drift_names_the_best_measurement_and_the_model(studio: Studio) -> None:
+    entry = entry_of(studio)
+    view = view_drift(entry)
+    assert view is not None and view.measures[:2] == ("score", "eval/audit_profanity-check")
+    # The factory's texts are the tuned model's from step 16 on, all of one score: the first of them is the best.
+    assert view.marks == {16: "best", 24: "last"} and view.reach == pytest.approx(6.4**0.5)
+    write_outcome(entry.path / "ppo", Outcome("enough", True, 24, 16, 16))
+    ended = view_drift(entry)
+    assert ended is not None and ended.marks == {16: "best, model"}
 
 
 def test_results_refuse_mixed_votes() -> None:
