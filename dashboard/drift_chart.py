@@ -42,5 +42,6 @@ def draw_drift(frame: pd.DataFrame, measure: str, marks: dict[int, str], palette
         cliponaxis=False,
         hoverinfo="skip",
     )
+    figure.update_layout(margin={"t": 22})  # room for a name above the highest point
     figure.update_xaxes(range=[-0.04 * reach, 1.08 * reach])
     return figure
