@@ -121,7 +121,7 @@ def test_a_missing_run_says_how_to_list_runs(tmp_path: Path) -> None:
 
 
 def test_an_unknown_stage_names_the_known_ones(run: Path) -> None:
-    with pytest.raises(RunError, match=r"no such stage \(found 'dpo'\)\. Stages: sft, reward, ppo"):
+    with pytest.raises(RunError, match=r"no such stage \(found 'dpo'\)\. Stages: pretrain, sft, reward, ppo"):
         RunReader(run).metrics("dpo")
 
 
