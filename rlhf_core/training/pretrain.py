@@ -17,50 +17,24 @@ from rlhf_core.config.pretrain import PretrainConfig
 from rlhf_core.data.tokens import Windows
 from rlhf_core.models.policy import choose_dtype, fingerprint_of
 from rlhf_core.ops.logprobs import token_logprobs
-from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
-from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
-from rlhf_core.training.sft import batch_at
 from rlhf_core.training.stage import Stage
+from rlhf_core.training.supervised import Schedule, batch_at, fit, perplexity, steps_per_epoch
 
 Window = NDArray[np.int64]
 
 
 def train_language_model(lm: Any, train: Windows, held_out: Windows, config: PretrainConfig, stage: Stage) -> None:
-    """Train every weight of `lm` on next tokens and leave it at its best held-out loss.
+    """Train every weight of `lm` on next tokens and leave it at its best held-out loss; see `fit`.
 
-    Resumes from the stage's newest checkpoint. Logs train/loss, eval/loss, eval/perplexity, eval/bits_per_byte, optim/*.
+    Logs train/loss, eval/loss, eval/perplexity, eval/bits_per_byte, optim/*.
     """
-    per_epoch = math.ceil(len(train) / config.batch_size)
-    total = config.steps or (config.epochs or 0) * per_epoch
-    optimizer = adamw(lm.parameters(), config.optim)
-    step, best, best_state, bad = 0, math.inf, trainable_state(lm), 0
-    fingerprint = f"{fingerprint_of(lm)}:{stage.inputs}"
-    if found := load_checkpoint(stage.directory.checkpoints, fingerprint):
-        step, state = found
-        restore_trainable(state["parameters"], lm)
-        optimizer.load_state_dict(state["optimizer"])
-        best, best_state, bad = state["best"], state["best_parameters"], state["bad"]
-        stage.report(step, total, f"resumed at step {step}")
-    stage.directory.rewind(step or -1)  # without a checkpoint, step 0 is logged again
-    while step < total and bad < config.patience:
-        if step == 0:
-            best = log_held_out(lm, held_out, config, stage, 0)
-        loss = accumulate(lm, batch_at(train, step, per_epoch, config.batch_size, stage), config)
-        rate = learning_rate(step, total, config.optim)
-        norm = step_optimizer(optimizer, rate, config.optim.max_grad_norm)
-        step += 1
-        stage.directory.log(step, {"train/loss": loss, "optim/lr": rate, "optim/grad_norm": norm})
-        if step % config.eval_every == 0 or step == total:
-            now = log_held_out(lm, held_out, config, stage, step)
-            bad = 0 if now < best else bad + 1
-            if now < best:
-                best, best_state = now, trainable_state(lm)
-        if step % config.checkpoint_every == 0 or step == total or bad == config.patience:
-            state = {"parameters": trainable_state(lm), "optimizer": optimizer.state_dict()}
-            state |= {"best": best, "best_parameters": best_state, "bad": bad}
-            save_checkpoint(stage.directory.checkpoints, step, fingerprint, state)
-        stage.report(step, total, f"loss {loss:.3f}, held-out {best:.3f}")
-    restore_trainable(best_state, lm)
+
+    def learn(step: int) -> dict[str, float]:
+        return {"train/loss": accumulate(lm, batch_at(train, step, config.batch_size, stage), config)}
+
+    total = config.steps or (config.epochs or 0) * steps_per_epoch(train, config.batch_size)
+    schedule = Schedule(total, config.eval_every, config.checkpoint_every, config.patience)
+    fit(lm, learn, lambda: measure(lm, held_out, config), schedule, config.optim, stage, fingerprint_of(lm))
 
 
 def accumulate(lm: Any, windows: Sequence[Window], config: PretrainConfig) -> float:
@@ -111,10 +85,9 @@ def bits_per_byte(nll: float, text_bytes: int) -> float:
     return nll / (text_bytes * math.log(2))
 
 
-def log_held_out(lm: Any, held_out: Windows, config: PretrainConfig, stage: Stage, step: int) -> float:
-    """Log held-out loss, perplexity and bits per byte; return the loss, in nats per token."""
+def measure(lm: Any, held_out: Windows, config: PretrainConfig) -> dict[str, float]:
+    """Return held-out loss in nats per token, perplexity, and bits per byte."""
     nll = held_out_nll(lm, held_out, config)
     loss = nll / held_out.targets
-    row = {"eval/loss": loss, "eval/perplexity": math.exp(min(loss, 50.0))}
-    stage.directory.log(step, row | {"eval/bits_per_byte": bits_per_byte(nll, held_out.text_bytes)})
-    return loss
+    bits = bits_per_byte(nll, held_out.text_bytes)
+    return {"eval/loss": loss, "eval/perplexity": perplexity(loss), "eval/bits_per_byte": bits}

@@ -16,9 +16,8 @@ from rlhf_core.models.policy import choose_dtype, fingerprint_of
 from rlhf_core.models.rewards import RewardModel, new_reward_model
 from rlhf_core.ops.losses import kwise_loss
 from rlhf_core.runs.directory import StageDirectory
-from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
-from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
 from rlhf_core.training.stage import Stage
+from rlhf_core.training.supervised import Schedule, batch_at, fit, steps_per_epoch
 
 EVAL_PROMPTS = 16
 
@@ -62,49 +61,25 @@ def train_reward(
     stage: Stage,
     identity: str,
 ) -> None:
-    """Train `model` on ranked prompts and leave it at its best held-out loss.
+    """Train `model` on ranked prompts and leave it at its best held-out loss; see `fit`.
 
-    Resumes from the stage's newest checkpoint. `identity` is the fingerprint of the pretrained backbone.
+    `identity` is the fingerprint of the pretrained backbone.
     Forward passes of training multiply in `config.dtype`; weights, scores, loss and held-out numbers are float32.
     Logs train/loss, train/accuracy, optim/*, and what `evaluate_ranking_loss` measures.
     """
-    per_epoch = math.ceil(len(train) / config.batch_size)
-    total = config.epochs * per_epoch
     fast = choose_dtype(config.dtype) is torch.bfloat16
     model.requires_grad_(config.lora is None)
     _unfreeze_adapters(model, config)
-    optimizer = adamw([p for p in model.parameters() if p.requires_grad], config.optim)
-    step, best, best_state = 0, math.inf, trainable_state(model)
-    fingerprint = f"{identity}:{stage.inputs}"
-    if found := load_checkpoint(stage.directory.checkpoints, fingerprint):
-        step, state = found
-        restore_trainable(state["parameters"], model)
-        optimizer.load_state_dict(state["optimizer"])
-        best, best_state = state["best"], state["best_parameters"]
-        stage.report(step, total, f"resumed at step {step}")
-    stage.directory.rewind(step or -1)  # without a checkpoint, step 0 is logged again
-    while step < total:
-        epoch, within = divmod(step, per_epoch)
-        order = torch.randperm(len(train), generator=stage.generator("epoch", epoch)).tolist()
-        batch = [train[n] for n in order[within * config.batch_size : (within + 1) * config.batch_size]]
+
+    def learn(step: int) -> dict[str, float]:
+        batch = batch_at(train, step, config.batch_size, stage)
         with torch.autocast(model.classifier.device.type, torch.bfloat16, enabled=fast):
             loss, accuracy = ranking_loss(model, batch, config)
         loss.backward()
-        rate = learning_rate(step, total, config.optim)
-        norm = step_optimizer(optimizer, rate, config.optim.max_grad_norm)
-        step += 1
-        row = {"train/loss": loss.item(), "train/accuracy": accuracy, "optim/lr": rate, "optim/grad_norm": norm}
-        stage.directory.log(step, row)
-        if step % config.eval_every == 0 or step == total:
-            measured = evaluate_ranking_loss(model, held_out, config)
-            stage.directory.log(step, measured)
-            if measured["eval/loss"] < best:
-                best, best_state = measured["eval/loss"], trainable_state(model)
-            state = {"parameters": trainable_state(model), "optimizer": optimizer.state_dict()}
-            state |= {"best": best, "best_parameters": best_state}
-            save_checkpoint(stage.directory.checkpoints, step, fingerprint, state)
-        stage.report(step, total, f"loss {row['train/loss']:.3f}, pairs right {accuracy:.0%}")
-    restore_trainable(best_state, model)
+        return {"train/loss": loss.item(), "train/accuracy": accuracy}
+
+    schedule = Schedule(config.epochs * steps_per_epoch(train, config.batch_size), config.eval_every)
+    fit(model, learn, lambda: evaluate_ranking_loss(model, held_out, config), schedule, config.optim, stage, identity)
 
 
 def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> tuple[Tensor, float]:

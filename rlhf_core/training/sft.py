@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,52 +13,30 @@ from rlhf_core.errors import DataError
 from rlhf_core.models.policy import Policy
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.ops.losses import response_nll
-from rlhf_core.training.checkpoint import load_checkpoint, restore_trainable, save_checkpoint, trainable_state
-from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
 from rlhf_core.training.stage import Stage
+from rlhf_core.training.supervised import Schedule, batch_at, fit, perplexity, steps_per_epoch
 
-T = TypeVar("T")
 EVAL_BATCH = 16
 
 
 def train_sft(
     policy: Policy, train: Sequence[Example], held_out: Sequence[Example], config: SFTConfig, stage: Stage
 ) -> None:
-    """Fine-tune `policy` on demonstrations and leave it at its best held-out loss.
+    """Fine-tune `policy` on demonstrations and leave it at its best held-out loss; see `fit`.
 
-    Resumes from the stage's newest checkpoint. Logs train/loss, eval/loss, eval/perplexity, optim/*.
+    Logs train/loss, eval/loss, eval/perplexity, optim/*.
     """
-    batches_per_epoch = math.ceil(len(train) / config.batch_size)
-    total = config.epochs * batches_per_epoch
-    optimizer = adamw(policy.trainable().values(), config.optim)
-    step, best, best_state, bad = 0, math.inf, trainable_state(policy), 0
-    fingerprint = f"{policy.fingerprint}:{stage.inputs}"
-    if found := load_checkpoint(stage.directory.checkpoints, fingerprint):
-        step, state = found
-        restore_trainable(state["parameters"], policy)
-        optimizer.load_state_dict(state["optimizer"])
-        best, best_state, bad = state["best"], state["best_parameters"], state["bad"]
-        stage.report(step, total, f"resumed at step {step}")
-    stage.directory.rewind(step or -1)  # without a checkpoint, step 0 is logged again
-    while step < total and bad < config.patience:
-        if step == 0:
-            best = log_held_out(policy, held_out, stage, 0)
-        batch = batch_at(train, step, batches_per_epoch, config.batch_size, stage)
-        loss = accumulate(policy, batch, config)
-        rate = learning_rate(step, total, config.optim)
-        norm = step_optimizer(optimizer, rate, config.optim.max_grad_norm)
-        step += 1
-        stage.directory.log(step, {"train/loss": loss, "optim/lr": rate, "optim/grad_norm": norm})
-        if step % config.eval_every == 0 or step == total:
-            loss_now = log_held_out(policy, held_out, stage, step)
-            bad = 0 if loss_now < best else bad + 1
-            if loss_now < best:
-                best, best_state = loss_now, trainable_state(policy)
-            state = {"parameters": trainable_state(policy), "optimizer": optimizer.state_dict()}
-            state |= {"best": best, "best_parameters": best_state, "bad": bad}
-            save_checkpoint(stage.directory.checkpoints, step, fingerprint, state)
-        stage.report(step, total, f"loss {loss:.3f}, held-out {best:.3f}")
-    restore_trainable(best_state, policy)
+    total = config.epochs * steps_per_epoch(train, config.batch_size)
+
+    def learn(step: int) -> dict[str, float]:
+        return {"train/loss": accumulate(policy, batch_at(train, step, config.batch_size, stage), config)}
+
+    def measure() -> dict[str, float]:
+        loss = held_out_loss(policy, held_out)
+        return {"eval/loss": loss, "eval/perplexity": perplexity(loss)}
+
+    schedule = Schedule(total, config.eval_every, patience=config.patience)
+    fit(policy, learn, measure, schedule, config.optim, stage, policy.fingerprint)
 
 
 def accumulate(policy: Policy, examples: Sequence[Example], config: SFTConfig) -> float:
@@ -108,20 +84,6 @@ def held_out_loss(policy: Policy, examples: Sequence[Example]) -> float:
         part, count = batch_nll(policy, batch)
         nll, tokens = nll + part.item(), tokens + int(count)
     return nll / tokens
-
-
-def log_held_out(policy: Policy, held_out: Sequence[Example], stage: Stage, step: int) -> float:
-    """Log held-out loss and perplexity; return the loss."""
-    loss = held_out_loss(policy, held_out)
-    stage.directory.log(step, {"eval/loss": loss, "eval/perplexity": math.exp(min(loss, 50.0))})
-    return loss
-
-
-def batch_at(train: Sequence[T], step: int, per_epoch: int, size: int, stage: Stage) -> list[T]:
-    """Return the examples of one step: every example once per epoch, in a fresh permutation each epoch."""
-    epoch, within = divmod(step, per_epoch)
-    order = torch.randperm(len(train), generator=stage.generator("epoch", epoch))
-    return [train[n] for n in order[within * size : (within + 1) * size].tolist()]
 
 
 def check_lengths(examples: Sequence[Example], ids: Sequence[str], max_length: int) -> None:

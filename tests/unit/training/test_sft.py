@@ -17,7 +17,8 @@ from rlhf_core.models.chat import reply_mask
 from rlhf_core.models.policy import Policy
 from rlhf_core.training import sft
 from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
-from rlhf_core.training.sft import accumulate, batch_at, batch_nll, check_lengths, held_out_loss, train_sft
+from rlhf_core.training.sft import accumulate, batch_nll, check_lengths, held_out_loss, train_sft
+from rlhf_core.training.supervised import batch_at
 from tests.engine import LORA, examples, logged, make_stage, tiny_policy
 
 
@@ -196,7 +197,7 @@ def test_training_stops_when_held_out_loss_stops_falling_and_keeps_the_best(
 def test_every_example_is_used_once_an_epoch_in_a_fresh_order(tmp_path: Path):
     """Claim 24."""
     stage, rows = make_stage(tmp_path, "sft"), [Example([n], [n]) for n in range(10)]
-    epochs = [[e.prompt[0] for step in range(3) for e in batch_at(rows, k * 3 + step, 3, 4, stage)] for k in range(2)]
+    epochs = [[e.prompt[0] for step in range(3) for e in batch_at(rows, k * 3 + step, 4, stage)] for k in range(2)]
     assert all(sorted(order) == list(range(10)) for order in epochs)
     assert epochs[0] != epochs[1]
 
