@@ -169,6 +169,7 @@ class ValueModel(nn.Module):
     def __init__(self, policy: Policy, *, separate: bool) -> None:
         super().__init__()
         self.head = value_head(policy.width)
+        self.separate = separate
         self.lm = _separate_trunk(policy) if separate else None
 
     def forward(

@@ -219,29 +219,33 @@ def step_minibatch(learner: Learner, rollout: Rollout, targets: Targets, rows: T
     tokens = float(rollout.counts[rows].sum())
     parts: list[dict[str, float]] = []
     for part in rows[length.argsort(stable=True)].split(learner.config.micro_batch_size):
-        measured, loss = micro_loss(learner, rollout.rows(part), targets, part)
-        (loss / tokens).backward()
+        measured = learn_rows(learner, rollout.rows(part), targets, part, tokens)
         parts.append({name: float(value) for name, value in measured.items()})
     means = {name: sum(row[name] for row in parts) / tokens for name in parts[0]}
     return means | {FIRST_RATIO: max(row[FIRST_RATIO] for row in parts)}
 
 
-def micro_loss(learner: Learner, rollout: Rollout, targets: Targets, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """Return (sums over response tokens of what is logged, the summed loss) of one micro-batch."""
+def learn_rows(learner: Learner, rollout: Rollout, targets: Targets, rows: Tensor, tokens: float) -> dict[str, Tensor]:
+    """Backpropagate the loss of one micro-batch over `tokens`; return sums over response tokens of what is logged."""
     config, mask = learner.config, rollout.response_mask
     width = mask.shape[1]
     advantages, returns = targets.advantages[rows, :width], targets.returns[rows, :width]
     given = (rollout.ids, rollout.mask, rollout.counts)
     logits, hidden = learner.policy.run(*given, rollout.below)
     new = spread(token_logprobs(logits, rollout.tokens, config.temperature), mask)
-    values = spread(learner.value_model(*given, hidden), mask)
     policy_loss = ppo_policy_loss(new, rollout.logprobs, advantages, mask, config.clip_range).sum()
+    del logits
+    if learner.value_model.separate:  # its graph is its own: the policy's is done with before it is made
+        (policy_loss / tokens).backward()
+        policy_loss, hidden = policy_loss.detach(), hidden.detach()
+    values = spread(learner.value_model(*given, hidden), mask)
     value_loss = ppo_value_loss(values, rollout.values, returns, mask, config.value_clip_range).sum()
     loss = policy_loss + config.value_coef * value_loss
+    (loss / tokens).backward()
     with torch.no_grad():
         logr = (new - rollout.logprobs).masked_fill(~mask, 0.0)
         moved = (values - rollout.values).abs() > config.value_clip_range
-        measured = {
+        return {
             "loss/policy": policy_loss.detach(),
             "loss/value": value_loss.detach(),
             "loss/total": loss.detach(),
@@ -251,7 +255,6 @@ def micro_loss(learner: Learner, rollout: Rollout, targets: Targets, rows: Tenso
             "val/clipfrac": masked_sum(moved.float(), mask),
             FIRST_RATIO: logr.abs().max(),
         }
-    return measured, loss
 
 
 def episodes_at(train: Sequence[Episode], step: int, size: int, stage: Stage) -> list[Episode]:
