@@ -111,7 +111,9 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Score every contender's completions: reward model, toxicity, text measures; leaves `evaluation/*.json`."""
     model = load_reward_model(stage.path.parent / "reward" / "model")
-    evaluate_run(stage.path.parent, config.evaluate, model.score, stage.report)
+    evaluate_run(
+        stage.path.parent, config.evaluate, model.score, stage.report, optimised=config.optimises_own_reward_model
+    )
 
 
 def contender_source(config: PipelineConfig, contender: str) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from rlhf_core.config import DataConfig, PipelineConfig
 from rlhf_core.data.io import write_json, write_jsonl, write_text
+from rlhf_core.evaluation.scores import PLEASED
 from tests.run_texts import PROMPTS, Item
 from tests.run_training import STARTED, write_training
 
@@ -26,7 +27,7 @@ STAGE_SECONDS = {"sft": 148.0, "reward": 61.5, "ppo": 402.0, "generate": 44.0, "
 SCORERS = {
     "reward model": {
         "version": "packaged:minilm-l6 + head, step 60",
-        "blind_spots": "It learned from few rankings and can be pleased by style.",
+        "blind_spots": PLEASED,
         "threshold": None,
     },
     "profanity-check": {

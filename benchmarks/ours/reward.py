@@ -11,19 +11,18 @@ from rlhf_core.config import RewardConfig
 from rlhf_core.data.records import Completion, Ranking
 from rlhf_core.models.rewards import new_reward_model
 from rlhf_core.training.optim import adamw, step_optimizer
-from rlhf_core.training.reward import ranking_loss
+from rlhf_core.training.reward import accumulate
 
 
 def trained(work: Work) -> tuple[int, float]:
     """Train on every pair once; return (pairs, seconds)."""
-    config = RewardConfig(model=work.encoder, batch_size=work.batch)
+    config = RewardConfig(model=work.encoder, batch_size=work.batch, dtype=work.dtype)
     rankings = [_ranking(n, pair) for n, pair in enumerate(preference_pairs(work))]
     model = new_reward_model(config, torch.Generator().manual_seed(0))
     optimizer = adamw(model.parameters(), config.optim)
     started = time.perf_counter()
     for start in range(0, len(rankings), work.batch):
-        loss, _ = ranking_loss(model, rankings[start : start + work.batch], config)
-        loss.backward()
+        accumulate(model, rankings[start : start + work.batch], config)
         step_optimizer(optimizer, config.optim.lr, config.optim.max_grad_norm)
     return len(rankings), time.perf_counter() - started
 

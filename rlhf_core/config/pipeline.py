@@ -108,6 +108,11 @@ class PipelineConfig(RunConfig):
         return sorted({self.policy.model, self.reward.model} | learned | classifiers)
 
     @property
+    def optimises_own_reward_model(self) -> bool:
+        """Whether PPO is rewarded with the score of the run's own reward model."""
+        return any(isinstance(source, LearnedReward) and not source.models for source in self.ppo.rewards)
+
+    @property
     def packaged_models(self) -> list[str]:
         """The names of the packaged models this configuration uses."""
         return [s.removeprefix("packaged:") for s in self.models if s.startswith("packaged:")]

@@ -17,10 +17,13 @@ from rlhf_core.runs.reader import RunReader
 Report = Callable[[int, int, str], None]
 
 
-def evaluate_run(path: Path, config: EvaluateConfig, score: Callable[..., Any], report: Report) -> None:
+def evaluate_run(
+    path: Path, config: EvaluateConfig, score: Callable[..., Any], report: Report, *, optimised: bool = True
+) -> None:
     """Write `evaluation/scores.json` and `evaluation/comparisons.json` of the run at `path`.
 
-    `score(prompts, responses)` is the reward model. KL comes from PPO's held-out samples of the tuned model.
+    `score(prompts, responses)` is the reward model; `optimised` says whether PPO was rewarded with it. KL comes from PPO's
+    held-out samples of the tuned model.
 
     Raises:
         ScorerError: a scorer asked for cannot be had.
@@ -36,7 +39,7 @@ def evaluate_run(path: Path, config: EvaluateConfig, score: Callable[..., Any], 
             rows += toxicity_rows(completions, scorer)
         rows += text_rows(completions)
         report(n + 1, total, f"scored {file.stem}")
-    described = describe_scorers(scorers, reward_model_name(path))
+    described = describe_scorers(scorers, reward_model_name(path), optimised=optimised)
     write_json(path / "evaluation" / "scores.json", {"rows": rows, "scorers": described})
     comparisons = {
         "rows": compare(rows, bootstrap=config.bootstrap),

@@ -28,6 +28,16 @@ def toxicity_rows(completions: Sequence[ContenderCompletion], scorer: ToxicitySc
     return _rows(completions, scorer.name, scorer.score([c.text for c in completions]))
 
 
+PLEASED = (
+    "The policy was trained to please this very reward model, so a gain in its score is expected and is no proof "
+    "that people agree."
+)
+INDEPENDENT = (
+    "The policy was trained for something else than this reward model's score, and what the score says is no proof "
+    "that people agree."
+)
+
+
 def text_rows(completions: Sequence[ContenderCompletion]) -> list[Row]:
     """Return words, finished (1 or 0) and refusal (1 or 0, by the stated phrases) of each completion."""
     texts = [c.text for c in completions]
@@ -39,13 +49,15 @@ def text_rows(completions: Sequence[ContenderCompletion]) -> list[Row]:
     return _rows(completions, "text", values)
 
 
-def describe_scorers(scorers: Iterable[ToxicityScorer], reward_model: str) -> dict[str, Row]:
-    """Return what stands beside every figure: each scorer's version, threshold and blind spots."""
+def describe_scorers(scorers: Iterable[ToxicityScorer], reward_model: str, *, optimised: bool) -> dict[str, Row]:
+    """Return what stands beside every figure: each scorer's version, threshold and blind spots.
+
+    `optimised` says whether PPO was rewarded with the reward model's score.
+    """
     toxicity = {s.name: {"version": s.version, "blind_spots": s.blind_spots, "threshold": s.threshold} for s in scorers}
     reward = {
         "version": reward_model,
-        "blind_spots": "The policy was trained to please this very model, so a gain here is what training asked for, "
-        "not proof that people agree.",
+        "blind_spots": PLEASED if optimised else INDEPENDENT,
         "threshold": None,
     }
     return {"reward model": reward} | toxicity | {"text": TEXT_SCORER}

@@ -49,12 +49,9 @@ def _sides(facts: Facts) -> str | None:
 
 
 def _circular(facts: Facts) -> str | None:
-    if facts.find(REWARD, "score") is None:
+    if facts.find(REWARD, "score") is None or REWARD not in facts.scorers:
         return None
-    return (
-        "The policy was trained to please this very reward model, so a gain in its score is expected and is no proof "
-        "that people agree."
-    )
+    return facts.scorers[REWARD].blind_spots
 
 
 def _overdone(facts: Facts) -> str | None:

@@ -67,19 +67,23 @@ def train_reward(
     Forward passes of training multiply in `config.dtype`; weights, scores, loss and held-out numbers are float32.
     Logs train/loss, train/accuracy, optim/*, and what `evaluate_ranking_loss` measures.
     """
-    fast = choose_dtype(config.dtype) is torch.bfloat16
     model.requires_grad_(config.lora is None)
     _unfreeze_adapters(model, config)
 
     def learn(step: int) -> dict[str, float]:
-        batch = batch_at(train, step, config.batch_size, stage)
-        with torch.autocast(model.classifier.device.type, torch.bfloat16, enabled=fast):
-            loss, accuracy = ranking_loss(model, batch, config)
-        loss.backward()
-        return {"train/loss": loss.item(), "train/accuracy": accuracy}
+        return accumulate(model, batch_at(train, step, config.batch_size, stage), config)
 
     schedule = Schedule(config.epochs * steps_per_epoch(train, config.batch_size), config.eval_every)
     fit(model, learn, lambda: evaluate_ranking_loss(model, held_out, config), schedule, config.optim, stage, identity)
+
+
+def accumulate(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> dict[str, float]:
+    """Backpropagate the loss of one batch; return it with the share of its pairs that are in people's order."""
+    fast = choose_dtype(config.dtype) is torch.bfloat16
+    with torch.autocast(model.classifier.device.type, torch.bfloat16, enabled=fast):
+        loss, accuracy = ranking_loss(model, rankings, config)
+    loss.backward()
+    return {"train/loss": loss.item(), "train/accuracy": accuracy}
 
 
 def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> tuple[Tensor, float]:

@@ -53,6 +53,12 @@ def test_a_score_for_every_completion_is_asked_for():
 
 
 def test_every_scorer_says_what_it_does_not_see():
-    described = describe_scorers([SCORER], "packaged:minilm-l6")
+    described = describe_scorers([SCORER], "packaged:minilm-l6", optimised=True)
     assert list(described) == ["reward model", "fake", "text"]
     assert all(row["blind_spots"] and row["version"] and "threshold" in row for row in described.values())
+
+
+def test_a_reward_model_that_was_only_an_audit_is_not_said_to_have_been_pleased():
+    said = [describe_scorers([], "m", optimised=o)["reward model"]["blind_spots"] for o in (True, False)]
+    assert "trained to please this very reward model" in str(said[0])
+    assert "trained for something else than this reward model's score" in str(said[1])

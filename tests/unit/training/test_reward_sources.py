@@ -136,7 +136,7 @@ def test_the_detoxification_example_optimises_one_label_and_audits_the_rest(tmp_
     """configs/detox.yaml, and the README's example of it, with small models in the place of its own."""
     config = load_config(ROOT / "configs" / "detox.yaml")
     (label,) = config.ppo.rewards
-    assert isinstance(label, ClassifierReward)
+    assert isinstance(label, ClassifierReward) and not config.optimises_own_reward_model
     tiny = label.model_copy(
         update={"model": str(write_bert(tmp_path / "b", labels=("nothate", "hate"))), "max_length": 96}
     )
