@@ -36,7 +36,7 @@ def draw_drift(frame: pd.DataFrame, measure: str, marks: dict[int, str], palette
         y=marked[measure],
         mode="markers+text",
         text=[marks[step] for step in marked["step"]],
-        textposition="top center",
+        textposition=_beside_the_line(points[measure], points["root_kl"], marked.index, reach),
         textfont={"color": palette.ink, "size": FONT_SIZE},
         marker={"symbol": "circle-open", "size": 12, "color": colour, "line": {"width": 2}},
         cliponaxis=False,
@@ -45,3 +45,13 @@ def draw_drift(frame: pd.DataFrame, measure: str, marks: dict[int, str], palette
     figure.update_layout(margin={"t": 22})  # room for a name above the highest point
     figure.update_xaxes(range=[-0.04 * reach, 1.08 * reach])
     return figure
+
+
+def _beside_the_line(heights: pd.Series, places: pd.Series, marked: pd.Index, reach: float) -> list[str]:
+    """Where each name stands: above a line that rises to its point, below one that falls, and never past the edge."""
+    steps = zip(heights.index, heights.diff(), places, strict=True)
+    return [
+        f"{'bottom' if rise < 0 else 'top'} {'left' if place > reach / 2 else 'right'}"
+        for n, rise, place in steps
+        if n in marked
+    ]

@@ -32,7 +32,8 @@ def drift_section(entry: RunEntry) -> None:
         with columns[place % 2]:
             st.markdown(f"**{wording.plain(name)}** :small[:gray[{wording.plain(unit)}]]")
             figure = draw_drift(view.frame, measure, view.marks, current_palette(), view.reach)
-            show_figure(figure, f"drift-{measure}", f"{name} in {unit} against the root of the KL to the reference")
+            heights = f"{name} in {unit}" if unit else name
+            show_figure(figure, f"drift-{measure}", f"{heights} against the root of the KL to the reference")
     st.caption(
         "Held-out prompts, one dot a measurement, joined in order of steps. Blue is what training optimises, orange is not: "
         "a score that rises while the others give way is over-optimised."

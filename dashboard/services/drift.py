@@ -46,9 +46,10 @@ def view_drift(entry: RunEntry) -> DriftView | None:
 
 
 def describe_measure(measure: str) -> tuple[str, str]:
-    """Return a measure's name on the page and its unit."""
+    """Return a measure's name on the page and its unit, empty for a plain number."""
     metric = "eval/score" if measure == SCORE else measure
-    return curves.label(metric), find_metric(metric).unit
+    unit = find_metric(metric).unit
+    return curves.label(metric), "" if unit == "1" else unit
 
 
 def notices(entry: RunEntry) -> tuple[list[str], str]:

@@ -7,7 +7,7 @@ a test compares them token by token.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -48,7 +48,8 @@ class CachedDecoder:
     """Any causal LM of transformers, with its own key-value cache."""
 
     def __init__(self, lm: Any) -> None:
-        self.lm, self.cache, self.mask, self.positions = lm, None, torch.empty(0), torch.empty(0)
+        self.lm = lm
+        self.cache: Any = None
 
     def prompt(
         self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], new: int
@@ -167,21 +168,21 @@ def product(layer: nn.Module) -> Product:
 
     In float32 on a CPU it is computed as (W·xᵀ)ᵀ: up to a hundred rows, BLAS is faster with the weights first (docs/LOG.md).
     """
-    if not _is_plain(layer):
-        return layer
-    return _weights_first(layer.weight, layer.bias)
+    return _weights_first(layer.weight, layer.bias) if _is_plain(layer) else layer
 
 
 def joint_product(*layers: nn.Module) -> Product:
     """Return x ↦ (layer₁(x), layer₂(x), …) side by side, as one product where the layers are plain ones."""
-    if not all(_is_plain(layer) and layer.bias is None for layer in layers):
+    weights = [layer.weight for layer in layers if _is_plain(layer) and layer.bias is None]
+    if len(weights) < len(layers):
         return lambda x: torch.cat([layer(x) for layer in layers], -1)
-    return _weights_first(torch.cat([layer.weight for layer in layers]), None)
+    return _weights_first(torch.cat(weights), None)
 
 
-def _is_plain(layer: nn.Module) -> bool:
-    weight = getattr(layer, "weight", None)
-    return type(layer) is nn.Linear and weight.dtype == torch.float32 and weight.device.type == "cpu"
+def _is_plain(layer: nn.Module) -> TypeGuard[nn.Linear]:
+    if not isinstance(layer, nn.Linear):
+        return False
+    return type(layer) is nn.Linear and layer.weight.dtype == torch.float32 and layer.weight.device.type == "cpu"
 
 
 def _weights_first(weight: Tensor, bias: Tensor | None) -> Product:

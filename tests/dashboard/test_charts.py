@@ -70,6 +70,7 @@ def test_drift_is_drawn_over_the_root_of_the_kl_with_its_landmarks_named() -> No
     line, rings = draw_drift(frame, "score", {4: "best", 8: "model"}, LIGHT, 3.0).data
     assert (list(line.x), list(line.y), line.line.color) == ([0, 2, 3], [0.1, 1.2, 0.8], LIGHT.tuned)
     assert (list(rings.x), list(rings.text)) == ([2, 3], ["best", "model"])
+    assert list(rings.textposition) == ["top left", "bottom left"]  # it rises to 1.2, then falls to 0.8
     other, rings = draw_drift(frame, "a", {4: "best", 8: "model"}, LIGHT, 5.0).data
     assert (list(other.x), other.line.color, list(rings.text)) == ([0, 3], LIGHT.third, ["model"])
 
