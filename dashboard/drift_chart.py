@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -36,7 +37,7 @@ def draw_drift(frame: pd.DataFrame, measure: str, marks: dict[int, str], palette
         y=marked[measure],
         mode="markers+text",
         text=[marks[step] for step in marked["step"]],
-        textposition=_beside_the_line(points[measure], points["root_kl"], marked.index, reach),
+        textposition=_beside_the_line(points, measure, marked.index, reach),
         textfont={"color": palette.ink, "size": FONT_SIZE},
         marker={"symbol": "circle-open", "size": 12, "color": colour, "line": {"width": 2}},
         cliponaxis=False,
@@ -47,11 +48,12 @@ def draw_drift(frame: pd.DataFrame, measure: str, marks: dict[int, str], palette
     return figure
 
 
-def _beside_the_line(heights: pd.Series, places: pd.Series, marked: pd.Index, reach: float) -> list[str]:
+def _beside_the_line(points: pd.DataFrame, measure: str, marked: pd.Index, reach: float) -> list[str]:
     """Where each name stands: above a line that rises to its point, below one that falls, and never past the edge."""
-    steps = zip(heights.index, heights.diff(), places, strict=True)
+    heights, places = (np.asarray(points[column], dtype=float) for column in (measure, "root_kl"))
+    falls = np.diff(heights, prepend=heights[:1]) < 0
     return [
-        f"{'bottom' if rise < 0 else 'top'} {'left' if place > reach / 2 else 'right'}"
-        for n, rise, place in steps
+        f"{'bottom' if falls[k] else 'top'} {'left' if places[k] > reach / 2 else 'right'}"
+        for k, n in enumerate(points.index)
         if n in marked
     ]
