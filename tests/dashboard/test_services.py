@@ -99,7 +99,7 @@ def test_series_skip_rows_without_the_metric_and_leave_held_out_curves_raw(studi
 def test_drift_names_the_best_measurement_and_the_model(studio: Studio) -> None:
     entry = entry_of(studio)
     view = view_drift(entry)
-    assert view is not None and view.measures[:2] == ("score", "eval/audit_profanity-check")
+    assert view is not None and view.measures[:2] == ("score", "eval/audit_profanity")
     # The factory's texts are the tuned model's from step 16 on, all of one score: the first of them is the best.
     assert view.marks == {16: "best", 24: "last"} and view.reach == pytest.approx(6.4**0.5)
     write_outcome(entry.path / "ppo", Outcome("enough", True, 24, 16, 16))
