@@ -65,10 +65,8 @@ def sample_tokens(
     if top_p < 1:
         weights = _nucleus(weights / weights.sum(-1, keepdim=True), top_p)
     cumulative = weights.cumsum(-1)
-    total = cumulative[:, -1:]
-    drawn = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * total, right=True)
-    # Rounding must never pick a token of probability zero: the one that completes the total is the last that is possible.
-    return torch.minimum(drawn, torch.searchsorted(cumulative, total.contiguous())).squeeze(-1)
+    # u ≤ 1 − 2⁻²⁴ keeps u·total below the total in float32 too, so a token is always found; the sum rises at it, so p > 0.
+    return torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[:, -1:], right=True).squeeze(-1)
 
 
 def _nucleus(probabilities: Float[Tensor, "batch vocab"], top_p: float) -> Float[Tensor, "batch vocab"]:

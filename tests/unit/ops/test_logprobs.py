@@ -100,6 +100,14 @@ def test_impossible_tokens_are_never_drawn():
     assert sample_tokens(logits, 1.0, 1.0, torch.stack([torch.tensor(0.0), almost_one])).tolist() == [1, 2]
 
 
+def test_the_largest_number_below_one_draws_the_last_possible_token():
+    """Whatever the total of the unnormalised weights rounds to; token 6 of 7 is impossible."""
+    logits = 9 * torch.randn(5_000, 7, generator=torch.Generator().manual_seed(0))
+    logits[:, 5], logits[:, 6] = logits.amax(-1) + 1, -math.inf
+    almost_one = torch.full((5_000,), 1 - 2**-24)
+    assert set(sample_tokens(logits, 1.0, 1.0, almost_one).tolist()) == {5}
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0])
 def test_a_greedy_policy_is_refused(temperature: float):
     """Claim 3."""
