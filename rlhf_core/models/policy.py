@@ -169,8 +169,12 @@ class ValueModel(nn.Module):
     def __init__(self, policy: Policy, *, separate: bool) -> None:
         super().__init__()
         self.head = value_head(policy.width)
-        self.separate = separate
         self.lm = _separate_trunk(policy) if separate else None
+
+    @property
+    def separate(self) -> bool:
+        """Whether it has a trunk of its own."""
+        return self.lm is not None
 
     def forward(
         self,
