@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import unicodedata
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from rlhf_core.errors import DataError
@@ -42,10 +43,19 @@ def refuse_overlap(train: Mapping[str, str], held_out: Mapping[str, str], where:
     """
     seen = {normalise(text): name for name, text in train.items()}
     both = [f"{name} = {seen[normalise(text)]}: {text!r}" for name, text in held_out.items() if normalise(text) in seen]
-    if both:
-        rows = "\n  ".join(both[:20])
+    refuse_found(both, "are also training prompts", where)
+
+
+def refuse_found(found: Sequence[str], what: str, where: str | Path) -> None:
+    """Raise when held-out prompts were found in training data, listing up to twenty of the rows.
+
+    Raises:
+        DataError: `found` is not empty.
+    """
+    if found:
+        rows = "\n  ".join(found[:20])
         raise DataError(
-            f"{len(both)} held-out prompts are also training prompts:\n  {rows}",
+            f"{len(found)} held-out prompts {what}:\n  {rows}",
             where=where,
             remedy="Remove them from one side: a model may not be judged on what it was trained on",
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rlhf_core.data.io import iterate_jsonl, read_jsonl
 from rlhf_core.data.records import Prompt
-from rlhf_core.data.splits import normalise, split_by_prompt
+from rlhf_core.data.splits import normalise, refuse_found, split_by_prompt
 from rlhf_core.errors import DataError
 
 
@@ -111,13 +111,7 @@ def refuse_held_out_prompts(corpus: Corpus, prompts: Path) -> None:
     for document in corpus.documents():
         text = f" {normalise(document.text)} "
         found += [f"{document.where} = {name}:{prompt}" for name, prompt in judged.items() if prompt in text]
-    if found:
-        rows = "\n  ".join(found[:20])
-        raise DataError(
-            f"{len(found)} held-out prompts are in the text:\n  {rows}",
-            where=prompts,
-            remedy="Remove them from one side: a model may not be judged on what it was trained on",
-        )
+    refuse_found(found, "are in the text", prompts)
 
 
 def _document(lines: Sequence[str], where: str) -> Iterator[Document]:
