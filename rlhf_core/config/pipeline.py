@@ -119,12 +119,11 @@ class PipelineConfig(RunConfig):
 
     @model_validator(mode="after")
     def _combines_several(self) -> PipelineConfig:
-        for source in (*self.ppo.rewards, *self.ppo.audits):
-            if not isinstance(source, LearnedReward) or source.models or source.combine == "mean":
-                continue
-            if self.reward.members == 1:
+        for place, sources in (("rewards", self.ppo.rewards), ("audits", self.ppo.audits)):
+            own = [s for s in sources if isinstance(s, LearnedReward) and not s.models and s.combine != "mean"]
+            if own and self.reward.members == 1:
                 raise ValueError(
-                    f"ppo.rewards: {source.name} combines several models; reward.members must be 2 or more"
+                    f"ppo.{place}: {own[0].name} combines several models; reward.members must be 2 or more"
                 )
         return self
 

@@ -282,3 +282,12 @@ def test_without_fine_tuning_sft_is_no_contender(file: Path) -> None:
 def test_a_contender_that_is_not_made_is_refused(file: Path) -> None:
     refused = message(file, "sft=null", "generate.contenders=[base, sft]")
     assert "generate.contenders: sft would be base, for sft is null; leave it out" in refused
+
+
+def test_an_audit_that_combines_one_model_is_refused_by_its_own_place(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(
+        "name: x\ndata: {prompts: p, demonstrations: d, rankings: r}\n"
+        "ppo: {audits: [{kind: learned, combine: worst}], rewards: [{kind: toxicity, name: t, weight: -1}]}\n"
+    )
+    with pytest.raises(ConfigError, match=r"ppo\.audits: reward_model combines several models"):
+        load_config(tmp_path / "x.yaml")
