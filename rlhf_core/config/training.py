@@ -59,6 +59,7 @@ class OptimConfig(Section):
     warmup_ratio: float = Field(default=0.05, ge=0, le=1)
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
+    eps: float = Field(default=1e-5, gt=0, description="added to Adam's root mean square of the gradient")
 
 
 class SFTConfig(Section):
@@ -95,6 +96,9 @@ class RewardConfig(Section):
         default="packaged:minilm-l6", description="encoder or decoder; folder, packaged:NAME, hub id, or tiny"
     )
     lora: LoraConfig | None = Field(default=None, description="adapters for a large backbone; null trains all weights")
+    layers: int | None = Field(
+        default=None, ge=1, description="train only this many layers, the last ones, and what follows; null trains all"
+    )
     members: int = Field(default=1, ge=1, description="models of an ensemble; they differ in head and data order")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
@@ -109,4 +113,10 @@ class RewardConfig(Section):
     eval_fraction: float = Field(default=0.2, gt=0, lt=0.5)
     eval_every: int = Field(default=20, ge=1)
     normalise_on: int = Field(default=64, ge=2, description="reference-policy samples that set mean 0 and sd 1")
-    optim: OptimConfig = OptimConfig(lr=5e-5)
+    optim: OptimConfig = OptimConfig(lr=5e-5, eps=1e-8)
+
+    @model_validator(mode="after")
+    def _one_choice_of_layers(self) -> RewardConfig:
+        if self.lora and self.layers:
+            raise ValueError("layers is for training without adapters; with adapters set lora.layers")
+        return self

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from rlhf_core.errors import ModelError
+from rlhf_core.models.layers import transformer_layers
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def checkpointed_layers(model: nn.Module) -> Iterator[None]:
     Raises:
         ModelError: the model's layers do not know how.
     """
-    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    layers = transformer_layers(model)
     if not layers:
         raise ModelError(
             "has no layers that can be checkpointed",

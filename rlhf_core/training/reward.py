@@ -12,6 +12,7 @@ from torch import Tensor
 from rlhf_core.config import RewardConfig
 from rlhf_core.data.records import Ranking
 from rlhf_core.evaluation.reward_eval import calibration, kendall_tau
+from rlhf_core.models.layers import parameters_below
 from rlhf_core.models.policy import choose_dtype, fingerprint_of
 from rlhf_core.models.rewards import RewardModel, new_reward_model
 from rlhf_core.ops.losses import kwise_loss
@@ -67,8 +68,7 @@ def train_reward(
     Forward passes of training multiply in `config.dtype`; weights, scores, loss and held-out numbers are float32.
     Logs train/loss, train/accuracy, optim/*, and what `evaluate_ranking_loss` measures.
     """
-    model.requires_grad_(config.lora is None)
-    _unfreeze_adapters(model, config)
+    _choose_parameters(model, config)
 
     def learn(step: int) -> dict[str, float]:
         return accumulate(model, batch_at(train, step, config.batch_size, stage), config)
@@ -140,7 +140,9 @@ def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], confi
     }
 
 
-def _unfreeze_adapters(model: RewardModel, config: RewardConfig) -> None:
-    if config.lora:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_("lora_" in name or "modules_to_save" in name)
+def _choose_parameters(model: RewardModel, config: RewardConfig) -> None:
+    """Let adapters and head learn, or the upper layers, or all weights."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not config.lora or "lora_" in name or "modules_to_save" in name)
+    for parameter in parameters_below(model.classifier, config.layers) if config.layers else ():
+        parameter.requires_grad_(False)

@@ -6,14 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from rlhf_core.config import OptimConfig
+from rlhf_core.config import OptimConfig, PPOConfig
 from rlhf_core.training.optim import adamw, learning_rate, step_optimizer
 
 
 def test_adams_epsilon():
-    """Claim 25: 1e-5, and the rate and decay of the configuration."""
+    """Claim 25: 1e-5 for PPO, what is configured elsewhere, and the rate and decay of the configuration."""
     group = adamw([nn.Parameter(torch.ones(1))], OptimConfig(lr=3e-4, weight_decay=0.1)).param_groups[0]
     assert (group["eps"], group["lr"], group["weight_decay"]) == (1e-5, 3e-4, 0.1)
+    assert PPOConfig().optim.eps == 1e-5
+    assert adamw([nn.Parameter(torch.ones(1))], OptimConfig(eps=1e-8)).param_groups[0]["eps"] == 1e-8
 
 
 def test_the_fused_step_is_adam_s():

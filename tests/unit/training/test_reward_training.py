@@ -95,6 +95,23 @@ def test_with_adapters_only_they_and_the_head_learn(tmp_path: Path):
     assert any("score" in name for name in learnt)
 
 
+def test_only_the_last_layers_and_the_head_learn_when_asked(tmp_path: Path):
+    """The layer below and the embeddings keep every bit; the scores of the trained model survive saving."""
+    settings = reward_config(model=str(write_bert(tmp_path / "bert")), layers=1, epochs=1)
+    model = new_reward_model(settings, torch.Generator().manual_seed(0))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    train_reward(model, rankings(4), rankings(2), settings, make_stage(tmp_path, "reward"), "x")
+    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert {name for name, p in model.named_parameters() if p.requires_grad} >= changed
+    assert any("layer.1." in name for name in changed) and "classifier.classifier.weight" in changed
+    assert not any("layer.0." in name or "embeddings" in name for name in changed)
+
+
+def test_layers_with_adapters_is_refused():
+    with pytest.raises(ValueError, match=r"with adapters set lora\.layers"):
+        reward_config(lora=LORA, layers=1)
+
+
 def test_held_out_numbers_by_hand(monkeypatch: pytest.MonkeyPatch):
     """Scores 2, 1, 0 for a, b, c: every pair of a > b > c is right, with margins 1, 2, 1."""
     model = tiny_reward()
