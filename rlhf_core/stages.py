@@ -93,7 +93,7 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     its last whole batch, kept in `<contender>.part`.
     """
     run, tested = stage.path.parent, config.data.refusal_prompts
-    inputs, _, _ = stage.inputs.partition("+")  # without what was added, on which answers to held-out prompts do not depend
+    inputs, _, _ = stage.inputs.partition("+")  # without what was added, on which other answers do not depend
     of_test = f"{inputs}+{content_hash(tested) if tested else ''}"
     questions = (
         (run / "completions", inputs, data.eval_prompts, "answers"),
