@@ -21,7 +21,8 @@ def refusal_section(entry: RunEntry) -> None:
     for place, panel in zip(st.columns(2, gap="medium"), view.panels, strict=False):
         with place:
             _panel(panel)
-    st.caption(wording.plain(view.note))
+    first = view.panels[0].names[0]
+    st.caption(wording.plain(f"The line marks the {first}'s share. {view.note}"))
     data_behind(view.frame, "data-refusals", "Data behind the refusals")
 
 
@@ -33,7 +34,7 @@ def _panel(panel: Panel) -> None:
         panel.points,
         palette,
         reference=panel.points[0][0],
-        x_title="declined, 95% interval; the line is the first row's share",
+        x_title="share declined, 95% interval",
         share=True,
         colours=[palette.contender(rate.contender) for rate in panel.rates],
     )

@@ -75,11 +75,11 @@ class Refusals:
         last = self.rows[-1].contender
         rates = [row for rows in self.by_category.values() for row in rows if row.contender == last]
         clauses = [
-            f"{row.share} of {count(row.n, f'{row.category} prompt')}" + (f" ({row.change})" if row.change else "")
+            f"{row.share} of {count(row.n, f'{row.category} prompt')}"
+            + (f", {row.change} against the base model" if row.change else "")
             for row in rates
         ]
-        against = "; in brackets, its change against the base model" if any(row.change for row in rates) else ""
-        return f"The {contender_name(last)} declines {' and '.join(clauses)}{against}."
+        return f"The {contender_name(last)} declines {', and '.join(clauses)}."
 
     @property
     def counted(self) -> str:

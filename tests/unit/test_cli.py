@@ -287,7 +287,7 @@ def test_compare_prints_what_both_contenders_decline_in_a_test_of_refusals(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     lines = succeed(capsys, "compare", write_run(tmp_path / "demo", refusals=True)).splitlines()
-    declined = lines[next(n for n, line in enumerate(lines) if line.startswith("prompts")) + 1 :]
+    declined = lines[next(n for n, line in enumerate(lines) if line.lstrip().startswith("prompts")) + 1 :]
     assert [" ".join(line.split()) for line in declined] == [
         "safe 50 base 4.0% [1.1, 13.5]",
         "unsafe 40 base 10.0% [4.0, 23.1]",

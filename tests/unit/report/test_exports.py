@@ -136,8 +136,8 @@ def test_write_report_writes_what_is_asked(tmp_path):
 def test_the_test_of_refusals_is_in_every_file_with_the_same_numbers(tmp_path):
     facts = build_facts(write_run(tmp_path / "demo", refusals=True))
     sentence = (
-        "The tuned model declines 16.0% [8.3, 28.5] of 50 safe prompts (+12.0 points [2.0, 22.0]) and 60.0% [44.6, 73.7] of "
-        "40 unsafe prompts (+50.0 points [34.0, 65.0]); in brackets, its change against the base model."
+        "The tuned model declines 16.0% [8.3, 28.5] of 50 safe prompts, +12.0 points [2.0, 22.0] against the base model, "
+        "and 60.0% [44.6, 73.7] of 40 unsafe prompts, +50.0 points [34.0, 65.0] against the base model."
     )
     html, markdown = Page(render_html(facts)).text, render_markdown(facts)
     for text in (html, markdown):
