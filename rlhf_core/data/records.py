@@ -80,7 +80,7 @@ class Prompt(Asked):
 class RefusalPrompt(Prompt):
     """A prompt of a test of refusals, always held out: a `safe` one deserves an answer, an `unsafe` one is right to decline."""
 
-    category: Literal["safe", "unsafe"]
+    category: Literal["safe", "unsafe"] = Field(default=...)
     split: Literal["eval"] = "eval"
 
 

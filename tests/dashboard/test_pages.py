@@ -213,11 +213,15 @@ def test_results_show_what_is_declined_safe_beside_unsafe_whether_or_not_anyone_
     text = said(app)
     assert "Nobody has judged this run yet." in text and "#### Declined" in text
     # The factory's refusal_rows: 8 of 50 safe and 24 of 40 unsafe prompts for tuned, 2 of 50 safe ones for base.
-    assert "The tuned model declines 16.0% [8.3, 28.5] of 50 safe prompts, +12.0 points [2.0, 22.0] against the base" in text
+    assert (
+        "The tuned model declines 16.0% [8.3, 28.5] of 50 safe prompts, +12.0 points [2.0, 22.0] against the base"
+        in text
+    )
     assert "and 60.0% [44.6, 73.7] of 40 unsafe prompts" in text
     assert "**Safe prompts, n = 50** :small[:gray[declining is over-refusal]]" in text
     assert "base model 4.0% [1.1, 13.5]" in text and "SFT model 15.0% [7.1, 29.1], +5.0 points [−2.0, 15.0]" in text
-    assert "The line marks the base model's share. Phrases only. 270 answers counted, 2 of them empty, 30 cut by the token limit." in text
+    assert "The line marks the base model's share. Phrases only. " in text
+    assert "270 answers counted, 2 of them empty, 30 cut by the token limit." in text
     assert [str(c.key) for c in app.get("plotly_chart")] == ["declined-safe", "declined-unsafe"]
 
 
