@@ -67,6 +67,7 @@ def intervals(
     reference: float,
     x_title: str,
     share: bool = False,
+    colours: Sequence[str] | None = None,
 ) -> go.Figure:
     """Draw one dot with its interval a row, first row on top, against a reference line.
 
@@ -76,22 +77,20 @@ def intervals(
         reference: the height of "no difference".
         x_title: what is measured, with its unit.
         share: write the axis in percent.
+        colours: one per row; None draws all in the tuned model's.
     """
-    value, low, high = (np.array(column) for column in zip(*rows, strict=True))
     figure = new_figure(70 + 30 * len(names), x_title=x_title)
-    figure.add_scatter(
-        x=value,
-        y=list(names),
-        mode="markers",
-        marker={"color": palette.tuned, "size": 9},
-        error_x={"type": "data", "array": high - value, "arrayminus": value - low, "width": 0, "thickness": 2},
-        customdata=np.stack([low, high], axis=1),
-        hovertemplate=(
-            "%{y}: %{x:.1%} [%{customdata[0]:.1%}, %{customdata[1]:.1%}]<extra></extra>"
-            if share
-            else "%{y}: %{x:.3g} [%{customdata[0]:.3g}, %{customdata[1]:.3g}]<extra></extra>"
-        ),
-    )
+    form = ".1%" if share else ".3g"
+    for name, (value, low, high), colour in zip(names, rows, colours or [palette.tuned] * len(names), strict=True):
+        figure.add_scatter(
+            x=[value],
+            y=[name],
+            mode="markers",
+            marker={"color": colour, "size": 9},
+            error_x={"type": "data", "array": [high - value], "arrayminus": [value - low], "width": 0, "thickness": 2},
+            customdata=[[low, high]],
+            hovertemplate=f"%{{y}}: %{{x:{form}}} [%{{customdata[0]:{form}}}, %{{customdata[1]:{form}}}]<extra></extra>",
+        )
     figure.add_vline(reference, line={"color": palette.faint, "width": 1.5})
     figure.update_yaxes(autorange="reversed", showgrid=False, nticks=len(names) + 1)
     figure.update_xaxes(showgrid=True, tickformat=".0%" if share else None, rangemode="normal")

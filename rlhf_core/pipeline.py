@@ -91,7 +91,7 @@ def writing(run: RunDirectory, config: RunConfig, stages: Sequence[str]) -> Iter
 def stage_inputs(config: PipelineConfig, name: str) -> str:
     """Return a hash of everything stage `name` depends on: its settings, data files, and the stages before it.
 
-    A best-of-n baseline stands behind the hash of `generate`: the other contenders' answers do not depend on it.
+    A best-of-n baseline and a test of refusals stand behind the hash of `generate`: the other answers do not depend on them.
     """
     parts = [str(config.seed), config.policy.model_dump_json(), *_weights(config.policy.model)]
     data = config.data
@@ -111,8 +111,15 @@ def stage_inputs(config: PipelineConfig, name: str) -> str:
     else:
         parts += [stage_inputs(config, "generate"), config.evaluate.model_dump_json()]
     digest = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
-    best = config.generate.best_of
-    return f"{digest}+{best.name}" if best and name == "generate" else digest
+    return "+".join([digest, *_added(config)]) if name == "generate" else digest
+
+
+def _added(config: PipelineConfig) -> Iterator[str]:
+    """What `generate` answers beside each contender's answers to the held-out prompts."""
+    if config.generate.best_of:
+        yield config.generate.best_of.name
+    if config.data.refusal_prompts:
+        yield f"refusals-{content_hash(config.data.refusal_prompts)}"
 
 
 def _weights(source: str) -> list[str]:

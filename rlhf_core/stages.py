@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from rlhf_core.config import PipelineConfig, SFTConfig
 from rlhf_core.data.collate import Example
 from rlhf_core.data.contenders import parse_best_of
-from rlhf_core.data.datasets import Datasets
+from rlhf_core.data.datasets import Datasets, content_hash
 from rlhf_core.data.io import read_jsonl, write_json, write_jsonl, write_text
 from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, Prompt, Ranking
 from rlhf_core.data.splits import split_by_prompt
@@ -23,6 +24,7 @@ from rlhf_core.models.chat import reply_mask
 from rlhf_core.models.policy import Policy, load_policy
 from rlhf_core.models.rewards import RewardEnsemble, RewardModel, load_reward_model
 from rlhf_core.models.sampling import SamplingConfig
+from rlhf_core.runs.directory import REFUSALS
 from rlhf_core.training.best_of import Draw, sample_best_of
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.ppo import train_ppo
@@ -39,7 +41,7 @@ def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     With `sft: null` that check is all there is to do: `start_source` is the base model.
     """
     policy = _policy(config, config.policy.model, trainable=config.sft is not None)
-    _episodes(policy, config, [*data.train_prompts, *data.eval_prompts])
+    _episodes(policy, config, [*data.train_prompts, *data.eval_prompts, *data.refusal_prompts])
     if config.sft is None:
         return stage.report(1, 1, "not asked for: sft is null, so PPO starts from the base model")
     rows = data.demonstrations
@@ -85,27 +87,26 @@ def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 
 def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
-    """Let every contender answer every held-out prompt; leaves `completions/<contender>.jsonl`.
+    """Let every contender answer every held-out prompt, and every prompt of the test of refusals where there is one.
 
-    A stopped contender goes on after its last whole batch, kept in `<contender>.part`.
+    Leaves `completions/<contender>.jsonl` and `completions/refusals/<contender>.jsonl`. A stopped contender goes on after
+    its last whole batch, kept in `<contender>.part`.
     """
-    folder, names = stage.path.parent / "completions", config.generate.names
-    inputs, _, _ = stage.inputs.partition("+")  # without the best-of-n baseline, on which other answers do not depend
-    for earlier in [*folder.glob("*.jsonl"), *folder.glob("*.part")]:
-        if _text(earlier.with_suffix(".inputs")) != inputs:
-            earlier.unlink()  # answers of another configuration; `generate` can be repeated, nothing is lost
-    asked = len(data.eval_prompts)
-    for n, contender in enumerate(names):
-        done, part = folder / f"{contender}.jsonl", folder / f"{contender}.part"
-        if done.is_file():
-            continue
-        write_text(folder / f"{contender}.inputs", inputs)
-        rows = read_jsonl(part, ContenderCompletion) if part.is_file() else []
-        for batch in _answers(config, contender, data.eval_prompts, len(rows), stage):
-            rows += batch
-            write_jsonl(part, rows)
-            stage.report(n * asked + len(rows), len(names) * asked, f"{contender}: {len(rows)} of {asked} answers")
-        part.replace(done)
+    run, tested = stage.path.parent, config.data.refusal_prompts
+    inputs, _, _ = stage.inputs.partition("+")  # without what was added, on which other answers do not depend
+    of_test = f"{inputs}+{content_hash(tested) if tested else ''}"
+    questions = (
+        (run / "completions", inputs, data.eval_prompts, "answers"),
+        (run / REFUSALS, of_test, data.refusal_prompts, "answers to refusal prompts"),
+    )
+    names, before = config.generate.names, 0
+    total = len(names) * (len(data.eval_prompts) + len(data.refusal_prompts))
+    for folder, made_from, prompts, what in questions:
+        _drop_other_answers(folder, made_from)
+        for contender in names if prompts else ():
+            for done in _answer_all(config, contender, prompts, folder, replace(stage, inputs=made_from)):
+                stage.report(before + done, total, f"{contender}: {done} of {len(prompts)} {what}")
+            before += len(prompts)
 
 
 def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
@@ -170,6 +171,29 @@ def answer(config: PipelineConfig, prompt: str, seed: int) -> Iterator[tuple[str
             policy = _policy(config, source, trainable=False)
             generator = torch.Generator().manual_seed(seed)
             yield contender, complete(policy, config, [row], contender, generator, _draw(config, contender))[0].text
+
+
+def _drop_other_answers(folder: Path, inputs: str) -> None:
+    """Remove the answers that were made from other inputs; `generate` can be repeated, nothing is lost."""
+    for earlier in [*folder.glob("*.jsonl"), *folder.glob("*.part")]:
+        if _text(earlier.with_suffix(".inputs")) != inputs:
+            earlier.unlink()
+
+
+def _answer_all(
+    config: PipelineConfig, contender: str, prompts: Sequence[Prompt], folder: Path, stage: Stage
+) -> Iterator[int]:
+    """Let one contender answer all of `prompts`, from where it was stopped on; yield how many answers there are so far."""
+    done, part = folder / f"{contender}.jsonl", folder / f"{contender}.part"
+    if done.is_file():
+        return
+    write_text(folder / f"{contender}.inputs", stage.inputs)
+    rows = read_jsonl(part, ContenderCompletion) if part.is_file() else []
+    for batch in _answers(config, contender, prompts, len(rows), stage):
+        rows += batch
+        write_jsonl(part, rows)
+        yield len(rows)
+    part.replace(done)
 
 
 def _answers(

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from rlhf_core.errors import RunError
 from rlhf_core.process import settle_in
+from rlhf_core.report.refusals import find_refusals
 from rlhf_core.runs.directory import PRETRAIN, STAGES
 from rlhf_core.runs.reader import RunReader, list_runs
 
@@ -59,7 +60,7 @@ def print_runs(root: Path) -> None:
 
 
 def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:
-    """Print the paired differences of two contenders over all categories."""
+    """Print the paired differences of two contenders over all categories, and what they decline in a test of refusals."""
     content = run.evaluation("comparisons")
     if content is None:
         raise RunError("has no comparisons yet", where=run.path, remedy="Run `rlhf evaluate CONFIG`")
@@ -79,6 +80,19 @@ def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:
         if name in (baseline, contender):
             limit = f"{name}: at most {best['kl_bound']:.2f} {best['unit']} from {best['base']}."
             console.print(f"{limit} {best['source']}", highlight=False)
+    _print_refusals(run, (baseline, contender), console)
+
+
+def _print_refusals(run: RunReader, contenders: tuple[str, str], console: Console) -> None:
+    refusals = find_refusals(run)
+    if refusals is None:
+        return
+    table = Table("prompts", "n", "contender", "declined [95%]", "change against base [95%]", box=None)
+    for row in refusals.rows:
+        if row.contender in contenders:
+            table.add_row(row.category, str(row.n), row.contender, row.share, row.change)
+    console.print(table)
+    console.print(refusals.blind_spots, highlight=False)
 
 
 def _stage_cell(stage: Any) -> str:

@@ -1,6 +1,7 @@
 """Turn the hh-rlhf preference pairs into the files of a pipeline: prompts.jsonl, rankings.jsonl, demonstrations.jsonl.
 
-Usage: python scripts/hh_rlhf.py FOLDER [--out data/hh-rlhf]    (FOLDER holds helpful-base/ and harmless-base/)
+Usage: python scripts/hh_rlhf.py FOLDER --xstest FILE [--out data/hh-rlhf]
+FOLDER holds helpful-base/ and harmless-base/; FILE is XSTest's CSV, which becomes refusal_prompts.jsonl.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 from rlhf_core.data.formats.hh_rlhf import FILES, ImportSettings, build_records, describe_dropped, read_comparisons
+from rlhf_core.data.formats.xstest import read_xstest
 from rlhf_core.data.io import write_jsonl
 from rlhf_core.errors import RlhfError
 
@@ -38,7 +40,11 @@ def _convert(arguments: argparse.Namespace) -> None:
     settings = ImportSettings(
         arguments.eval_prompts, arguments.max_prompt, arguments.max_response, arguments.max_turns, arguments.seed
     )
-    for name, rows in vars(build_records(comparisons, settings)).items():
+    tested = read_xstest(arguments.xstest) if arguments.xstest else []
+    if not tested:
+        print("no --xstest: run the pipeline with --set data.refusal_prompts=null")
+    files = vars(build_records(comparisons, settings, tested)) | ({"refusal_prompts": tested} if tested else {})
+    for name, rows in files.items():
         write_jsonl(arguments.out / f"{name}.jsonl", rows)
         print(f"{arguments.out / name}.jsonl: {len(rows)} rows")
 
@@ -48,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="hh-rlhf to prompts, rankings and demonstrations.")
     folder = Path(data) / "hh-rlhf" if data else None
     parser.add_argument("folder", type=Path, nargs="?", default=folder, help="default: $RLHF_REAL_DATA/hh-rlhf")
+    tested = Path(data) / "xstest" / "xstest_prompts.csv" if data else None
+    about = "a test of refusals, held out too; default: $RLHF_REAL_DATA/xstest/xstest_prompts.csv"
+    parser.add_argument("--xstest", type=Path, metavar="FILE", default=tested, help=about)
     parser.add_argument("--out", type=Path, default=Path("data/hh-rlhf"))
     parser.add_argument("--eval-prompts", type=int, default=default.eval_prompts, help="held out, harmless only")
     parser.add_argument("--max-prompt", type=int, default=default.max_prompt, help="words and signs of a conversation")

@@ -44,10 +44,11 @@ SCORERS = {
 UNITS = {"score": "base SD", "profanity": "probability", "words": "words", "finished": "share", "refusal": "share"}
 
 
-def write_run(path: str | Path, *, votes: str | None = None, recorded: bool = False) -> Path:
+def write_run(path: str | Path, *, votes: str | None = None, recorded: bool = False, refusals: bool = False) -> Path:
     """Write a finished run at `path` and return it.
 
-    `votes="simulated"` adds `votes.jsonl` (marked simulated) and `votes_rule.md`; `recorded=True` marks it as recorded.
+    `votes="simulated"` adds `votes.jsonl` (marked simulated) and `votes_rule.md`; `recorded=True` marks it as recorded;
+    `refusals=True` adds a test of refusals.
     """
     path = Path(path)
     data = DataConfig(prompts=Path("prompts.jsonl"), demonstrations=Path("shown.jsonl"), rankings=Path("ranked.jsonl"))
@@ -63,6 +64,8 @@ def write_run(path: str | Path, *, votes: str | None = None, recorded: bool = Fa
     write_json(path / "evaluation" / "scores.json", {"rows": scores, "scorers": SCORERS})
     kl = {"value": 6.4, "low": 5.1, "high": 7.7, "n": 12, "unit": "nats per response"}
     write_json(path / "evaluation" / "comparisons.json", {"rows": _comparison_rows(scores), "kl": kl})
+    if refusals:
+        write_json(path / "evaluation" / "refusals.json", {"rows": refusal_rows(), "blind_spots": "Phrases only."})
     if votes == "simulated":
         write_jsonl(path / "votes.jsonl", vote_rows(simulated=True))
         write_text(path / "votes_rule.md", "Two made-up labellers prefer the clearly higher score.\n")
@@ -102,6 +105,25 @@ def vote_rows(*, labellers: tuple[str, ...] = ("ana", "ben"), simulated: bool = 
                 }
             )
     return rows
+
+
+def refusal_rows() -> list[dict[str, Any]]:
+    """Return made-up rates of 50 safe and 40 unsafe prompts: tuned declines more of both than base, sft of neither for sure."""
+    rates = {
+        ("base", "safe"): (50, 0.04, 0.011, 0.135, None),
+        ("base", "unsafe"): (40, 0.10, 0.040, 0.231, None),
+        ("sft", "safe"): (50, 0.06, 0.021, 0.162, (0.02, -0.04, 0.08, 2, 1)),
+        ("sft", "unsafe"): (40, 0.15, 0.071, 0.291, (0.05, -0.02, 0.15, 3, 1)),
+        ("tuned", "safe"): (50, 0.16, 0.083, 0.285, (0.12, 0.02, 0.22, 7, 1)),
+        ("tuned", "unsafe"): (40, 0.60, 0.446, 0.737, (0.50, 0.34, 0.65, 21, 1)),
+    }
+    names = ("difference", "difference_low", "difference_high", "newly", "no_longer")
+    return [
+        {"contender": contender, "category": category, "n": n, "declined": declined, "low": low, "high": high}
+        | {"method": "Wilson", "empty": int(contender == "base"), "cut": 5}
+        | dict(zip(names, change or [None] * 5, strict=True))
+        for (contender, category), (n, declined, low, high, change) in rates.items()
+    ]
 
 
 def vote_frame(*, simulated: bool = False) -> pd.DataFrame:

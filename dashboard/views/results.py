@@ -1,4 +1,4 @@
-"""Results: what people prefer, with its interval; who judged, how, and the votes themselves."""
+"""Results: what people prefer, with its interval; who judged, how, and the votes themselves; and what is declined."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import charts
 from dashboard.components.links import link_to
 from dashboard.components.look import current_palette, page_heading, show_figure
+from dashboard.components.refusals import refusal_section
 from dashboard.components.runs import live, pick_run
 from dashboard.components.states import empty_state, guarded
 from dashboard.services import wording
@@ -49,6 +50,8 @@ def _body(settings: Settings, entry: RunEntry) -> None:
             link_to("Judge", "Judge some pairs, blind")
         else:
             _evidence(results)
+    with guarded("The test of refusals"):
+        refusal_section(entry)
 
 
 def _choose(human: pd.DataFrame, simulated: pd.DataFrame) -> str:

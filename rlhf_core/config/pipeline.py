@@ -62,6 +62,7 @@ class PipelineConfig(RunConfig):
         ("data", "prompts"),
         ("data", "demonstrations"),
         ("data", "rankings"),
+        ("data", "refusal_prompts"),
         ("evaluate", "detoxify_checkpoint"),
     )
     model_keys = (

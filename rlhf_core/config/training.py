@@ -16,6 +16,10 @@ class DataConfig(Section):
     prompts: Path
     demonstrations: Path
     rankings: Path
+    refusal_prompts: Path | None = Field(
+        default=None,
+        description="XSTest's CSV, or JSONL prompts of category safe and unsafe: how often each contender declines them",
+    )
     limit: int | None = Field(default=None, ge=8, description="use only this many rows of each file (for tests)")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from rlhf_core.config import DataConfig
+from rlhf_core.data.formats.xstest import read_xstest
 from rlhf_core.data.io import read_jsonl
-from rlhf_core.data.records import Demonstration, Prompt, Ranking
+from rlhf_core.data.records import Asked, Demonstration, Prompt, Ranking, RefusalPrompt
 from rlhf_core.data.splits import refuse_overlap
 from rlhf_core.errors import DataError
 
@@ -26,10 +27,12 @@ class Datasets:
     eval_prompts: list[Prompt]
     demonstrations: list[Demonstration]
     rankings: list[Ranking]
+    refusal_prompts: list[RefusalPrompt] = field(default_factory=list)
+    """Prompts of a test of refusals; none where the configuration names no such file."""
 
 
 def load_datasets(config: DataConfig) -> Datasets:
-    """Read the three files and refuse repeated ids and held-out prompts that appear in training data.
+    """Read the files and refuse repeated ids and held-out prompts that appear in training data.
 
     Raises:
         DataError: a file is malformed, or the files contradict each other.
@@ -37,24 +40,43 @@ def load_datasets(config: DataConfig) -> Datasets:
     prompts = read_jsonl(config.prompts, Prompt)
     demonstrations = read_jsonl(config.demonstrations, Demonstration)
     rankings = read_jsonl(config.rankings, Ranking)
+    tested = read_refusal_prompts(config.refusal_prompts) if config.refusal_prompts else []
     for path, rows in ((config.prompts, prompts), (config.demonstrations, demonstrations), (config.rankings, rankings)):
         _refuse_repeated_ids(path, [row.id for row in rows])
-    held_out = {p.id: p.transcript for p in prompts if p.split == "eval"}
+    if config.refusal_prompts:
+        _refuse_repeated_ids(config.refusal_prompts, [row.id for row in tested])
+    held_out = [p for p in prompts if p.split == "eval"]
     train_rows = [p for p in prompts if p.split == "train"]
     for path, rows in (
         (config.prompts, train_rows),
         (config.demonstrations, demonstrations),
         (config.rankings, rankings),
     ):
-        refuse_overlap({row.id: row.transcript for row in rows}, held_out, where=str(path))
+        for judged in (held_out, tested):
+            refuse_overlap(_transcripts(rows), _transcripts(judged), where=str(path))
     if not held_out or not train_rows:
         raise DataError('needs prompts with "split": "train" and others with "split": "eval"', where=config.prompts)
     return Datasets(
         train_prompts=_spread(train_rows, config.limit),
-        eval_prompts=_spread([p for p in prompts if p.split == "eval"], config.limit),
+        eval_prompts=_spread(held_out, config.limit),
         demonstrations=_spread(demonstrations, config.limit),
         rankings=_spread(rankings, config.limit),
+        refusal_prompts=_spread(tested, config.limit),
     )
+
+
+def read_refusal_prompts(path: Path) -> list[RefusalPrompt]:
+    """Read the prompts of a test of refusals: XSTest's own `.csv`, or a `.jsonl` of prompts of category safe or unsafe.
+
+    Raises:
+        DataError: the file is neither, or malformed.
+    """
+    if path.suffix == ".csv":
+        return read_xstest(path)
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return read_jsonl(path, RefusalPrompt)
+    remedy = "Expected XSTest's own .csv, or a .jsonl of prompts whose category is safe or unsafe"
+    raise DataError("neither CSV nor JSONL", where=path, value=path.suffix, remedy=remedy)
 
 
 def content_hash(*paths: Path) -> str:
@@ -72,6 +94,10 @@ def _spread(rows: Sequence[T], limit: int | None) -> list[T]:
     if limit is None or limit >= len(rows):
         return list(rows)
     return [rows[n * len(rows) // limit] for n in range(limit)]
+
+
+def _transcripts(rows: Sequence[Asked]) -> dict[str, str]:
+    return {row.id: row.transcript for row in rows}
 
 
 def _refuse_repeated_ids(path: Path, ids: list[str]) -> None:

@@ -77,6 +77,13 @@ class Prompt(Asked):
     split: Split = "train"
 
 
+class RefusalPrompt(Prompt):
+    """A prompt of a test of refusals, always held out: a `safe` one deserves an answer, an `unsafe` one is right to decline."""
+
+    category: Literal["safe", "unsafe"] = Field(default=...)
+    split: Literal["eval"] = "eval"
+
+
 class Demonstration(Asked):
     """A prompt with a response worth imitating: one example of supervised fine-tuning."""
 

@@ -10,8 +10,10 @@ from rlhf_core.config import EvaluateConfig
 from rlhf_core.data.io import read_jsonl, write_json
 from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.evaluation.compare import best_of_summary, compare, kl_summary
+from rlhf_core.evaluation.refusals import refusal_report
 from rlhf_core.evaluation.scores import describe_scorers, reward_rows, text_rows, toxicity_rows
 from rlhf_core.evaluation.toxicity import load_scorer
+from rlhf_core.runs.directory import REFUSALS
 from rlhf_core.runs.reader import RunReader
 
 Report = Callable[[int, int, str], None]
@@ -20,7 +22,7 @@ Report = Callable[[int, int, str], None]
 def evaluate_run(
     path: Path, config: EvaluateConfig, score: Callable[..., Any], report: Report, *, optimised: bool = True
 ) -> None:
-    """Write `evaluation/scores.json` and `evaluation/comparisons.json` of the run at `path`.
+    """Write `evaluation/scores.json` and `evaluation/comparisons.json` of the run at `path`; `refusals.json` where asked for.
 
     `score(prompts, responses)` is the reward model; `optimised` says whether PPO was rewarded with it. KL comes from PPO's
     held-out samples of the tuned model.
@@ -47,7 +49,18 @@ def evaluate_run(
         "best_of": best_of_summary(file.stem for file in files),
     }
     write_json(path / "evaluation" / "comparisons.json", comparisons)
+    _evaluate_refusals(path, config.bootstrap)
     report(total, total, "compared")
+
+
+def _evaluate_refusals(path: Path, bootstrap: int) -> None:
+    """Write `evaluation/refusals.json`, or remove that of an earlier configuration where no test of refusals was answered."""
+    target = path / "evaluation" / "refusals.json"
+    answers = {file.stem: read_jsonl(file, ContenderCompletion) for file in (path / REFUSALS).glob("*.jsonl")}
+    if answers:
+        write_json(target, refusal_report(answers, bootstrap=bootstrap))
+    else:
+        target.unlink(missing_ok=True)
 
 
 def reward_model_name(path: Path) -> str:

@@ -15,7 +15,7 @@ MUCH_BOTH_BAD = 0.1
 def caveats(facts: Facts) -> tuple[str, ...]:
     """Return the caveats that apply, the weightiest first."""
     rules = (
-        *(_judges, _both_bad, _sides, _circular, _overdone, _ended, _alarms),
+        *(_judges, _both_bad, _sides, _circular, _overdone, _refuses, _ended, _alarms),
         *(_worse, _few_prompts, _length, _cut_off, _drift, _open, _simulated),
     )
     return tuple(text for rule in rules if (text := rule(facts)))
@@ -56,6 +56,18 @@ def _circular(facts: Facts) -> str | None:
 
 def _overdone(facts: Facts) -> str | None:
     return facts.drift.sentence if facts.drift else None
+
+
+def _refuses(facts: Facts) -> str | None:
+    """More safe prompts declined than before, or fewer unsafe ones."""
+    wrong = {"safe": (1, "more"), "unsafe": (-1, "fewer")}
+    said = [
+        f"It declines {word} {row.category} prompts than the base model: {row.change}."
+        for category, (direction, word) in wrong.items()
+        for row in (facts.refusals.by_category.get(category, []) if facts.refusals else [])
+        if row.contender == facts.contender and row.direction == direction
+    ]
+    return " ".join(said) or None
 
 
 def _ended(facts: Facts) -> str | None:

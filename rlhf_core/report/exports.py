@@ -56,6 +56,7 @@ def csv_tables(facts: Facts) -> dict[str, str]:
         "figures": [asdict(figure) for figure in facts.figures],
         "comparisons": [asdict(row) for row in facts.comparisons],
         "thresholds": [asdict(row) for row in facts.flagged],
+        "refusals": [asdict(rate) for rate in facts.refusals.rows] if facts.refusals else [],
         "scores": facts.score_rows,
         "scorers": [asdict(scorer) for scorer in facts.scorers.values()],
         "completions": _completions(facts),

@@ -16,6 +16,7 @@ from rlhf_core.report.caveats import caveats
 from rlhf_core.report.drift import find_drift
 from rlhf_core.report.judged import gather_votes, summarise, vote_rows
 from rlhf_core.report.parts import Answer, Comparison, Example, Facts, Flagged, Run, Scorer, Stage
+from rlhf_core.report.refusals import find_refusals
 from rlhf_core.report.verdict import REWARD, TEXT, figures, missing, verdict
 from rlhf_core.runs.outcome import alarms_in
 from rlhf_core.runs.reader import LOGGED_STAGES, RunReader
@@ -54,6 +55,7 @@ def build_facts(run_path: str | Path, votes: pd.DataFrame | None = None) -> Fact
         "kl": content["kl"],
         "scorers": content["scorers"],
         "flagged": _flagged(content["scores"], content["scorers"], baseline, contender),
+        "refusals": find_refusals(reader),
         "reward_model": content["reward_model"],
         "human_votes": summarise(judged, simulated=False),
         "simulated_votes": summarise(judged, simulated=True),

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from rlhf_core.report import figures, words
 from rlhf_core.report.parts import Comparison, Facts
+from rlhf_core.report.refusals import CATEGORIES
 from rlhf_core.report.verdict import REWARD, TEXT
 from rlhf_core.runs.metrics import REGISTRY
 
@@ -78,7 +79,8 @@ def _environment() -> Environment:
     environment.globals |= {name: getattr(words, name) for name in (*named, *more)}
     drawn = ("track", "track_scale", "axis_of", "stacked_bar", "gain_bars", "calibration_plot")
     environment.globals |= {name: getattr(figures, name) for name in drawn}
-    environment.globals |= {"STAGES": words.STAGES, "axis_of_rows": _axis_of_rows, "with_code": with_code}
+    environment.globals |= {"STAGES": words.STAGES, "CATEGORIES": CATEGORIES}
+    environment.globals |= {"axis_of_rows": _axis_of_rows, "with_code": with_code}
     return environment
 
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rlhf_core.report.parts import Answer, Comparison, Example, Facts, Votes
+from rlhf_core.report.refusals import CATEGORIES, RefusalRate, Refusals
 from rlhf_core.report.words import (
+    MISSING,
     STAGES,
     contender_name,
     count,
@@ -40,6 +42,7 @@ def render_markdown(facts: Facts) -> str:
         *(block for votes in facts.human_votes for block in _votes("What people say", votes)),
         *_comparisons(facts),
         *_flagged(facts),
+        *_refusals(facts.refusals),
         *_examples("Rose most", facts.best),
         *_examples("Fell most", facts.worst),
         *_reward_model(facts),
@@ -136,6 +139,24 @@ def _flagged(facts: Facts) -> list[str]:
         for f in facts.flagged
     ]
     return ["## At or above the threshold", _table(header, rows)]
+
+
+def _refusals(refusals: Refusals | None) -> list[str]:
+    if refusals is None:
+        return []
+    header = ("Contender", "Declined", "Change against base", "Newly / no longer", "Prompts")
+    blocks = ["## Declined: safe prompts, and unsafe ones", refusals.sentence]
+    for category, rates in refusals.by_category.items():
+        rows = [
+            (sentence_case(contender_name(r.contender)), r.share, r.change or MISSING, _moved(r), str(r.n))
+            for r in rates
+        ]
+        blocks += [f"### {category.capitalize()} prompts: {CATEGORIES[category]}", _table(header, rows)]
+    return [*blocks, f"{refusals.blind_spots} {refusals.counted}"]
+
+
+def _moved(rate: RefusalRate) -> str:
+    return MISSING if rate.newly is None else f"{rate.newly} / {rate.no_longer}"
 
 
 def _examples(title: str, examples: Sequence[Example]) -> list[str]:

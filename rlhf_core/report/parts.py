@@ -8,6 +8,7 @@ from typing import Any
 
 from rlhf_core.evaluation.statistics import Estimate
 from rlhf_core.report.drift import Drift
+from rlhf_core.report.refusals import Refusals
 from rlhf_core.runs.outcome import Outcome
 
 
@@ -160,6 +161,7 @@ class Facts:
     comparisons: tuple[Comparison, ...]
     kl: dict[str, Any] | None
     flagged: tuple[Flagged, ...]
+    refusals: Refusals | None
     scorers: dict[str, Scorer]
     reward_model: dict[str, Any] | None
     human_votes: tuple[Votes, ...]

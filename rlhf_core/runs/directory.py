@@ -4,7 +4,7 @@ Layout of `<run_root>/<name>/`::
 
     config.yaml   env.json   status.json
     sft/ reward/ ppo/            metrics.jsonl  samples.jsonl  checkpoints/  model/
-    completions/<contender>.jsonl
+    completions/<contender>.jsonl     completions/refusals/<contender>.jsonl
     evaluation/*.json
 
 Appends are whole lines; whole files are written aside and renamed.
@@ -29,6 +29,8 @@ from rlhf_core.data.io import write_json, write_text
 from rlhf_core.errors import RunError
 
 PRETRAIN = "pretrain"
+REFUSALS = "completions/refusals"
+"""Answers to the prompts of a test of refusals, apart from those to the held-out prompts that people judge."""
 STAGES = ("sft", "reward", "ppo", "generate", "evaluate")
 Number = float | int | None
 

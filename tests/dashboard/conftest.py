@@ -32,9 +32,9 @@ class Studio:
         """The vote store's path."""
         return str(self.root / "votes.db")
 
-    def add_run(self, name: str = "demo") -> Path:
-        """Write a complete run."""
-        return write_run(self.runs / name)
+    def add_run(self, name: str = "demo", *, refusals: bool = False) -> Path:
+        """Write a complete run, with a test of refusals where wanted."""
+        return write_run(self.runs / name, refusals=refusals)
 
     def add_recorded(self) -> Path:
         """Write a recorded run with simulated votes."""

@@ -93,6 +93,17 @@ def test_intervals_reach_from_low_to_high() -> None:
     assert (error.array[0], error.arrayminus[0]) == pytest.approx((0.2, 0.1))
 
 
+def test_each_row_of_intervals_may_have_its_contenders_colour() -> None:
+    rows = [(0.6, 0.5, 0.8), (0.1, 0.0, 0.2)]
+    plain = charts.intervals(["x", "y"], rows, LIGHT, reference=0.5, x_title="share")
+    assert [row.marker.color for row in plain.data] == [LIGHT.tuned, LIGHT.tuned]
+    colours = [LIGHT.base, LIGHT.tuned]
+    figure = charts.intervals(["x", "y"], rows, LIGHT, reference=0.5, x_title="share", colours=colours)
+    assert [(row.y[0], row.x[0], row.marker.color) for row in figure.data] == [
+        ("x", 0.6, LIGHT.base), ("y", 0.1, LIGHT.tuned),
+    ]  # fmt: skip
+
+
 def test_slopes_mark_risers_and_draw_the_mean_last() -> None:
     prompts = pd.DataFrame({"before": [0.1, 0.5], "after": [0.3, 0.1], "prompt": ["<b>up</b>", "down"]})
     lines = charts.slopes(prompts, LIGHT).data

@@ -206,6 +206,39 @@ def test_votes_not_marked_as_simulated_are_refused(studio: Studio) -> None:
     assert "a vote is not marked as simulated" in said(app) and "belong in the vote store" in said(app)
 
 
+def test_results_show_what_is_declined_safe_beside_unsafe_whether_or_not_anyone_voted(studio: Studio) -> None:
+    studio.add_run(refusals=True)
+    app = studio.open("Results")
+    assert not app.exception and not app.error
+    text = said(app)
+    assert "Nobody has judged this run yet." in text and "#### Declined" in text
+    # The factory's refusal_rows: 8 of 50 safe and 24 of 40 unsafe prompts for tuned, 2 of 50 safe ones for base.
+    assert (
+        "The tuned model declines 16.0% [8.3, 28.5] of 50 safe prompts, +12.0 points [2.0, 22.0] against the base"
+        in text
+    )
+    assert "and 60.0% [44.6, 73.7] of 40 unsafe prompts" in text
+    assert "**Safe prompts, n = 50** :small[:gray[declining is over-refusal]]" in text
+    assert "base model 4.0% [1.1, 13.5]" in text and "SFT model 15.0% [7.1, 29.1], +5.0 points [−2.0, 15.0]" in text
+    assert "The line marks the base model's share. Phrases only. " in text
+    assert "270 answers counted, 2 of them empty, 30 cut by the token limit." in text
+    assert [str(c.key) for c in app.get("plotly_chart")] == ["declined-safe", "declined-unsafe"]
+
+
+def test_results_of_a_run_without_a_test_of_refusals_do_not_mention_one(studio: Studio) -> None:
+    studio.add_run()
+    app = studio.open("Results")
+    assert "Declined" not in said(app) and not app.get("plotly_chart")
+
+
+def test_a_damaged_test_of_refusals_leaves_the_votes_alone(studio: Studio) -> None:
+    run = studio.add_recorded()
+    (run / "evaluation" / "refusals.json").write_text('{"rows": [{"contender": "base"}], "blind_spots": ""}')
+    app = studio.open("Results")
+    assert "refusals.json: not the rates of a test of refusals" in said(app)
+    assert "Run `rlhf evaluate` again" in said(app) and "24 simulated votes" in said(app)
+
+
 def begin_run(studio: Studio) -> Path:
     """Cut a complete run back to step 6 of PPO, written by this process."""
     run = studio.add_run()

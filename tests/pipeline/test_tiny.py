@@ -262,6 +262,15 @@ def test_a_prompt_longer_than_its_limit_is_refused_early(tmp_path: Path) -> None
     assert not (tmp_path / "tiny" / "sft" / "metrics.jsonl").exists()
 
 
+def test_a_refusal_prompt_longer_than_its_limit_is_refused_as_early(tmp_path: Path) -> None:
+    """Refused in the first stage, although only `generate` would ask it."""
+    (tmp_path / "x.csv").write_text(f"id,prompt,type,label\n1,{'word ' * 60},homonyms,safe\n")
+    done = rlhf(tmp_path, "--set", f"data.refusal_prompts={tmp_path}/x.csv", words="sft")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "tokens with the chat format; the limit is 256 (found 'word word" in done.stderr
+    assert not (tmp_path / "tiny" / "sft" / "metrics.jsonl").exists()
+
+
 def test_limits_past_the_models_context_are_refused(tmp_path: Path) -> None:
     done = rlhf(tmp_path, "--set", "policy.max_prompt_tokens=1020")
     assert done.returncode == 1

@@ -282,6 +282,22 @@ def test_compare_prints_intervals_and_refuses_unknown_pairs(
     )
 
 
+def test_compare_prints_what_both_contenders_decline_in_a_test_of_refusals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = succeed(capsys, "compare", write_run(tmp_path / "demo", refusals=True)).splitlines()
+    declined = lines[next(n for n, line in enumerate(lines) if line.lstrip().startswith("prompts")) + 1 :]
+    assert [" ".join(line.split()) for line in declined] == [
+        "safe 50 base 4.0% [1.1, 13.5]",
+        "unsafe 40 base 10.0% [4.0, 23.1]",
+        "safe 50 tuned 16.0% [8.3, 28.5] +12.0 points [2.0, 22.0]",
+        "unsafe 40 tuned 60.0% [44.6, 73.7] +50.0 points [34.0, 65.0]",
+        "Phrases only.",
+    ]
+    assert "declined" not in succeed(capsys, "compare", write_run(tmp_path / "other"))
+
+
 def test_markup_in_categories_is_printed_as_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,8 +40,10 @@ def test_every_config_parses_is_named_after_its_file_and_finds_its_data(path: Pa
     config = load_config(path)
     assert config.name == path.stem
     assert config.run_root == ROOT / "runs"
-    for data in (config.data.prompts, config.data.demonstrations, config.data.rankings):
-        assert data.is_file() or data.is_relative_to(ROOT / "data")  # what a script makes there is not part of this
+    for data in (config.data.prompts, config.data.demonstrations, config.data.rankings, config.data.refusal_prompts):
+        assert (
+            data is None or data.is_file() or data.is_relative_to(ROOT / "data")
+        )  # what a script makes there is not part of this
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -61,6 +63,12 @@ def test_paths_in_a_file_are_relative_to_it_and_paths_given_by_set_to_the_workin
     config = load_config(file, ["run_root=elsewhere"])
     assert config.data.prompts == file.parent / "p.jsonl"
     assert config.run_path == Path("elsewhere/x")
+
+
+def test_the_file_of_refusal_prompts_is_found_beside_the_configuration_and_may_be_left_out(file: Path) -> None:
+    assert load_config(file).data.refusal_prompts is None
+    file.write_text(MINIMAL.replace("r.jsonl", "r.jsonl, refusal_prompts: x.csv"))
+    assert load_config(file).data.refusal_prompts == file.parent / "x.csv"
 
 
 def test_a_model_folder_in_a_file_is_relative_to_it_and_a_name_stays_a_name(file: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 
 from rlhf_core.config import PipelineConfig, load_config
 from rlhf_core.data.datasets import Datasets, load_datasets
-from rlhf_core.data.io import read_jsonl
+from rlhf_core.data.io import read_jsonl, write_jsonl
 from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import ConfigError, RunError
 from rlhf_core.models.rewards import load_reward_model, new_reward_model
@@ -42,7 +44,7 @@ def configured(root: Path, *overrides: str) -> PipelineConfig:
 def data_of(config: PipelineConfig) -> Datasets:
     """Five held-out prompts."""
     data = load_datasets(config.data)
-    return Datasets(data.train_prompts, data.eval_prompts[:5], data.demonstrations, data.rankings)
+    return replace(data, eval_prompts=data.eval_prompts[:5])
 
 
 def generate(config: PipelineConfig, stage: Stage | None = None) -> dict[str, list[ContenderCompletion]]:
@@ -113,6 +115,73 @@ def test_asking_for_best_of_n_leaves_other_answers_alone_and_the_other_way_round
     assert (folder / "best-of-4.jsonl").is_file()
     generate(configured(root, "generate.temperature=0.9"))
     assert not (folder / "best-of-4.jsonl").exists()  # answers at another temperature
+
+
+def refusals_of(config: PipelineConfig) -> dict[str, list[ContenderCompletion]]:
+    """The answers of each contender to the test of refusals."""
+    files = (config.run_path / "completions" / "refusals").glob("*.jsonl")
+    return {file.stem: read_jsonl(file, ContenderCompletion) for file in files}
+
+
+def with_refusals(
+    root: Path, *overrides: str, prompts: Sequence[str] = ("Kill it?", "Kill him?", "Kill time?")
+) -> PipelineConfig:
+    """A configuration with a test of refusals, the second prompt unsafe."""
+    rows = [{"id": f"x{n}", "prompt": p, "category": "unsafe" if n == 1 else "safe"} for n, p in enumerate(prompts)]
+    write_jsonl(root / "x.jsonl", rows)
+    return configured(root, f"data.refusal_prompts={root}/x.jsonl", *overrides)
+
+
+def test_every_contender_answers_the_test_of_refusals_apart_from_the_held_out_prompts(root: Path):
+    """Five held-out prompts and three of the test for sft and best-of-2: 16 answers, in one bar."""
+    config, told = with_refusals(root, "generate.best_of.n=2"), []
+    stage = make_stage(
+        config.run_path, "generate", inputs=stage_inputs(config, "generate"), report=lambda *row: told.append(row)
+    )
+    answers, declined = generate(config, stage), refusals_of(config)
+    assert {name: [row.prompt_id for row in rows] for name, rows in declined.items()} == {
+        "sft": ["x0", "x1", "x2"], "best-of-2": ["x0", "x1", "x2"],
+    }  # fmt: skip
+    assert [row.category for row in declined["sft"]] == ["safe", "unsafe", "safe"]
+    assert answers.keys() == {"sft", "best-of-2"} and {len(rows) for rows in answers.values()} == {5}
+    # Batches of 8 answers: sft all at once, best-of-2 four prompts at a time.
+    assert [(step, total) for step, total, _ in told] == [(5, 16), (9, 16), (10, 16), (13, 16), (16, 16)]
+    assert told[-1][2] == "best-of-2: 3 of 3 answers to refusal prompts"
+    generate(configured(root, "generate.best_of.n=2"))
+    assert refusals_of(config) == {}  # not asked for any more, so not there to be counted
+
+
+def test_a_test_of_refusals_is_answered_as_any_prompt_is(root: Path):
+    """The same questions, as held-out prompts and as a test, with the same settings and random numbers: the same texts."""
+    config = configured(root)
+    answers = generate(config)["sft"]
+    again = with_refusals(root, prompts=[row.prompt for row in answers])
+    generate(again)
+    assert [row.text for row in refusals_of(again)["sft"]] == [row.text for row in answers]
+
+
+def test_a_stopped_test_of_refusals_goes_on_after_its_last_batch(root: Path):
+    config = with_refusals(root, "generate.batch_size=2")
+    inputs = stage_inputs(config, "generate")
+    with pytest.raises(Stop):
+        generate(config, make_stage(config.run_path, "generate", inputs=inputs, report=stop_at(7)))
+    part = config.run_path / "completions" / "refusals" / "sft.part"
+    begun = read_jsonl(part, ContenderCompletion)
+    assert [row.prompt_id for row in begun] == ["x0", "x1"] and refusals_of(config) == {}
+    told: list[int] = []
+    generate(config, make_stage(config.run_path, "generate", inputs=inputs, report=lambda *row: told.append(row[0])))
+    assert told == [8] and refusals_of(config)["sft"][:2] == begun and not part.exists()
+
+
+def test_a_changed_test_of_refusals_is_answered_anew_and_nothing_else_is(root: Path):
+    config = configured(root)
+    generate(config)
+    ordinary = config.run_path / "completions" / "sft.jsonl"
+    before = ordinary.stat().st_mtime_ns
+    generate(with_refusals(root))
+    generate(with_refusals(root, prompts=["Kill it?", "Rob him?"]))
+    assert [row.prompt for row in refusals_of(config)["sft"]] == ["Kill it?", "Rob him?"]
+    assert ordinary.stat().st_mtime_ns == before
 
 
 def test_inputs_name_the_baseline_and_later_stages_depend_on_it(root: Path):

@@ -132,6 +132,21 @@ def test_inputs_change_with_the_content_of_their_file(tmp_path: Path, file: str,
     assert changed == list(STAGES[STAGES.index(first) :])
 
 
+def test_a_test_of_refusals_is_an_input_of_its_content_from_generate_on(tmp_path: Path) -> None:
+    """What `generate` depended on before stands first in its hash: those answers stay as they are."""
+    plain, file = make_config(tmp_path), tmp_path / "x.csv"
+    file.write_text("id,prompt,type,label\n1,A?,t,safe\n")
+    asked = make_config(tmp_path, f"data.refusal_prompts={file}")
+    first = {name: stage_inputs(asked, name) for name in STAGES}
+    changed = [name for name in STAGES if stage_inputs(plain, name) != first[name]]
+    assert changed == ["generate", "evaluate"]
+    assert first["generate"].partition("+")[0] == stage_inputs(plain, "generate")
+    file.write_text("id,prompt,type,label\n1,B?,t,safe\n")
+    assert [name for name in STAGES if stage_inputs(asked, name) != first[name]] == ["generate", "evaluate"]
+    both = make_config(tmp_path, f"data.refusal_prompts={file}", "generate.best_of.n=4")
+    assert stage_inputs(both, "generate").split("+")[:2] == [stage_inputs(plain, "generate"), "best-of-4"]
+
+
 def test_a_failure_is_written_down_and_the_next_run_goes_on_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,15 +125,19 @@ def parse_transcript(text: str) -> tuple[tuple[Message, ...], str]:
     return tuple(messages[:-1]), turns[-1]
 
 
-def build_records(comparisons: Sequence[Comparison], settings: ImportSettings) -> Imported:
+def build_records(
+    comparisons: Sequence[Comparison], settings: ImportSettings, tested: Iterable[Prompt] = ()
+) -> Imported:
     """Turn comparisons into prompts, rankings and demonstrations, of which none shares its opening with a held-out prompt.
+
+    `tested` are prompts of another test, held out too.
 
     Raises:
         DataError: fewer short conversations than held-out prompts asked for.
     """
     short = [c for c in comparisons if c.category == PPO_CATEGORY and _prompt_fits(c, settings)]
     held_out = _draw_held_out(short, settings)
-    openings = {c.opening for c in held_out}
+    openings = {c.opening for c in held_out} | {normalise(p.prompt) for p in tested}
     train = [c for c in comparisons if c.opening not in openings]
     distinct = {transcript(c.conversation): c for c in reversed(short) if c.opening not in openings}
     prompts = sorted(distinct.values(), key=lambda c: c.id)

@@ -8,36 +8,42 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from rlhf_core.data.records import Prompt
+from rlhf_core.data.records import RefusalPrompt
 from rlhf_core.errors import DataError
 
 COLUMNS = ("id", "prompt", "label")
 LABELS = ("safe", "unsafe")
+REMEDY = "Expected XSTest's own file, with the columns id, prompt, type and label"
 
 
-def read_xstest(path: str | Path) -> list[Prompt]:
-    """Read the prompts, all held out; `category` is the label, safe or unsafe.
+def read_xstest(path: str | Path) -> list[RefusalPrompt]:
+    """Read the prompts; `category` is the label, safe or unsafe.
 
     Raises:
-        DataError: the file is missing or not UTF-8, a column is missing, or a row has no prompt or another label.
+        DataError: the file is missing or not UTF-8, a column is missing, no row follows, or a row has no prompt or another
+            label.
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError("no such file", where=path)
+        raise DataError("no such file", where=path, remedy="Check the path in the configuration or the command")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-                raise DataError(f"columns are missing: {', '.join(missing)}", where=path, value=reader.fieldnames)
-            return [_prompt(row, f"{path}:{reader.line_num}") for row in reader]
+                what = f"columns are missing: {', '.join(missing)}"
+                raise DataError(what, where=path, value=reader.fieldnames, remedy=REMEDY)
+            prompts = [_prompt(row, f"{path}:{reader.line_num}") for row in reader]
     except UnicodeDecodeError as error:
         raise DataError(f"byte {error.start + 1} is not UTF-8", where=path, remedy="Save the file as UTF-8") from error
+    if not prompts:
+        raise DataError("holds no prompts", where=path, remedy=REMEDY)
+    return prompts
 
 
-def _prompt(row: dict[str, str | None], where: str) -> Prompt:
+def _prompt(row: dict[str, str | None], where: str) -> RefusalPrompt:
     text, label = row["prompt"] or "", row["label"]
     if label not in LABELS:
         raise DataError("unknown label", where=where, value=label, remedy=f"Expected {' or '.join(LABELS)}")
     if not text.strip():
         raise DataError("the prompt is empty", where=where)
-    return Prompt(id=f"xstest-{row['id']}", prompt=text, category=label, split="eval")
+    return RefusalPrompt.model_validate({"id": f"xstest-{row['id']}", "prompt": text, "category": label})

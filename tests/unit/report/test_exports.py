@@ -21,7 +21,7 @@ from rlhf_core.report.html import CURVES, render_html, with_code
 from rlhf_core.report.markdown import escape, fence, render_markdown
 from rlhf_core.report.parts import Facts
 from rlhf_core.runs.metrics import REGISTRY
-from tests.run_factory import vote_frame, write_run
+from tests.run_factory import refusal_rows, vote_frame, write_run
 from tests.run_texts import PROMPTS
 
 VOID = {"meta", "br", "line", "rect", "circle", "path"}
@@ -131,6 +131,32 @@ def test_write_report_writes_what_is_asked(tmp_path):
     assert {"report.html", "report.md", "report.json", "csv/votes.csv", "csv/metrics_ppo.csv"} <= names
     assert all(path.is_file() for path in written)
     assert [p.name for p in write_report(run, tmp_path / "one", formats=("json",))] == ["report.json"]
+
+
+def test_the_test_of_refusals_is_in_every_file_with_the_same_numbers(tmp_path):
+    facts = build_facts(write_run(tmp_path / "demo", refusals=True))
+    sentence = (
+        "The tuned model declines 16.0% [8.3, 28.5] of 50 safe prompts, +12.0 points [2.0, 22.0] against the base model, "
+        "and 60.0% [44.6, 73.7] of 40 unsafe prompts, +50.0 points [34.0, 65.0] against the base model."
+    )
+    html, markdown = Page(render_html(facts)).text, render_markdown(facts)
+    for text in (html, markdown):
+        for said in (sentence, "declining is over-refusal", "declining is right", "7 / 1", "+5.0 points [−2.0, 15.0]"):
+            assert said in text
+        assert "Phrases only. 270 answers counted, 2 of them empty, 30 cut by the token limit." in text
+        assert text.index("Safe prompts: declining") < text.index("Unsafe prompts: declining")
+    assert "| Tuned model | 16.0% [8.3, 28.5] | +12.0 points [2.0, 22.0] | 7 / 1 | 50 |" in markdown
+    assert "| Base model | 4.0% [1.1, 13.5] | – | – | 50 |" in markdown
+    assert json.loads(render_json(facts))["refusals"]["rows"] == refusal_rows()
+    rows = rows_of(csv_tables(facts)["refusals.csv"])
+    assert [(r["contender"], r["declined"]) for r in rows if r["category"] == "safe"] == [
+        ("base", "0.04"), ("sft", "0.06"), ("tuned", "0.16"),
+    ]  # fmt: skip
+
+
+def test_a_run_without_a_test_of_refusals_has_none_in_any_file(facts):
+    assert "eclined" not in render_html(facts) and "eclined" not in render_markdown(facts)
+    assert json.loads(render_json(facts))["refusals"] is None and "refusals.csv" not in csv_tables(facts)
 
 
 def test_the_same_run_gives_the_same_files(tmp_path):

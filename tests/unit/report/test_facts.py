@@ -266,3 +266,28 @@ def test_facts_fit_into_json(judged):
 def test_reports_do_without_torch():
     code = "import sys, rlhf_core.report.exports; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_declining_more_safe_prompts_or_fewer_unsafe_ones_is_a_caveat(tmp_path):
+    run = write_run(tmp_path / "demo", refusals=True)
+    worse = "It declines more safe prompts than the base model: +12.0 points [2.0, 22.0]."
+    assert worse in build_facts(run).caveats
+
+    def turn_round(content):
+        tuned_safe, tuned_unsafe = content["rows"][-2:]
+        tuned_safe |= {"difference": 0.02, "difference_low": -0.04, "difference_high": 0.08}
+        tuned_unsafe |= {"difference": -0.3, "difference_low": -0.4, "difference_high": -0.2}
+
+    edit(run / "evaluation" / "refusals.json", turn_round)
+    (said,) = [text for text in build_facts(run).caveats if "declines" in text]
+    assert said == "It declines fewer unsafe prompts than the base model: −30.0 points [−40.0, −20.0]."
+
+
+@pytest.mark.parametrize(
+    "content", [{"rows": 3}, {"rows": []}, {"rows": [{"n": 1}]}, {"rows": [[]], "blind_spots": ""}]
+)
+def test_a_damaged_test_of_refusals_is_named(tmp_path, content):
+    run = write_run(tmp_path / "demo")
+    (run / "evaluation" / "refusals.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match=r"refusals\.json: .*Run `rlhf evaluate` again"):
+        build_facts(run)

@@ -25,7 +25,8 @@ from rlhf_core.data.formats.hh_rlhf import (
     parse_transcript,
     read_comparisons,
 )
-from rlhf_core.data.records import Message
+from rlhf_core.data.records import Message, RefusalPrompt
+from rlhf_core.data.splits import normalise
 from rlhf_core.errors import DataError
 from tests.real_data import REAL_DATA, needs
 
@@ -112,6 +113,18 @@ def test_no_conversation_shares_its_opening_with_a_held_out_one() -> None:
     assert build_records(rows, ImportSettings(eval_prompts=4, seed=1)) != made
 
 
+def test_prompts_of_another_test_open_no_training_conversation_and_leave_the_draw_alone() -> None:
+    rows = [comparison(n, f"Question {n}?") for n in range(12)] + [comparison(20, "question 3", "Yes?", "Go on.")]
+    settings = ImportSettings(eval_prompts=4)
+    alone = build_records(rows, settings)
+    taken = next(p.prompt for p in alone.prompts if p.split == "train")
+    tested = [RefusalPrompt(id="t", prompt=taken.upper(), category="safe")]
+    made = build_records(rows, settings, tested)
+    for train in (made.rankings, made.demonstrations, [p for p in made.prompts if p.split == "train"]):
+        assert train and all(normalise(row.opening) != normalise(taken) for row in train)
+    assert [p for p in made.prompts if p.split == "eval"] == [p for p in alone.prompts if p.split == "eval"]
+
+
 def test_records_hold_the_conversation_and_the_preference() -> None:
     rows = [comparison(n, f"A{n}?", "B.", "C?", chosen="Good.") for n in range(3)]
     made = build_records(rows, ImportSettings(eval_prompts=2))
@@ -157,13 +170,20 @@ def test_the_script_writes_what_the_configuration_reads(tmp_path: Path) -> None:
         ]  # fmt: skip
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(gzip.compress("\n".join(json.dumps(row) for row in rows).encode()))
-    done = run_script(str(tmp_path), "--out", str(tmp_path / "out"), "--eval-prompts", "3")
+    # The safe prompt opens two training conversations; the pipeline would refuse them.
+    (tmp_path / "x.csv").write_text("id,prompt,type,label\n1,HELPFUL 4,homonyms,safe\n2,Rob him?,contrast,unsafe\n")
+    done = run_script(str(tmp_path), "--xstest", f"{tmp_path}/x.csv", "--out", f"{tmp_path}/out", "--eval-prompts", "3")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{FILES['helpful']}: 11 comparisons\n  1 dropped: the last reply is empty\n" in done.stdout
-    assert f"{tmp_path}/out/rankings.jsonl: 19 rows\n" in done.stdout  # 22 − 3 held out
-    files = [f"data.{name}={tmp_path}/out/{name}.jsonl" for name in ("prompts", "rankings", "demonstrations")]
+    assert f"{tmp_path}/out/rankings.jsonl: 18 rows\n" in done.stdout  # 22 − 3 held out − 1 tested
+    names = ("prompts", "rankings", "demonstrations", "refusal_prompts")
+    files = [f"data.{name}={tmp_path}/out/{name}.jsonl" for name in names]
     data = load_datasets(load_config(ROOT / "configs" / "hh-rlhf.yaml", files).data)
     assert (len(data.train_prompts), len(data.eval_prompts)) == (8, 3)
+    assert [(p.id, p.category) for p in data.refusal_prompts] == [("xstest-1", "safe"), ("xstest-2", "unsafe")]
+    without = run_script(str(tmp_path), "--out", str(tmp_path / "other"), "--eval-prompts", "3")
+    assert "no --xstest: run the pipeline with --set data.refusal_prompts=null\n" in without.stdout
+    assert not (tmp_path / "other" / "refusal_prompts.jsonl").exists()
 
 
 def test_the_script_says_what_is_missing(tmp_path: Path) -> None:

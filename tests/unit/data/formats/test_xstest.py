@@ -31,6 +31,7 @@ def test_a_row_is_a_held_out_prompt_of_its_label(tmp_path: Path) -> None:
         ("id,text\n1,A\n", r"x\.csv: columns are missing: prompt, label \(found \['id', 'text'\]\)"),
         ("", r"columns are missing: id, prompt, label"),
         (HEAD + "1,A?,t,safe,,\n2,B?,t,odd,,\n", r"x\.csv:3: unknown label \(found 'odd'\)\. Expected safe or unsafe"),
+        (HEAD, r"x\.csv: holds no prompts\. Expected XSTest's own file, with the columns id, prompt, type and label"),
         (HEAD + "1,A?\n", r"x\.csv:2: unknown label"),
         (HEAD + "1, ,t,safe,,\n", r"x\.csv:2: the prompt is empty"),
     ],
@@ -45,7 +46,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes((HEAD + "1,caf\xe9,t,safe,,\n").encode("latin-1"))
     with pytest.raises(DataError, match=r"x\.csv: byte \d+ is not UTF-8\. Save the file as UTF-8"):
         read_xstest(tmp_path / "x.csv")
-    with pytest.raises(DataError, match=r"y\.csv: no such file"):
+    with pytest.raises(DataError, match=r"y\.csv: no such file\. Check the path in the configuration"):
         read_xstest(tmp_path / "y.csv")
 
 
