@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable; unknown keys and infinite numbers are refused."""
+    """Base of all sections: immutable; unknown keys and infinite numbers are refused.
+
+    A section given in part keeps what it has by default where it stands: `reward: {optim: {lr: 1e-4}}` changes the rate
+    of the reward model's own optimiser settings, not of those every optimiser starts from.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_defaults_of_parts(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        defaults = {name: field.default for name, field in cls.model_fields.items() if name in given}
+        return given | {
+            name: default.model_dump() | given[name]
+            for name, default in defaults.items()
+            if isinstance(default, Section) and isinstance(given[name], dict)
+        }
 
 
 class RunConfig(Section):

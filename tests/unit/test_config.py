@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlhf_core.config import LoraConfig, PipelineConfig, PPOConfig, SFTConfig, load_config
+from rlhf_core.config import LoraConfig, PipelineConfig, PPOConfig, RewardConfig, SFTConfig, load_config
 from rlhf_core.config.files import field_names
 from rlhf_core.config.pretrain import PretrainConfig
 from rlhf_core.errors import ConfigError
@@ -33,6 +33,15 @@ def message(path: Path, *overrides: str) -> str:
 
 def test_there_are_configs_to_parse() -> None:
     assert {path.name for path in CONFIGS} >= {"quickstart.yaml", "tiny.yaml", "from-scratch.yaml"}
+
+
+def test_a_part_of_a_section_keeps_the_rest_of_its_own_defaults(file: Path) -> None:
+    """Of PPO's optimiser no warm-up, of the reward model's the smaller ε, whatever is set beside them."""
+    config = load_config(file, ["ppo.optim.lr=0.01", "reward.optim.lr=0.02", "sft.optim.weight_decay=0.1"])
+    assert config.ppo.optim == PPOConfig().optim.model_copy(update={"lr": 0.01})
+    assert config.reward.optim == RewardConfig().optim.model_copy(update={"lr": 0.02})
+    assert config.sft and config.sft.optim == SFTConfig().optim.model_copy(update={"weight_decay": 0.1})
+    assert (config.ppo.optim.warmup_ratio, config.reward.optim.eps) == (0.0, 1e-8)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
