@@ -15,8 +15,9 @@ def adamw(parameters: Iterable[nn.Parameter], config: OptimConfig) -> torch.opti
 
     ε is 1e-5 unless configured: RLHF's results were not made with the usual 1e-8 (Huang et al. 2024, detail 20).
     """
-    settings = {"lr": config.lr, "eps": config.eps, "weight_decay": config.weight_decay}
-    return torch.optim.AdamW(list(parameters), **settings, fused=True)
+    return torch.optim.AdamW(
+        list(parameters), lr=config.lr, eps=config.eps, weight_decay=config.weight_decay, fused=True
+    )
 
 
 def learning_rate(step: int, total: int, config: OptimConfig) -> float:
