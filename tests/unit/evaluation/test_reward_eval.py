@@ -95,6 +95,18 @@ def test_length_bias_by_hand():
     assert length["score_length_correlation"] == pytest.approx(1.0)
 
 
+def test_pairs_of_equal_length_say_nothing_of_length():
+    # Longer chosen, shorter chosen, equally long: one of the two that differ. Centred scores ±½, ±1, ±½ against centred
+    # lengths ±1.5, ∓1.5, 0: Σ products 2·(0.75 − 1.5) = −1.5, Σ squares 3 and 9, so −1.5/√27.
+    rankings = [
+        ranking("p", [["a"], ["b"]], lengths={"a": 5}), ranking("q", [["a"], ["b"]], lengths={"b": 5}),
+        ranking("r", [["a"], ["b"]]),
+    ]  # fmt: skip
+    length = reward_report(rankings, [[11.0, 10.0], [3.0, 1.0], [1.0, 0.0]])["length"]
+    assert length["longer_wins"] == 0.5
+    assert length["score_length_correlation"] == pytest.approx(-1.5 / 27**0.5)
+
+
 def test_length_is_missing_when_all_are_equally_long():
     length = reward_report([ranking("p", [["a"], ["b"]])], [[1.0, 0.0]])["length"]
     assert length == {"longer_wins": None, "score_length_correlation": None}
