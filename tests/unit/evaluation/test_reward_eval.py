@@ -29,6 +29,13 @@ def test_pairs_follow_the_ranking_and_ties_form_none():
     assert list(pairs.longer) == [3, 3]  # 5 characters against 2
 
 
+def test_reversing_a_ranking_negates_every_margin_exactly():
+    """Claim 9: swapped pairs lead by as much the other way, to the last bit."""
+    scores = [[0.1, 0.7, 0.3]]
+    forward, backward = (collect_pairs([ranking("p", [[i] for i in order])], scores).margin for order in ("abc", "cba"))
+    assert forward.tolist() == (-backward).tolist()
+
+
 def test_equal_scores_are_half_right():
     report = reward_report([ranking("p", [["a"], ["b"]]), ranking("q", [["a"], ["b"]])], [[1.0, 1.0], [2.0, 1.0]])
     assert report["accuracy"]["value"] == 0.75  # (½ + 1) / 2
