@@ -248,6 +248,14 @@ def test_the_objective_is_of_response_tokens_alone(tmp_path: Path):
     spoilt, measured_with_garbage = prepare(replace(rollout, **dirty), learner.config, 0.1)
     assert measured_with_garbage == measured and measured["tokens/response_length"] == 13 / 4
     assert torch.equal(spoilt.advantages, clean.advantages) and torch.equal(spoilt.returns, clean.returns)
+    returns, values, entropy = (x[rollout.response_mask] for x in (clean.returns, rollout.values, rollout.entropy))
+    expected = {
+        "returns/mean": returns.mean(),
+        "returns/var": returns.var(unbiased=False),
+        "val/error": (values - returns).square().mean(),
+        "policy/entropy": entropy.mean(),
+    }
+    assert {name: measured[name] for name in expected} == pytest.approx({n: v.item() for n, v in expected.items()})
 
 
 def test_gradients_are_clipped_and_the_norm_before_is_logged(tmp_path: Path):
@@ -318,7 +326,7 @@ def test_training_stops_at_max_steps(tmp_path: Path):
 
 
 def test_two_runs_of_one_seed_are_one_run(tmp_path: Path):
-    """Claim 6: metrics and completions to the last bit; another seed differs."""
+    """Claim 6: metrics and completions to the last bit; another seed differs, in the first held-out answers already."""
     logs = []
     for n, seed in enumerate((0, 0, 1)):
         policy, stage, config = tiny_policy(), make_stage(tmp_path / str(n), seed=seed), ppo_config(iterations=2)
@@ -326,6 +334,7 @@ def test_two_runs_of_one_seed_are_one_run(tmp_path: Path):
         train_ppo(policy, vowels, rows[:4], HeldOut(rows[4:], vowels, config, stage), config, stage)
         logs.append((logged(stage), logged(stage, "samples.jsonl")))
     assert logs[0] == logs[1] and logs[0] != logs[2]
+    assert logs[0][1][:2] != logs[2][1][:2]
 
 
 def test_the_parts_of_a_mixture_are_logged_and_only_their_weighted_sum_is_optimised(tmp_path: Path):
