@@ -40,9 +40,10 @@ class Mutant:
     @property
     def near(self) -> list[str]:
         """The tests that mirror the broken file, where there are any."""
-        folder, name = self.file.split("/")
-        near = [f"tests/unit/{folder}/test_{name}", f"tests/unit/{folder}/test_{name.removesuffix('.py')}_training.py"]
-        return [path for path in near if (ROOT / path).is_file()]
+        path = Path("tests/unit") / self.file
+        own = [path.with_name(f"test_{path.name}"), path.with_name(f"test_{path.stem}_training.py")]
+        near = [*own, path.parent.with_name(f"test_{path.parent.name}.py")]
+        return [str(test) for test in near if (ROOT / test).is_file()]
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Every module says what it is; functions stay short; docs/algorithms.md names functions and tests that exist."""
+"""Every module says what it is; functions stay short; docs/algorithms.md and docs/claims.md name what exists."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(p for folder in ("rlhf_core", "dashboard") for p in (ROOT / folder).rglob("*.py"))
-ROWS = [
-    line.split("|")
-    for line in (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8").splitlines()
-    if line.startswith("| ") and "`" in line
-]
+BREAKS = {row["breaks"] for row in yaml.safe_load((ROOT / "tests" / "mutants.yaml").read_text(encoding="utf-8"))}
+
+
+def rows(page: str) -> list[list[str]]:
+    """The rows of a page's tables that name something, cell by cell."""
+    lines = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
+    return [line.split("|") for line in lines if line.startswith("| ") and "`" in line]
+
+
+ROWS, CLAIMS = rows("algorithms.md"), rows("claims.md")
 
 
 def functions(path: Path) -> list[ast.FunctionDef]:
@@ -44,7 +50,25 @@ def test_every_row_names_a_function_and_a_test_that_exist(row: list[str]):
         path = ROOT / "rlhf_core" / module
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert name in {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}, (module, name)
-    tests = re.findall(r"`([\w/]+\.py)::(\w+)`", row[4])
-    assert tests and re.search(r"\.py::", row[2])
+    assert re.search(r"\.py::", row[2])
+    assert_tests_exist(row[4])
+
+
+def assert_tests_exist(cell: str) -> None:
+    """Some `file::name` stand in a cell, and each is a test."""
+    tests = re.findall(r"`([\w/]+\.py)::(\w+)`", cell)
+    assert tests
     for file, name in tests:
         assert name in {f.name for f in functions(ROOT / "tests" / file)}, (file, name)
+
+
+def test_the_page_of_claims_has_all_of_them():
+    assert [row[1].strip() for row in CLAIMS] == [*map(str, range(1, 32)), "drift"]
+
+
+@pytest.mark.parametrize("row", CLAIMS, ids=lambda row: row[1].strip())
+def test_every_claim_names_tests_and_breaks_that_exist(row: list[str]):
+    """Columns: claim, what holds, tests, breaks; those are rows of tests/mutants.yaml, quoted by what they break."""
+    assert_tests_exist(row[3])
+    breaks = re.findall(r'"([^"]+)"', row[4])
+    assert breaks and set(breaks) <= BREAKS, set(breaks) - BREAKS

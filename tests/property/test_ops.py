@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -15,7 +15,7 @@ from rlhf_core.data.collate import Example, collate_packed, collate_padded
 from rlhf_core.ops.advantages import gae, shape_rewards
 from rlhf_core.ops.kl import adapt_kl_coef, kl_k2, kl_k3
 from rlhf_core.ops.logprobs import sample_tokens, token_entropy, token_logprobs
-from rlhf_core.ops.losses import kwise_loss, pairwise_loss, ppo_policy_loss, ppo_value_loss
+from rlhf_core.ops.losses import kwise_loss, pairwise_loss, ppo_policy_loss, ppo_value_loss, response_nll
 from rlhf_core.ops.masking import masked_mean, masked_var, masked_whiten
 from rlhf_core.ops.text_masks import last_true, pad_rows, position_ids, response_mask
 
@@ -56,6 +56,30 @@ def test_whitened_numbers_have_mean_zero_and_at_most_unit_variance(batch: tuple[
     white = kept(masked_whiten(values, mask, keep_mean=False), mask)
     assert sum(white) / len(white) == pytest.approx(0, abs=1e-2)
     assert sum(v * v for v in white) / len(white) <= 1.01
+
+
+@given(masked_batch(), st.booleans(), st.booleans())
+def test_whitening_equals_the_formula_over_the_numbers_that_count(
+    batch: tuple[list[Tensor], Tensor], keep_mean: bool, unbiased: bool
+):
+    """Claim 19: (v − mean)/√(variance + 1e-8), the mean added again when it is kept; zero under the mask."""
+    (values,), mask = batch
+    numbers = kept(values, mask)
+    mean = sum(numbers) / len(numbers)
+    assume(max(numbers) - min(numbers) > 0.01)
+    variance = sum((v - mean) ** 2 for v in numbers) / (len(numbers) - unbiased)
+    expected = [(v - mean) / math.sqrt(variance + 1e-8) + keep_mean * mean for v in numbers]
+    white = masked_whiten(values, mask, keep_mean=keep_mean, unbiased=unbiased)
+    assert kept(white, mask) == pytest.approx(expected, abs=1e-2, rel=1e-3)
+    assert not white[~mask].any()
+
+
+@given(masked_batch())
+def test_the_likelihood_of_a_response_equals_a_sum_over_its_tokens(batch: tuple[list[Tensor], Tensor]):
+    """Claim 7."""
+    (logprobs,), mask = batch
+    nll, count = response_nll(logprobs, mask)
+    assert nll.item() == pytest.approx(-sum(kept(logprobs, mask)), **CLOSE) and count == len(kept(logprobs, mask))
 
 
 @given(masked_batch(2), st.floats(0.5, 1), st.floats(0, 1))
@@ -121,6 +145,16 @@ def test_preferring_more_costs_less(chosen: float, rejected: float, margin: floa
     c, r = torch.tensor([chosen]), torch.tensor([rejected])
     assert pairwise_loss(c, r).item() >= 0
     assert pairwise_loss(c + 1, r).item() <= pairwise_loss(c, r).item() <= pairwise_loss(c, r, margin).item()
+
+
+@given(NUMBER, NUMBER, st.floats(0, 3), st.floats(0, 0.5, exclude_max=True))
+def test_pairwise_loss_equals_the_formula(chosen: float, rejected: float, margin: float, smoothing: float):
+    """Claims 9 and 11, with σ written out: log σ(d) = −log(1 + e^−d); and another order is the same lead below zero."""
+    c, r = torch.tensor([chosen]), torch.tensor([rejected])
+    lead = chosen - rejected - margin
+    expected = (1 - smoothing) * math.log1p(math.exp(-lead)) + smoothing * math.log1p(math.exp(lead))
+    assert pairwise_loss(c, r, margin, smoothing).item() == pytest.approx(expected, **CLOSE)
+    assert (pairwise_loss(c, r) - pairwise_loss(r, c)).item() == pytest.approx(rejected - chosen, **CLOSE)
 
 
 @given(st.lists(NUMBER, min_size=2, max_size=8), st.floats(0.3, 3), st.floats(0, 1, exclude_max=True, width=32))

@@ -186,6 +186,12 @@ def test_numbers_that_are_not_finite_or_negative_are_refused(file: Path, key: st
     assert f"{key}: Input should be" in message(file, f"{key}={value}")
 
 
+@pytest.mark.parametrize("key", ["ppo.temperature", "generate.temperature"])
+def test_a_greedy_policy_is_refused(file: Path, key: str) -> None:
+    """Claim 3."""
+    assert f"{key}: Input should be greater than 0" in message(file, f"{key}=0")
+
+
 def test_batches_must_divide() -> None:
     with pytest.raises(ValueError, match="batch_size must be a multiple of micro_batch_size"):
         SFTConfig(batch_size=6, micro_batch_size=4)

@@ -29,6 +29,13 @@ def test_pairs_follow_the_ranking_and_ties_form_none():
     assert list(pairs.longer) == [3, 3]  # 5 characters against 2
 
 
+def test_reversing_a_ranking_negates_every_margin_exactly():
+    """Claim 9: swapped pairs lead by as much the other way, to the last bit."""
+    scores = [[0.1, 0.7, 0.3]]
+    forward, backward = (collect_pairs([ranking("p", [[i] for i in order])], scores).margin for order in ("abc", "cba"))
+    assert forward.tolist() == (-backward).tolist()
+
+
 def test_equal_scores_are_half_right():
     report = reward_report([ranking("p", [["a"], ["b"]]), ranking("q", [["a"], ["b"]])], [[1.0, 1.0], [2.0, 1.0]])
     assert report["accuracy"]["value"] == 0.75  # (½ + 1) / 2
@@ -93,6 +100,18 @@ def test_length_bias_by_hand():
     length = reward_report(rankings, [[11.0, 10.0], [0.0, 1.0]])["length"]
     assert length["longer_wins"] == 0.5
     assert length["score_length_correlation"] == pytest.approx(1.0)
+
+
+def test_pairs_of_equal_length_say_nothing_of_length():
+    # Longer chosen, shorter chosen, equally long: one of the two that differ. Centred scores ±½, ±1, ±½ against centred
+    # lengths ±1.5, ∓1.5, 0: Σ products 2·(0.75 − 1.5) = −1.5, Σ squares 3 and 9, so −1.5/√27.
+    rankings = [
+        ranking("p", [["a"], ["b"]], lengths={"a": 5}), ranking("q", [["a"], ["b"]], lengths={"b": 5}),
+        ranking("r", [["a"], ["b"]]),
+    ]  # fmt: skip
+    length = reward_report(rankings, [[11.0, 10.0], [3.0, 1.0], [1.0, 0.0]])["length"]
+    assert length["longer_wins"] == 0.5
+    assert length["score_length_correlation"] == pytest.approx(-1.5 / 27**0.5)
 
 
 def test_length_is_missing_when_all_are_equally_long():

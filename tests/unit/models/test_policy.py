@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from rlhf_core.config import LoraConfig, PolicyConfig
 from rlhf_core.errors import ModelError
@@ -22,7 +24,7 @@ from rlhf_core.models.policy import (
     load_merged,
     load_policy,
 )
-from rlhf_core.models.sources import load_tokenizer
+from rlhf_core.models.sources import load_tokenizer, resolve
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.ops.masking import spread
 from rlhf_core.ops.text_masks import pad_rows
@@ -220,6 +222,22 @@ def test_a_saved_policy_answers_as_before_and_becomes_the_next_reference(lora: L
     with loaded.reference() as lm, torch.no_grad():
         reference = token_logprobs(run_responses(lm, ids, mask, ALL)[0], torch.tensor(RESPONSE), 1.0)
     assert torch.equal(reference, after[0])
+
+
+def test_a_saved_adapter_gives_the_same_logits_in_plain_peft_and_merged_in_plain_transformers(tmp_path: Path):
+    """Claim 26: nothing of ours is needed to run what was trained, nor to merge it for good."""
+    policy = move(tiny_policy())
+    ids = torch.tensor([PROMPT + RESPONSE])
+    with torch.no_grad():
+        expected, base = policy.lm(ids).logits, AutoModelForCausalLM.from_pretrained(resolve("tiny")).eval()
+        untuned = base(ids).logits
+        policy.save(tmp_path / "adapter")
+        adapted: Any = PeftModel.from_pretrained(base, str(tmp_path / "adapter")).eval()
+        torch.testing.assert_close(adapted(ids).logits, expected, atol=1e-5, rtol=1e-5)
+        adapted.merge_and_unload().save_pretrained(tmp_path / "merged")
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()
+        torch.testing.assert_close(merged(ids).logits, expected, atol=1e-4, rtol=1e-4)
+    assert (expected - untuned).abs().max() > 0.1
 
 
 def test_a_chain_of_adapters_survives_a_move_of_the_run(tmp_path: Path):

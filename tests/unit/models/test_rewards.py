@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from transformers import GPT2Config, GPT2ForSequenceClassification
 
 from rlhf_core.config import LoraConfig
 from rlhf_core.errors import ModelError
 from rlhf_core.models.heads import init_reward_head, value_head
 from rlhf_core.models.rewards import RewardEnsemble, RewardModel, load_reward_model, new_reward_model
+from rlhf_core.models.sources import load_tokenizer
 from rlhf_core.ops.text_masks import pad_rows
 from tests.engine import LORA, reward_config, write_bert
 
@@ -79,6 +81,24 @@ def test_a_decoder_may_be_padded_on_either_side():
     with torch.no_grad():
         padded_left = model({"input_ids": ids, "attention_mask": mask.long()})
         torch.testing.assert_close(padded_left, model(batch), atol=1e-5, rtol=1e-5)
+
+
+def test_padding_is_no_position_for_a_decoder_that_learns_each_position():
+    """Claim 12: rotary positions are relative and would hide a wrong count; a GPT-2 has a vector for every one."""
+    sizes = {"vocab_size": 300, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 64}
+    torch.manual_seed(0)
+    classifier = GPT2ForSequenceClassification(GPT2Config(**sizes, num_labels=1, pad_token_id=0))
+    with torch.no_grad():
+        classifier.transformer.wpe.weight.normal_(0, 1)
+    model = RewardModel(classifier, load_tokenizer("tiny"), "tiny", 96)
+    rows = [list(b"tell me why"), list(b"no")]
+    with torch.no_grad():
+        left, right = (
+            model({"input_ids": ids, "attention_mask": mask.long()})
+            for ids, mask in (pad_rows(rows, 0, left=side) for side in (True, False))
+        )
+    torch.testing.assert_close(left, right, atol=1e-5, rtol=1e-5)
+    assert left.std() > 1e-3
 
 
 def test_a_decoder_is_read_at_its_last_real_token():

@@ -12,6 +12,7 @@ import torch
 
 from rlhf_core.config import LoraConfig, OptimConfig, PPOConfig
 from rlhf_core.models.policy import Policy, ValueModel
+from rlhf_core.models.sampling import SamplingConfig
 from rlhf_core.models.scorers import Component, Mixture
 from rlhf_core.runs.metrics import REGISTRY, find_metric
 from rlhf_core.training import ppo
@@ -102,6 +103,12 @@ def test_whitened_rewards_keep_their_mean():
     assert targets.returns.var(unbiased=False).item() == pytest.approx(1.0, abs=1e-4)
 
 
+def test_an_unfinished_response_may_score_the_penalty_alone():
+    """Claim 22, `replace`: 2 for the finished response, −1.5 for the other whatever it scored."""
+    config = ppo_config(missing_eos_penalty=1.5, missing_eos_mode="replace")
+    assert prepare(made(**TWO), config, 0.0)[1]["objective/scores"] == (2.0 - 1.5) / 2
+
+
 def test_equal_returns_have_no_explained_variance():
     """Claim 27: NaN, which is written as null, not as a number."""
     rollout = made(scores=[1.0], logr=[[0.0, 0.0]], values=[[0.0, 0.0]], finished=[True])
@@ -128,6 +135,27 @@ def test_one_iteration_starts_at_ratio_one_and_kl_zero_and_moves_everything_that
     assert any(n.startswith("lm.") and n in dict(learner.value_model.named_parameters()) for n in moved) == (
         value_network == "separate"
     )
+
+
+@pytest.mark.parametrize("value_network", ["shared", "separate"])
+def test_the_update_sees_the_policy_that_sampled_at_any_temperature_and_without_dropout(
+    value_network: str, tmp_path: Path
+):
+    """Claims 3 and 5: one T for rollout, reference and update, and no unit dropped; else the first ratio is not 1."""
+    config = ppo_config(temperature=0.3, value_network=value_network)
+    learner = learner_on(tiny_policy(), make_stage(tmp_path), config)
+    for module in (m for part in (learner.policy, learner.value_model) for m in part.modules()):
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.5
+    metrics = iterate(learner, episodes(learner.policy)[:4], 0.1, 0, 1e-3)
+    assert metrics[FIRST_RATIO] < 1e-4 and metrics["objective/kl"] == 0.0
+
+
+def test_at_a_price_of_zero_an_iteration_never_runs_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Claim 23."""
+    learner = learner_on(tiny_policy(), make_stage(tmp_path), ppo_config(kl_coef=0.0))
+    monkeypatch.setattr(learner.policy, "reference", lambda: pytest.fail("the reference was run"))
+    assert iterate(learner, episodes(learner.policy)[:4], 0.0, 0, 1e-3)["objective/non_score_reward"] == 0.0
 
 
 def test_every_metric_of_an_iteration_is_registered_and_in_range(tmp_path: Path):
@@ -206,6 +234,43 @@ def test_garbage_under_the_mask_changes_no_gradient_and_no_metric(tmp_path: Path
     assert measured_with_garbage == pytest.approx(measured, abs=1e-6)
 
 
+def test_the_objective_is_of_response_tokens_alone(tmp_path: Path):
+    """Claims 20 and 27: nonsense under the mask of 6, 2, 4 and 1 tokens changes no target and no mean."""
+    learner = learner_on(tiny_policy(), make_stage(tmp_path), ppo_config(whiten_rewards=True, lam=0.9))
+    rollout, _ = real_rollout(learner)
+    under = ~rollout.response_mask
+    dirty = {name: getattr(rollout, name).masked_fill(under, math.nan) for name in ("reference", "values", "entropy")}
+    dirty |= {
+        "logprobs": rollout.logprobs.masked_fill(under, 50.0),
+        "responses": rollout.responses.masked_fill(under, 99),
+    }
+    clean, measured = prepare(rollout, learner.config, 0.1)
+    spoilt, measured_with_garbage = prepare(replace(rollout, **dirty), learner.config, 0.1)
+    assert measured_with_garbage == measured and measured["tokens/response_length"] == 13 / 4
+    assert torch.equal(spoilt.advantages, clean.advantages) and torch.equal(spoilt.returns, clean.returns)
+    returns, values, entropy = (x[rollout.response_mask] for x in (clean.returns, rollout.values, rollout.entropy))
+    expected = {
+        "returns/mean": returns.mean(),
+        "returns/var": returns.var(unbiased=False),
+        "val/error": (values - returns).square().mean(),
+        "policy/entropy": entropy.mean(),
+    }
+    assert {name: measured[name] for name in expected} == pytest.approx({n: v.item() for n, v in expected.items()})
+
+
+def test_gradients_are_clipped_and_the_norm_before_is_logged(tmp_path: Path):
+    """Claim 25: far below Adam's ε a clipped gradient hardly moves a weight; the norm that is logged is the same."""
+    norms, moved = [], []
+    for n, limit in enumerate((100.0, 1e-8)):
+        config = ppo_config(epochs=1, minibatch_size=4, optim=OptimConfig(lr=1e-3, max_grad_norm=limit))
+        learner = learner_on(tiny_policy(), make_stage(tmp_path / str(n)), config)
+        before = learner.value_model.head.weight.detach().clone()
+        norms.append(iterate(learner, episodes(learner.policy)[:4], 0.1, 0, 1e-3)["optim/grad_norm"])
+        moved.append((learner.value_model.head.weight - before).abs().max().item())
+    assert norms[0] == norms[1] > 1e-3
+    assert moved[1] < 1e-2 * moved[0]
+
+
 def test_an_update_stops_when_the_policy_has_moved_too_far(tmp_path: Path):
     """Claim 28: three epochs of two minibatches, or one epoch when its last minibatch is past the target."""
     counts = []
@@ -261,7 +326,7 @@ def test_training_stops_at_max_steps(tmp_path: Path):
 
 
 def test_two_runs_of_one_seed_are_one_run(tmp_path: Path):
-    """Claim 6: metrics and completions to the last bit; another seed differs."""
+    """Claim 6: metrics and completions to the last bit; another seed differs, in the first held-out answers already."""
     logs = []
     for n, seed in enumerate((0, 0, 1)):
         policy, stage, config = tiny_policy(), make_stage(tmp_path / str(n), seed=seed), ppo_config(iterations=2)
@@ -269,6 +334,7 @@ def test_two_runs_of_one_seed_are_one_run(tmp_path: Path):
         train_ppo(policy, vowels, rows[:4], HeldOut(rows[4:], vowels, config, stage), config, stage)
         logs.append((logged(stage), logged(stage, "samples.jsonl")))
     assert logs[0] == logs[1] and logs[0] != logs[2]
+    assert logs[0][1][:2] != logs[2][1][:2]
 
 
 def test_the_parts_of_a_mixture_are_logged_and_only_their_weighted_sum_is_optimised(tmp_path: Path):
@@ -310,16 +376,19 @@ def test_ppo_raises_the_reward_it_is_given(tmp_path: Path):
     assert scores[0] < 2.5 and scores[-1] > 4.0
 
 
-def test_the_scorer_reads_prompts_and_finished_texts(tmp_path: Path):
-    """Claim 4: text goes to the reward model only, one text a prompt, without special tokens."""
+@pytest.mark.parametrize("temperature", [1.0, 0.05])
+def test_the_scorer_reads_prompts_and_finished_texts(temperature: float, tmp_path: Path):
+    """Claims 3 and 4: text goes to the reward model only, one text a prompt, without special tokens; sampled at T."""
     seen: list[tuple[str, str]] = []
 
     def scorer(prompts, responses):
         seen.extend(zip(prompts, responses, strict=True))
         return vowels(prompts, responses)
 
-    learner = replace(learner_on(tiny_policy(), make_stage(tmp_path), ppo_config()), scorer=scorer)
+    stage = make_stage(tmp_path)
+    learner = replace(learner_on(tiny_policy(), stage, ppo_config(temperature=temperature)), scorer=scorer)
     rows = episodes(learner.policy)[:4]
     iterate(learner, rows, 0.1, 0, 1e-3)
-    expected = sample(tiny_policy(), rows, ppo.SamplingConfig(6), make_stage(tmp_path).generator("rollout", 0)).texts
+    settings = SamplingConfig(max_new_tokens=6, temperature=temperature, top_p=1.0)
+    expected = sample(tiny_policy(), rows, settings, stage.generator("rollout", 0)).texts
     assert seen == list(zip([e.prompt for e in rows], expected, strict=True))

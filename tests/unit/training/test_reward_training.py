@@ -66,6 +66,18 @@ def test_one_forward_pass_equals_the_mean_over_prompts_of_pairwise_losses():
     assert loss.item() == pytest.approx(torch.stack(means).mean().item(), rel=1e-4)
 
 
+def test_margin_smoothing_and_centering_are_in_the_loss():
+    """Claims 9 and 11: of one prompt with two completions, r_c and r_r apart, every term by hand."""
+    settings = reward_config(margin=0.3, label_smoothing=0.1, centering=0.2)
+    model = tiny_reward()
+    row = rankings(2)[1]
+    row = row.model_copy(update={"completions": row.completions[:2], "ranking": [["a"], ["b"]]})
+    chosen, rejected = (model.score([row.prompt], [c.text]).item() for c in row.completions)
+    lead = chosen - rejected - 0.3
+    expected = 0.9 * math.log1p(math.exp(-lead)) + 0.1 * math.log1p(math.exp(lead)) + 0.2 * (chosen + rejected) ** 2
+    assert ranking_loss(model, [row], settings)[0].item() == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("backbone", ["decoder", "encoder"])
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_training_learns_to_order_held_out_pairs(backbone: str, lora: object, tmp_path: Path):
