@@ -2,30 +2,34 @@
 
 `make mutants` runs all of `tests/mutants.yaml`; `scripts/mutants.py gae` those whose file or reason contains a word.
 Every break is applied to a copy of the project; the tests nearest to it run first, then the rest of the quick suite.
-Exits with 1 when a break survives, or does not fit the code any more.
+Of a whole run a copy without a break has to pass. Exits with 1 when a break survives, or does not fit the code any more.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import importlib
+import io
+import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = "not slow and not real_model and not browser"
-COPIED = ("rlhf_core", "tests", "configs", "sample_data", "pyproject.toml", "docs", "README.md")
-REST = ("tests/property", "tests/golden", "tests/unit/models", "tests/unit/training", "tests/unit/ops")
+REST = ("tests/property", "tests/golden", "tests/unit")
+HEAVY = ("torch", "transformers", "peft", "pandas", "scipy.stats", "hypothesis", "jaxtyping", "pydantic", "sklearn")
 LIMIT = 900  # seconds for one break
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -46,56 +50,84 @@ class Mutant:
         return [str(test) for test in near if (ROOT / test).is_file()]
 
 
+class FirstFailure:
+    """A pytest plugin that keeps the name of the first test that failed."""
+
+    name: str | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a test that failed."""
+        if report.failed and self.name is None:
+            self.name = report.nodeid
+
+
 def main() -> int:
     """Run the chosen mutants and print who caught each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", help="only mutants whose file or reason contains one of these")
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
-    rows = yaml.safe_load((ROOT / "tests" / "mutants.yaml").read_text(encoding="utf-8"))
-    mutants = [Mutant(**row) for row in rows]
-    if arguments.words:
-        mutants = [m for m in mutants if any(word in m.file + " " + m.breaks for word in arguments.words)]
+    mutants = chosen(arguments.words)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for name in HEAVY:  # read once here; every break is tried in a fork of this process, which has them already
+        importlib.import_module(name)
     started, lost = time.monotonic(), 0
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        for n, (mutant, catcher) in enumerate(zip(mutants, pool.map(caught_by, mutants), strict=True), start=1):
+    with multiprocessing.get_context("fork").Pool(arguments.jobs, maxtasksperchild=1) as pool:
+        untouched = None if arguments.words else pool.apply_async(caught_by, (None,))
+        waiting = [pool.apply_async(caught_by, (mutant,)) for mutant in mutants]
+        for n, (mutant, result) in enumerate(zip(mutants, waiting, strict=True), start=1):
+            catcher = result.get(LIMIT)
             lost += catcher is None
             print(f"{n:3}/{len(mutants)} {mutant.file}: {mutant.breaks}\n        {catcher or 'SURVIVED'}", flush=True)
+        if untouched and (failed := untouched.get(LIMIT)):
+            raise SystemExit(f"{failed} fails without any break, so it tells nothing about one")
     minutes = (time.monotonic() - started) / 60
     print(f"{len(mutants) - lost} of {len(mutants)} caught in {minutes:.1f} min")
     return 1 if lost or not mutants else 0
 
 
-def caught_by(mutant: Mutant) -> str | None:
-    """Return the first test that fails with the break in place, or None."""
+def chosen(words: Sequence[str]) -> list[Mutant]:
+    """Return the mutants whose file or reason contains one of the words, or all; each fits the code as it is."""
+    mutants = [Mutant(**row) for row in yaml.safe_load((ROOT / "tests" / "mutants.yaml").read_text(encoding="utf-8"))]
+    for mutant in mutants:
+        found = (ROOT / "rlhf_core" / mutant.file).read_text(encoding="utf-8").count(mutant.find)
+        if found != 1:
+            raise SystemExit(f"{mutant.file}: {mutant.find!r} occurs {found} times; expected 1")
+    return [m for m in mutants if not words or any(word in m.file + " " + m.breaks for word in words)]
+
+
+def caught_by(mutant: Mutant | None) -> str | None:
+    """Return the first test that fails with the break in place, or None. Changes the process: folder and modules."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as scratch:
         copy = Path(scratch)
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__", "recorded_run"))
-            else:
-                shutil.copy(source, copy / name)
-        target = copy / "rlhf_core" / mutant.file
-        text = target.read_text(encoding="utf-8")
-        if text.count(mutant.find) != 1:
-            raise SystemExit(f"{mutant.file}: {mutant.find!r} occurs {text.count(mutant.find)} times; expected 1")
-        target.write_text(text.replace(mutant.find, mutant.replace), encoding="utf-8")
-        return next((test for paths in (mutant.near, REST) if paths and (test := first_failure(copy, paths))), None)
+        for name in project_files():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+        if mutant:
+            target = copy / "rlhf_core" / mutant.file
+            text = target.read_text(encoding="utf-8")
+            target.write_text(text.replace(mutant.find, mutant.replace), encoding="utf-8")
+        os.chdir(copy)
+        sys.path.insert(0, str(copy))
+        near = mutant.near if mutant else []
+        return next((test for paths in (near, REST) if paths and (test := first_failure(paths))), None)
 
 
-def first_failure(copy: Path, paths: list[str] | tuple[str, ...]) -> str | None:
-    """Run the quick tests under `paths` in the copy; return the name of the first that fails."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", QUICK, *paths]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=LIMIT, check=False)
-    if done.returncode == 0:
-        return None
-    found = FAILED.search(done.stdout)
-    if not found:
-        raise SystemExit(
-            f"pytest ended with {done.returncode} and named no test:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        )
-    return found[1]
+def project_files() -> list[str]:
+    """Return what git knows of the project, and what is new and not ignored."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def first_failure(paths: Sequence[str]) -> str | None:
+    """Run the quick tests under `paths` in this process; return the name of the first that fails."""
+    catcher = FirstFailure()
+    with redirect_stdout(io.StringIO()) as said:
+        code = pytest.main(["-x", "--assert=plain", "-p", "no:cacheprovider", "-m", QUICK, *paths], plugins=[catcher])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"pytest ended with {code} under {', '.join(paths)}:\n{said.getvalue()[-2000:]}")
+    return catcher.name
 
 
 if __name__ == "__main__":
