@@ -11,7 +11,14 @@ import os
 import sys
 from pathlib import Path
 
-from rlhf_core.data.formats.hh_rlhf import FILES, ImportSettings, build_records, describe_dropped, read_comparisons
+from rlhf_core.data.formats.hh_rlhf import (
+    FILES,
+    PPO_CATEGORY,
+    ImportSettings,
+    build_records,
+    describe_dropped,
+    read_comparisons,
+)
 from rlhf_core.data.formats.xstest import read_xstest
 from rlhf_core.data.io import write_jsonl
 from rlhf_core.errors import RlhfError
@@ -34,6 +41,8 @@ def main() -> int:
 def _convert(arguments: argparse.Namespace) -> None:
     comparisons = []
     for category, name in FILES.items():
+        if arguments.harmless_only and category != PPO_CATEGORY:
+            continue
         found, dropped = read_comparisons(arguments.folder / name, category)
         comparisons += found
         print(f"{name}: {len(found)} comparisons", *describe_dropped(dropped), sep="\n  ")
@@ -57,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     tested = Path(data) / "xstest" / "xstest_prompts.csv" if data else None
     about = "a test of refusals, held out too; default: $RLHF_REAL_DATA/xstest/xstest_prompts.csv"
     parser.add_argument("--xstest", type=Path, metavar="FILE", default=tested, help=about)
+    parser.add_argument(
+        "--harmless-only", action="store_true", help="leave out helpful-base; prompts are harmless anyway"
+    )
     parser.add_argument("--out", type=Path, default=Path("data/hh-rlhf"))
     parser.add_argument("--eval-prompts", type=int, default=default.eval_prompts, help="held out, harmless only")
     parser.add_argument("--max-prompt", type=int, default=default.max_prompt, help="words and signs of a conversation")
