@@ -184,6 +184,8 @@ def test_the_script_writes_what_the_configuration_reads(tmp_path: Path) -> None:
     without = run_script(str(tmp_path), "--out", str(tmp_path / "other"), "--eval-prompts", "3")
     assert "no --xstest: run the pipeline with --set data.refusal_prompts=null\n" in without.stdout
     assert not (tmp_path / "other" / "refusal_prompts.jsonl").exists()
+    harmless = run_script(str(tmp_path), "--out", str(tmp_path / "half"), "--eval-prompts", "3", "--harmless-only")
+    assert f"{tmp_path}/half/rankings.jsonl: 8 rows\n" in harmless.stdout and "helpful" not in harmless.stdout
 
 
 def test_the_script_says_what_is_missing(tmp_path: Path) -> None:
