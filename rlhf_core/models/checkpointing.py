@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from rlhf_core.errors import ModelError
-from rlhf_core.models.layers import transformer_layers
+from rlhf_core.models.transformer_layers import transformer_layers
 
 
 @contextmanager
