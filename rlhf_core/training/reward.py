@@ -12,9 +12,9 @@ from torch import Tensor
 from rlhf_core.config import RewardConfig
 from rlhf_core.data.records import Ranking
 from rlhf_core.evaluation.reward_eval import calibration, kendall_tau
-from rlhf_core.models.transformer_layers import parameters_below
 from rlhf_core.models.policy import choose_dtype, fingerprint_of
 from rlhf_core.models.rewards import RewardModel, new_reward_model
+from rlhf_core.models.transformer_layers import parameters_below
 from rlhf_core.ops.losses import kwise_loss
 from rlhf_core.runs.directory import StageDirectory
 from rlhf_core.training.stage import Stage

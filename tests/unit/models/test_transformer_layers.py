@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rlhf_core.errors import ModelError
-from rlhf_core.models.transformer_layers import parameters_below
 from rlhf_core.models.rewards import RewardModel, new_reward_model
+from rlhf_core.models.transformer_layers import parameters_below
 from tests.engine import reward_config, write_bert
 
 
