@@ -67,6 +67,7 @@ def intervals(
     reference: float,
     x_title: str,
     share: bool = False,
+    upper: float = 1.0,
     colours: Sequence[str] | None = None,
 ) -> go.Figure:
     """Draw one dot with its interval a row, first row on top, against a reference line.
@@ -76,7 +77,7 @@ def intervals(
         rows: value, low, high.
         reference: the height of "no difference".
         x_title: what is measured, with its unit.
-        share: write the axis in percent.
+        share: write the axis in percent, from 0 to `upper`.
         colours: one per row; None draws all in the tuned model's.
     """
     figure = new_figure(70 + 30 * len(names), x_title=x_title)
@@ -86,6 +87,7 @@ def intervals(
             x=[value],
             y=[name],
             mode="markers",
+            cliponaxis=False,
             marker={"color": colour, "size": 9},
             error_x={"type": "data", "array": [high - value], "arrayminus": [value - low], "width": 0, "thickness": 2},
             customdata=[[low, high]],
@@ -95,7 +97,7 @@ def intervals(
     figure.update_yaxes(autorange="reversed", showgrid=False, nticks=len(names) + 1)
     figure.update_xaxes(showgrid=True, tickformat=".0%" if share else None, rangemode="normal")
     if share:
-        figure.update_xaxes(range=[0, 1])
+        figure.update_xaxes(range=[0, upper])
     return figure
 
 

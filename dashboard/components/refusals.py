@@ -20,13 +20,13 @@ def refusal_section(entry: RunEntry) -> None:
     st.markdown(wording.plain(view.sentence))
     for place, panel in zip(st.columns(2, gap="medium"), view.panels, strict=False):
         with place:
-            _panel(panel)
+            _panel(panel, view.upper)
     first = view.panels[0].names[0]
     st.caption(wording.plain(f"The line marks the {first}'s share. {view.note}"))
     data_behind(view.frame, "data-refusals", "Data behind the refusals")
 
 
-def _panel(panel: Panel) -> None:
+def _panel(panel: Panel, upper: float) -> None:
     palette = current_palette()
     st.markdown(f"**{wording.plain(panel.title)}** :small[:gray[{wording.plain(panel.meaning)}]]")
     figure = charts.intervals(
@@ -36,6 +36,7 @@ def _panel(panel: Panel) -> None:
         reference=panel.points[0][0],
         x_title="share declined, 95% interval",
         share=True,
+        upper=upper,
         colours=[palette.contender(rate.contender) for rate in panel.rates],
     )
     show_figure(figure, f"declined-{panel.category}", f"Share of {panel.category} prompts declined, with its interval")

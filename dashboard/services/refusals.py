@@ -10,6 +10,8 @@ from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry
 from rlhf_core.report.refusals import CATEGORIES, RefusalRate, find_refusals
 
+LEAST_AXIS = 0.1
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -51,6 +53,12 @@ class RefusalView:
     panels: list[Panel]
     note: str
     frame: pd.DataFrame
+
+    @property
+    def upper(self) -> float:
+        """Where the axis of all panels ends: rare refusals would stand in the corner of one from 0 to 100%."""
+        highest = max(high for panel in self.panels for *_, high in panel.points)
+        return min(1.0, max(LEAST_AXIS, 1.2 * highest))
 
 
 def view_refusals(entry: RunEntry) -> RefusalView | None:

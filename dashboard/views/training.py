@@ -104,7 +104,10 @@ def _samples(entry: RunEntry) -> None:
         return
     prompts = samples.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
     chosen = st.selectbox(
-        "Held-out prompt", list(prompts.index), format_func=lambda key: str(prompts[key]), key="sample"
+        "Held-out prompt",
+        list(prompts.index),
+        format_func=lambda key: " ".join(str(prompts[key]).split()),
+        key="sample",
     )
     rows = samples.loc[samples["prompt_id"] == chosen, ["step", "score", "kl", "text"]].sort_values("step")
     _sample_table(rows)

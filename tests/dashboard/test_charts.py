@@ -91,6 +91,9 @@ def test_intervals_reach_from_low_to_high() -> None:
     figure = charts.intervals(["x"], [(0.6, 0.5, 0.8)], LIGHT, reference=0.5, x_title="share", share=True)
     error = figure.data[0].error_x
     assert (error.array[0], error.arrayminus[0]) == pytest.approx((0.2, 0.1))
+    assert tuple(figure.layout.xaxis.range) == (0, 1)
+    near = charts.intervals(["x"], [(0.0, 0.0, 0.02)], LIGHT, reference=0.0, x_title="share", share=True, upper=0.1)
+    assert tuple(near.layout.xaxis.range) == (0, 0.1)
 
 
 def test_each_row_of_intervals_may_have_its_contenders_colour() -> None:
