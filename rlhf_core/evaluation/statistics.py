@@ -56,6 +56,13 @@ class McNemar:
     p_value: float
 
 
+def side_of_zero(low: float | None, high: float | None) -> int:
+    """Return 1 when an interval lies above 0, −1 when it lies below, 0 when it includes 0 or an end is missing."""
+    if low is None or high is None:
+        return 0
+    return int(low > 0) - int(high < 0)
+
+
 def win_rate(votes: pd.DataFrame) -> Estimate:
     """Estimate the contender's mean score (win 1, tie and both bad ½, loss 0), a share.
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
 
-from rlhf_core.evaluation.statistics import Estimate
+from rlhf_core.evaluation.statistics import Estimate, side_of_zero
 from rlhf_core.report.drift import Drift
 from rlhf_core.report.refusals import Refusals
 from rlhf_core.runs.outcome import Outcome
@@ -79,9 +79,7 @@ class Comparison:
     @property
     def direction(self) -> int:
         """1 when the interval lies above 0, −1 when it lies below, 0 when it includes 0 or has no end."""
-        if self.low is None or self.high is None:
-            return 0
-        return int(self.low > 0) - int(self.high < 0)
+        return side_of_zero(self.low, self.high)
 
 
 @dataclass(frozen=True)

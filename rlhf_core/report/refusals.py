@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlhf_core.errors import RunError
+from rlhf_core.evaluation.statistics import side_of_zero
 from rlhf_core.report.words import contender_name, count, difference, percent_interval
 from rlhf_core.runs.reader import RunReader
 
@@ -51,9 +52,7 @@ class RefusalRate:
     @property
     def direction(self) -> int:
         """1 when the interval of the difference lies above 0, −1 when below, 0 when it includes 0 or is not known."""
-        if self.difference_low is None or self.difference_high is None:
-            return 0
-        return int(self.difference_low > 0) - int(self.difference_high < 0)
+        return side_of_zero(self.difference_low, self.difference_high)
 
 
 @dataclass(frozen=True)
