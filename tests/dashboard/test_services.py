@@ -15,6 +15,7 @@ from dashboard.services import curves, wording
 from dashboard.services.catalogue import RunEntry, first_choice, list_entries, newest_stage
 from dashboard.services.drift import view_drift
 from dashboard.services.headline import build_headline
+from dashboard.services.refusals import RefusalView, view_refusals
 from dashboard.services.reports import build_report
 from dashboard.services.results import bias_sentence, interval_sentence, summarise_votes
 from dashboard.services.settings import SAMPLE_DATA, read_settings
@@ -32,6 +33,17 @@ from tests.run_factory import vote_frame, write_run
 def entry_of(studio: Studio) -> RunEntry:
     studio.add_run()
     return list_entries(read_settings())[0]
+
+
+def test_the_axis_of_refusals_ends_a_fifth_past_the_highest_interval_between_a_tenth_and_all(studio: Studio) -> None:
+    run = studio.add_run(refusals=True)
+    file = run / "evaluation" / "refusals.json"
+    content = json.loads(file.read_text())
+    for highest, upper in ((0.02, 0.1), (0.5, 0.6), (0.95, 1.0)):
+        rows = [{**row, "declined": 0.0, "low": 0.0, "high": highest} for row in content["rows"]]
+        file.write_text(json.dumps({**content, "rows": rows}))
+        view = view_refusals(list_entries(read_settings())[0])
+        assert isinstance(view, RefusalView) and view.upper == pytest.approx(upper)
 
 
 @pytest.mark.parametrize(
