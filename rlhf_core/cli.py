@@ -58,7 +58,8 @@ def pipeline(
 
     Stages that are complete with the same inputs are skipped; an interrupted stage goes on from its last checkpoint.
 
-    Sections of the configuration: data, policy, sft, reward, ppo, generate, evaluate; besides name, run_root, seed, threads.
+    Sections of the configuration: data, policy, sft, reward, ppo, generate, evaluate; besides these
+    name, run_root, seed, threads, device.
     """
     from rlhf_core.runs.directory import STAGES
 

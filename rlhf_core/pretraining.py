@@ -20,6 +20,7 @@ from rlhf_core.data.io import write_json
 from rlhf_core.data.text import Corpus, held_out_documents, refuse_held_out_prompts
 from rlhf_core.data.tokens import Windows, write_tokens
 from rlhf_core.errors import DataError
+from rlhf_core.models.device import choose_device
 from rlhf_core.models.scratch import encode_texts, new_language_model, train_tokenizer
 from rlhf_core.models.sources import read_json
 from rlhf_core.pipeline import Listener, run_stage, writing
@@ -28,7 +29,7 @@ from rlhf_core.training.pretrain import train_language_model
 from rlhf_core.training.stage import Stage
 
 SIDES = ("train", "held_out")
-PLACE_KEYS = {"name", "run_root", "threads", "text", "held_out_prompts"}
+PLACE_KEYS = {"name", "run_root", "threads", "device", "text", "held_out_prompts"}
 """Settings that say where things are, not what they are; texts count by their content."""
 
 
@@ -67,7 +68,7 @@ def pretrain(config: PretrainConfig, corpus: Corpus, held_out: NDArray[np.bool_]
         _tokenise(config, corpus, held_out, folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     train, judged = (_windows(folder, side, config.model.context) for side in SIDES)
-    lm = new_language_model(config.model, tokenizer, stage.generator("weights"))
+    lm = new_language_model(config.model, tokenizer, stage.generator("weights")).to(choose_device(config.device))
     train_language_model(lm, train, judged, config, stage)
     lm.save_pretrained(stage.directory.model)
     tokenizer.save_pretrained(stage.directory.model)

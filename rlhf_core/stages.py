@@ -21,6 +21,7 @@ from rlhf_core.evaluation.ensemble_eval import ensemble_report
 from rlhf_core.evaluation.reward_eval import reward_report
 from rlhf_core.evaluation.run import evaluate_run
 from rlhf_core.models.chat import reply_mask
+from rlhf_core.models.device import choose_device
 from rlhf_core.models.policy import Policy, load_policy
 from rlhf_core.models.rewards import RewardEnsemble, RewardModel, load_reward_model
 from rlhf_core.models.sampling import SamplingConfig
@@ -57,7 +58,7 @@ def run_reward(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Train the reward model on rankings and normalise it on the fine-tuned policy's samples; leaves `reward/model`."""
     prompts = [r.opening for r in data.rankings]
     train, held_out = split_by_prompt(data.rankings, prompts, config.reward.eval_fraction, config.seed)
-    members = train_members(config.reward, train, held_out, stage)
+    members = train_members(config.reward, train, held_out, stage, choose_device(config.device))
     raw = [_held_out_scores(member, held_out) for member in members]
     sources = _spread(data.train_prompts, config.reward.normalise_on)
     samples = _reference_samples(config, sources, stage)
@@ -77,10 +78,11 @@ def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     torch.manual_seed(config.seed)
     policy = _policy(_adapting(config, config.ppo.lora_layers), start_source(config), trainable=True)
     policy.gradient_checkpointing = config.ppo.gradient_checkpointing
-    scorer = build_rewards(config.ppo.rewards, run / "reward" / "model", config.evaluate.detoxify_checkpoint)
+    sources = (run / "reward" / "model", config.evaluate.detoxify_checkpoint, policy.device)
+    scorer = build_rewards(config.ppo.rewards, *sources)
     train = _episodes(policy, config, data.train_prompts)
     judged = _spread(data.eval_prompts, config.ppo.eval_prompts)
-    audits = build_audits(config.ppo.audits, run / "reward" / "model", config.evaluate.detoxify_checkpoint)
+    audits = build_audits(config.ppo.audits, *sources)
     held_out = HeldOut(_episodes(policy, config, judged), scorer, config.ppo, stage, audits)
     train_ppo(policy, scorer, train, held_out, config.ppo, stage)
     policy.save(stage.directory.model)
@@ -111,7 +113,7 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Score every contender's completions: reward model, toxicity, text measures; leaves `evaluation/*.json`."""
-    model = load_reward_model(stage.path.parent / "reward" / "model")
+    model = load_reward_model(stage.path.parent / "reward" / "model").to(choose_device(config.device))
     evaluate_run(
         stage.path.parent, config.evaluate, model.score, stage.report, optimised=config.optimises_own_reward_model
     )
@@ -215,14 +217,14 @@ def _draw(config: PipelineConfig, contender: str) -> Draw:
     folder = config.run_path / "reward" / "model"
     if not folder.is_dir():
         raise RunError(f"{contender} needs the run's reward model", where=folder, remedy="Run `rlhf reward CONFIG`")
-    return partial(sample_best_of, n=best.n, scorer=load_reward_model(folder).score)
+    return partial(sample_best_of, n=best.n, scorer=load_reward_model(folder).to(choose_device(config.device)).score)
 
 
 def _policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> Policy:
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)  # adapters draw their first weights from the global stream
-    policy = load_policy(source, config.policy, trainable=trainable)
+    policy = load_policy(source, config.policy, trainable=trainable, device=choose_device(config.device))
     _refuse_past_context(config, policy.context)
     return policy
 

@@ -50,6 +50,11 @@ class RunConfig(Section):
     run_root: Path = Path("runs")
     seed: int = Field(default=0, ge=0)
     threads: int | None = Field(default=None, ge=1)
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="auto takes the graphics card where torch finds one, else the processor",
+    )
 
     @property
     def run_path(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Int
@@ -43,6 +43,10 @@ class Batch:
     position_ids: Int[Tensor, "batch time"]
     attention: Bool[Tensor, "batch ..."]
     """(batch, time) for padded rows; (batch, 1, time, time) with isolated blocks for packed rows."""
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def collate_padded(examples: Sequence[Example], pad_id: int) -> Batch:

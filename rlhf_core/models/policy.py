@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from rlhf_core.data.records import Message
 from rlhf_core.errors import ModelError
 from rlhf_core.models.chat import ChatMessage, LongPrompts, chat_messages, chat_text, token_ids, without_oldest_turn
 from rlhf_core.models.checkpointing import checkpointed_layers
+from rlhf_core.models.device import choose_dtype
 from rlhf_core.models.forward import run_responses
 from rlhf_core.models.heads import value_head
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
@@ -64,6 +65,16 @@ class Policy(nn.Module):
     def dtype(self) -> torch.dtype:
         """Of the frozen base."""
         return next(self.lm.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; `to` moves it, its reference with it."""
+        return next(self.lm.parameters()).device
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Policy:
+        for frozen in self._frozen:
+            frozen._apply(fn, recurse)
+        return super()._apply(fn, recurse)
 
     @property
     def context(self) -> int:
@@ -170,6 +181,7 @@ class ValueModel(nn.Module):
         super().__init__()
         self.head = value_head(policy.width)
         self.lm = _separate_trunk(policy) if separate else None
+        self.to(policy.device)
 
     @property
     def separate(self) -> bool:
@@ -189,16 +201,18 @@ class ValueModel(nn.Module):
         return self.head(hidden.float()).squeeze(-1)
 
 
-def load_policy(source: str | Path, config: PolicyConfig, *, trainable: bool) -> Policy:
-    """Load a policy from a model source or a policy folder, merging the adapters on the way down.
+def load_policy(
+    source: str | Path, config: PolicyConfig, *, trainable: bool, device: torch.device | None = None
+) -> Policy:
+    """Load a policy from a model source or a policy folder, merging the adapters on the way down; None is the processor.
 
     Raises:
         ModelNotFoundError: `source`, or a model below it, is not here.
     """
-    lm = load_merged(str(source), choose_dtype(config.dtype))
+    lm = load_merged(str(source), choose_dtype(config.dtype, device))
     tokenizer = load_tokenizer(source)
     lm.config.pad_token_id = tokenizer.pad_token_id
-    return Policy(lm, tokenizer, str(source), config.lora, trainable)
+    return Policy(lm, tokenizer, str(source), config.lora, trainable).to(device)
 
 
 def load_merged(source: str, dtype: torch.dtype) -> Any:
@@ -251,21 +265,6 @@ def linear_layers(model: nn.Module) -> list[str]:
         if type(module).__name__ in ("Linear", "Conv1D") and any(part.isdigit() for part in name.split("."))
     }
     return sorted(found)
-
-
-def choose_dtype(name: str) -> torch.dtype:
-    """Return the torch dtype: "auto" takes bfloat16 where the hardware multiplies it fast, and float32 elsewhere."""
-    if name != "auto":
-        return getattr(torch, name)
-    if torch.cuda.is_available():
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if cpu_has_fast_bfloat16() else torch.float32
-
-
-def cpu_has_fast_bfloat16() -> bool:
-    """Say whether this processor has bfloat16 matrix instructions (AVX512-BF16 or AMX); without them it is slower than float32."""
-    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(probe() for probe in probes if probe)
 
 
 def fingerprint_of(model: nn.Module) -> str:

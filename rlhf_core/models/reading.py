@@ -40,8 +40,8 @@ def score_by_length(
     """Return scores of texts in the given order, computed in chunks of similar length to waste no padding."""
     order = sorted(range(len(prompts)), key=lambda n: len(prompts[n]) + len(responses[n]))
     chunks = [order[start : start + SCORE_BATCH] for start in range(0, len(order), SCORE_BATCH)]
-    parts = [score([prompts[n] for n in c], [responses[n] for n in c]) for c in chunks]
-    return torch.cat(parts)[torch.tensor(order).argsort()]
+    scores = torch.cat([score([prompts[n] for n in c], [responses[n] for n in c]) for c in chunks])
+    return scores[torch.tensor(order, device=scores.device).argsort()]
 
 
 def _padded(tokenizer: Any, max_length: int, cut: bool | str, *texts: list[str]) -> dict[str, Tensor]:

@@ -40,12 +40,18 @@ class RewardModel(nn.Module):
         self.mean, self.sd = 0.0, 1.0
         self.eval()  # dropout stays off, in training too
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.classifier.parameters()).device
+
     def tokenize(self, prompts: Sequence[str], responses: Sequence[str]) -> dict[str, Tensor]:
         """Return inputs for (prompt, response) pairs, padded on the right; see `pair_inputs`."""
         return pair_inputs(self.tokenizer, prompts, responses, self.max_length)
 
     def forward(self, batch: dict[str, Tensor]) -> Float[Tensor, "batch"]:
         """Return raw scores, before normalisation."""
+        batch = {name: column.to(self.device) for name, column in batch.items()}
         positions = position_ids(batch["attention_mask"].bool())
         return self.classifier(**batch, position_ids=positions).logits.squeeze(-1).float()
 
@@ -55,8 +61,8 @@ class RewardModel(nn.Module):
 
     @torch.no_grad()
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Float[Tensor, "batch"]:
-        """Return normalised scores of texts, (raw − mean)/sd."""
-        return (self.raw_scores(prompts, responses) - self.mean) / self.sd
+        """Return normalised scores of texts, (raw − mean)/sd, on the processor, as every scorer does."""
+        return (self.raw_scores(prompts, responses).cpu() - self.mean) / self.sd
 
     def normalise_on(self, prompts: Sequence[str], responses: Sequence[str]) -> None:
         """Set the constants so that scores of these reference-policy samples have mean 0 and sd 1.
@@ -89,6 +95,12 @@ class RewardEnsemble:
     def source(self) -> str:
         """What the members were built on."""
         return self.members[0].source
+
+    def to(self, device: torch.device) -> RewardEnsemble:
+        """Move every member, as a single model's `to`."""
+        for member in self.members:
+            member.to(device)
+        return self
 
     def member_scores(self, prompts: Sequence[str], responses: Sequence[str]) -> Float[Tensor, "members batch"]:
         """Return every member's normalised scores."""

@@ -145,7 +145,8 @@ class LabelScorer(nn.Module):
             batch = pair_inputs(self.tokenizer, prompts, responses, self.max_length)
         else:
             batch = response_inputs(self.tokenizer, responses, self.max_length)
-        logits = self.classifier(**batch).logits.float()
+        device = self.classifier.device
+        logits = self.classifier(**{name: column.to(device) for name, column in batch.items()}).logits.float().cpu()
         about = self.classifier.config
         if self.config.output != "logit":
             alone = about.num_labels == 1 or about.problem_type == "multi_label_classification"

@@ -57,7 +57,7 @@ def load_checkpoint(folder: Path, fingerprint: str, step: int | None = None) -> 
                 remedy="Give this run another name (--set name=…), or move the folder away",
             )
         data = (path / "state.pt").read_bytes()
-        return about["step"], torch.load(io.BytesIO(data), weights_only=True)
+        return about["step"], torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     return None
 
 

@@ -21,6 +21,9 @@ from rlhf_core.runs.directory import StageDirectory
 from rlhf_core.training.rollout import Episode, Rollout, Sampled, by_length, sample, unjudged
 from rlhf_core.training.stage import Stage
 
+TIE = 1e-5
+"""In SD of the reference's scores: less than any two answers differ by, more than rounding does."""
+
 
 @dataclass
 class HeldOut:
@@ -89,8 +92,12 @@ class HeldOut:
 
 
 def win_rate_metrics(scores: Tensor, reference: Tensor) -> dict[str, float]:
-    """Return the share of prompts on which `scores` beat `reference` (ties ½), with a 95% t interval over prompts."""
-    wins = (scores > reference).float() + 0.5 * (scores == reference).float()
+    """Return the share of prompts on which `scores` beat `reference` (ties ½), with a 95% t interval over prompts.
+
+    The same answer, read in another batch, may score a rounding more or less: that is a tie.
+    """
+    difference = scores - reference
+    wins = torch.where(difference.abs() <= TIE, 0.5, (difference > 0).float())
     estimate = accuracy_interval(wins.numpy())
     return {"eval/win_rate": estimate.value, "eval/win_rate_low": estimate.low, "eval/win_rate_high": estimate.high}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from rlhf_core.config import OptimConfig
 
@@ -28,10 +29,10 @@ def learning_rate(step: int, total: int, config: OptimConfig) -> float:
     return config.lr * max(0.0, (total - step) / max(1, total - warmup))
 
 
-def step_optimizer(optimizer: torch.optim.Optimizer, rate: float, max_grad_norm: float) -> float:
-    """Clip gradients to `max_grad_norm`, step at `rate`, clear gradients; return the norm before clipping."""
+def step_optimizer(optimizer: torch.optim.Optimizer, rate: float, max_grad_norm: float) -> Float[Tensor, ""]:
+    """Clip gradients to `max_grad_norm`, step at `rate`, clear gradients; return the norm before clipping, on the device."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = nn.utils.clip_grad_norm_(parameters, max_grad_norm).item()
+    norm = nn.utils.clip_grad_norm_(parameters, max_grad_norm)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()

@@ -199,33 +199,33 @@ def prepare(rollout: Rollout, config: PPOConfig, kl_coef: float) -> tuple[Target
 def update(learner: Learner, rollout: Rollout, targets: Targets, step: int, rate: float) -> dict[str, float]:
     """Run the clipped updates over the batch; stop early when policy/approxkl passes `target_kl`. Return their metrics."""
     config = learner.config
-    seen: list[dict[str, float]] = []
+    seen: list[dict[str, Tensor]] = []
     for epoch in range(config.epochs):
         for rows in minibatches(rollout, config.minibatch_size, learner.stage.generator("minibatch", step, epoch)):
             seen.append(step_minibatch(learner, rollout, targets, rows))
-            seen[-1]["optim/grad_norm"] = step_optimizer(learner.optimizer, rate, config.optim.max_grad_norm)
+            seen[-1]["optim/grad_norm"] = step_optimizer(learner.optimizer, rate, config.optim.max_grad_norm).double()
         if config.target_kl and seen[-1]["policy/approxkl"] > config.target_kl:
             break
-    means = {name: sum(row[name] for row in seen) / len(seen) for name in seen[0]}
-    return means | {FIRST_RATIO: seen[0][FIRST_RATIO], "optim/lr": rate}
+    means = {name: float(sum(row[name] for row in seen)) / len(seen) for name in seen[0]}
+    return means | {FIRST_RATIO: float(seen[0][FIRST_RATIO]), "optim/lr": rate}
 
 
-def step_minibatch(learner: Learner, rollout: Rollout, targets: Targets, rows: Tensor) -> dict[str, float]:
-    """Backpropagate one minibatch, micro-batch by micro-batch; return its metrics.
+def step_minibatch(learner: Learner, rollout: Rollout, targets: Targets, rows: Tensor) -> dict[str, Tensor]:
+    """Backpropagate one minibatch, micro-batch by micro-batch; return its metrics, on the device: nothing here waits for it.
 
     Every sum is divided by the token count of the whole minibatch, so accumulation changes nothing.
     """
     length = rollout.mask[rows].sum(1)
-    tokens = float(rollout.counts[rows].sum())
-    parts: list[dict[str, float]] = []
+    tokens = rollout.counts[rows].sum().float()
+    parts: list[dict[str, Tensor]] = []
     for part in rows[length.argsort(stable=True)].split(learner.config.micro_batch_size):
         measured = learn_rows(learner, rollout.rows(part), targets, part, tokens)
-        parts.append({name: float(value) for name, value in measured.items()})
-    means = {name: sum(row[name] for row in parts) / tokens for name in parts[0]}
-    return means | {FIRST_RATIO: max(row[FIRST_RATIO] for row in parts)}
+        parts.append({name: value.double() for name, value in measured.items()})
+    means = {name: torch.stack([row[name] for row in parts]).sum() / tokens for name in parts[0]}
+    return means | {FIRST_RATIO: torch.stack([row[FIRST_RATIO] for row in parts]).max()}
 
 
-def learn_rows(learner: Learner, rollout: Rollout, targets: Targets, rows: Tensor, tokens: float) -> dict[str, Tensor]:
+def learn_rows(learner: Learner, rollout: Rollout, targets: Targets, rows: Tensor, tokens: Tensor) -> dict[str, Tensor]:
     """Backpropagate the loss of one micro-batch over `tokens`; return sums over response tokens of what is logged."""
     config, mask = learner.config, rollout.response_mask
     width = mask.shape[1]

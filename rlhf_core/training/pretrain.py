@@ -15,7 +15,8 @@ from torch import Tensor
 
 from rlhf_core.config.pretrain import PretrainConfig
 from rlhf_core.data.tokens import Windows
-from rlhf_core.models.policy import choose_dtype, fingerprint_of
+from rlhf_core.models.device import choose_dtype, products_in
+from rlhf_core.models.policy import fingerprint_of
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.training.stage import Stage
 from rlhf_core.training.supervised import Schedule, batch_at, fit, perplexity, steps_per_epoch
@@ -45,7 +46,7 @@ def accumulate(lm: Any, windows: Sequence[Window], config: PretrainConfig) -> fl
     tokens = sum(len(window) - 1 for window in windows)
     total = 0.0
     for ids in micro_batches(windows, config.micro_batch_size):
-        nll = next_token_nll(lm, ids, choose_dtype(config.dtype))
+        nll = next_token_nll(lm, ids, choose_dtype(config.dtype, lm.device))
         (nll / tokens).backward()
         total += nll.item()
     return total / tokens
@@ -61,7 +62,8 @@ def micro_batches(windows: Sequence[Window], size: int) -> Iterator[Int[Tensor, 
 
 def next_token_nll(lm: Any, ids: Int[Tensor, "batch time"], dtype: torch.dtype) -> Float[Tensor, ""]:
     """−Σ_t log p(t_{n+1} | t_1 … t_n) over windows, in nats; matrix products in `dtype`, the loss in float32."""
-    with torch.autocast(ids.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+    ids = ids.to(lm.device)
+    with products_in(dtype, ids.device):
         logits = lm(input_ids=ids[:, :-1], use_cache=False).logits
     return -token_logprobs(logits, ids[:, 1:], temperature=1.0).sum()
 
@@ -69,7 +71,7 @@ def next_token_nll(lm: Any, ids: Int[Tensor, "batch time"], dtype: torch.dtype) 
 @torch.no_grad()
 def held_out_nll(lm: Any, held_out: Windows, config: PretrainConfig) -> float:
     """Return −Σ log p over all tokens of the held-out text, in nats."""
-    dtype, size, total = choose_dtype(config.dtype), config.micro_batch_size, 0.0
+    dtype, size, total = choose_dtype(config.dtype, lm.device), config.micro_batch_size, 0.0
     for start in range(0, len(held_out), size):
         part = [held_out[n] for n in range(start, min(start + size, len(held_out)))]
         total += sum(next_token_nll(lm, ids, dtype).item() for ids in micro_batches(part, size))

@@ -12,7 +12,8 @@ from torch import Tensor
 from rlhf_core.config import RewardConfig
 from rlhf_core.data.records import Ranking
 from rlhf_core.evaluation.reward_eval import calibration, kendall_tau
-from rlhf_core.models.policy import choose_dtype, fingerprint_of
+from rlhf_core.models.device import choose_dtype, products_in
+from rlhf_core.models.policy import fingerprint_of
 from rlhf_core.models.rewards import RewardModel, new_reward_model
 from rlhf_core.models.transformer_layers import parameters_below
 from rlhf_core.ops.losses import kwise_loss
@@ -24,7 +25,11 @@ EVAL_PROMPTS = 16
 
 
 def train_members(
-    config: RewardConfig, train: Sequence[Ranking], held_out: Sequence[Ranking], stage: Stage
+    config: RewardConfig,
+    train: Sequence[Ranking],
+    held_out: Sequence[Ranking],
+    stage: Stage,
+    device: torch.device | None = None,
 ) -> list[RewardModel]:
     """Train `config.members` reward models that differ in what they draw: head, adapters, and order of the data.
 
@@ -34,7 +39,7 @@ def train_members(
     models = []
     for number in range(config.members):
         own = member_stage(stage, number, config.members)
-        model = new_reward_model(config, own.generator("head"))
+        model = new_reward_model(config, own.generator("head")).to(device)
         train_reward(model, train, held_out, config, own, fingerprint_of(model.classifier))
         models.append(model)
     return models
@@ -79,8 +84,7 @@ def train_reward(
 
 def accumulate(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> dict[str, float]:
     """Backpropagate the loss of one batch; return it with the share of its pairs that are in people's order."""
-    fast = choose_dtype(config.dtype) is torch.bfloat16
-    with torch.autocast(model.classifier.device.type, torch.bfloat16, enabled=fast):
+    with products_in(choose_dtype(config.dtype, model.device), model.device):
         loss, accuracy = ranking_loss(model, rankings, config)
     loss.backward()
     return {"train/loss": loss.item(), "train/accuracy": accuracy}
@@ -92,6 +96,7 @@ def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: Reward
     texts = [c.text for r in rankings for c in r.completions]
     chosen, rejected, owner = pair_indices(rankings)
     scores = model.raw_scores(prompts, texts)
+    chosen, rejected, owner = (index.to(scores.device) for index in (chosen, rejected, owner))
     loss = kwise_loss(
         scores, chosen, rejected, owner, config.margin, config.label_smoothing, config.centering,
     )  # fmt: skip
@@ -122,7 +127,7 @@ def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], confi
     for start in range(0, len(held_out), EVAL_PROMPTS):
         part = held_out[start : start + EVAL_PROMPTS]
         prompts = [r.transcript for r in part for _ in r.completions]
-        scores = model.raw_scores(prompts, [c.text for r in part for c in r.completions])
+        scores = model.raw_scores(prompts, [c.text for r in part for c in r.completions]).cpu()
         chosen, rejected, owner = pair_indices(part)
         count = len(owner.unique())
         loss += kwise_loss(scores, chosen, rejected, owner, config.margin, config.label_smoothing).item() * count

@@ -22,6 +22,8 @@ from rlhf_core.models.scorers import (
     label_place,
 )
 
+CPU = torch.device("cpu")
+
 
 def check_rewards(sources: Sequence[RewardSource], checkpoint: Path | None = None) -> None:
     """Find out before any training whether every source that needs no training can be had.
@@ -36,37 +38,41 @@ def check_rewards(sources: Sequence[RewardSource], checkpoint: Path | None = Non
             build_scorer(source, Path(), checkpoint)
 
 
-def build_rewards(sources: Sequence[RewardSource], own: Path, checkpoint: Path | None = None) -> Mixture:
+def build_rewards(
+    sources: Sequence[RewardSource], own: Path, checkpoint: Path | None = None, device: torch.device = CPU
+) -> Mixture:
     """Return the weighted mixture of all sources; `own` is the folder of the run's reward model.
 
-    `checkpoint` is the local Detoxify checkpoint, for toxicity sources.
+    `checkpoint` is the local Detoxify checkpoint, for toxicity sources. Models of ours compute on `device`.
 
     Raises:
         ModelError, ScorerError: a source cannot be had or does not fit.
     """
-    return Mixture(tuple(Component(s.name, s.weight, build_scorer(s, own, checkpoint)) for s in sources))
+    return Mixture(tuple(Component(s.name, s.weight, build_scorer(s, own, checkpoint, device)) for s in sources))
 
 
-def build_audits(sources: Sequence[RewardSource], own: Path, checkpoint: Path | None = None) -> dict[str, Scorer]:
+def build_audits(
+    sources: Sequence[RewardSource], own: Path, checkpoint: Path | None = None, device: torch.device = CPU
+) -> dict[str, Scorer]:
     """Return the scorers of sources that are only watched, by name; see `build_rewards`."""
-    return {source.name: build_scorer(source, own, checkpoint) for source in sources}
+    return {source.name: build_scorer(source, own, checkpoint, device) for source in sources}
 
 
-def build_scorer(source: RewardSource, own: Path, checkpoint: Path | None = None) -> Scorer:
+def build_scorer(source: RewardSource, own: Path, checkpoint: Path | None = None, device: torch.device = CPU) -> Scorer:
     """Return the scorer of one source, without its weight; see `build_rewards`."""
     if isinstance(source, ClassifierReward):
-        return LabelScorer(source)
+        return LabelScorer(source).to(device)
     if isinstance(source, PythonReward):
         function = import_function(source.function)
         return lambda prompts, responses: checked_scores(function(prompts, responses), len(responses), source.function)
     if isinstance(source, ToxicityReward):
         return _toxicity(source, checkpoint)
     assert isinstance(source, LearnedReward)
-    return _learned(source, own)
+    return _learned(source, own, device)
 
 
-def _learned(source: LearnedReward, own: Path) -> Scorer:
-    members = load_members(source.models or [own])
+def _learned(source: LearnedReward, own: Path, device: torch.device) -> Scorer:
+    members = [member.to(device) for member in load_members(source.models or [own])]
     if len(members) > 1:
         return RewardEnsemble(members, source.combine, source.penalty)
     if source.combine != "mean":

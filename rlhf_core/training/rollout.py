@@ -110,7 +110,7 @@ def judge(
     """
     rollout = unjudged(policy, episodes, sampled, scores)
     if policy.trunk:
-        rollout = replace(rollout, below=torch.zeros(*rollout.ids.shape, policy.width, dtype=policy.dtype))
+        rollout = replace(rollout, below=rollout.ids.new_zeros(*rollout.ids.shape, policy.width, dtype=policy.dtype))
     for rows in by_length(rollout, config.micro_batch_size):
         _judge_rows(policy, value_model, rollout, rows, config)
     return rollout
@@ -123,8 +123,9 @@ def unjudged(policy: Policy, episodes: Sequence[Episode], sampled: Sampled, scor
     counted = real & response_mask(responses, eos)
     finished = ends_with_eos(responses.masked_fill(~counted, pad), eos)
     ids, mask, counts = assemble([e.ids for e in episodes], responses, counted, pad)
-    zeros = {name: torch.zeros(responses.shape) for name in ("logprobs", "reference", "values", "entropy")}
-    return Rollout(ids, mask, counts, responses, counted, finished, scores, **zeros)
+    made = (x.to(policy.device) for x in (ids, mask, counts, responses, counted, finished, scores))
+    judged = ("logprobs", "reference", "values", "entropy")
+    return Rollout(*made, **{name: torch.zeros(responses.shape, device=policy.device) for name in judged})
 
 
 def by_length(rollout: Rollout, size: int) -> tuple[Tensor, ...]:
@@ -171,4 +172,5 @@ def assemble(
 
 def minibatches(rollout: Rollout, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield row indices: every sample exactly once, in a fresh permutation."""
-    yield from torch.randperm(len(rollout.scores), generator=generator).split(size)
+    order = torch.randperm(len(rollout.scores), generator=generator)
+    yield from order.to(rollout.scores.device).split(size)

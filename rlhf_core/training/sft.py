@@ -65,6 +65,7 @@ def batch_nll(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return (summed −log p of the response tokens, their number). Logits are computed where a response is predicted."""
     predicts = batch.response_mask[:, 1:].any(0).nonzero()
     first = int(predicts[0]) if len(predicts) else 0
+    batch = batch.to(policy.device)
     attention = batch.attention if batch.attention.dim() == 4 else batch.attention.long()
     with policy.memory_saved():
         out = policy.lm(

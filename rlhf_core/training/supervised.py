@@ -90,7 +90,7 @@ def fit(
         rate = learning_rate(step, schedule.total, optim)
         norm = step_optimizer(optimizer, rate, optim.max_grad_norm)
         step += 1
-        stage.directory.log(step, {**row, "optim/lr": rate, "optim/grad_norm": norm})
+        stage.directory.log(step, {**row, "optim/lr": rate, "optim/grad_norm": norm.item()})
         if schedule.evaluates(step):
             best.judge(_log(measure(), stage, step), module)
         if schedule.saves(step) or schedule.exhausted(best.waited):

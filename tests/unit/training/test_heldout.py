@@ -113,6 +113,6 @@ def test_the_references_answers_are_scored_once(steps: tuple[int, ...], expected
 
 def test_win_rate_counts_a_tie_as_half():
     """Two wins, one tie, one loss of four: (2 + ½)/4 = 0.625, inside its interval."""
-    found = win_rate_metrics(torch.tensor([3.0, 2.0, 1.0, 0.0]), torch.tensor([1.0, 1.0, 1.0, 1.0]))
+    found = win_rate_metrics(torch.tensor([3.0, 2.0, 1.0 + 1e-7, 0.0]), torch.tensor([1.0, 1.0, 1.0, 1.0]))
     assert found["eval/win_rate"] == pytest.approx(0.625)
     assert 0 <= found["eval/win_rate_low"] < 0.625 < found["eval/win_rate_high"] <= 1
