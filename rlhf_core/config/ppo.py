@@ -92,6 +92,11 @@ class PPOConfig(Section):
     guards: GuardsConfig = GuardsConfig()
     optim: OptimConfig = OptimConfig(lr=1e-3, warmup_ratio=0.0)
 
+    @property
+    def runs_reference(self) -> bool:
+        """Whether training runs the reference: with no price on the KL, now or later, nothing needs it."""
+        return self.kl_coef > 0 or self.kl_target is not None
+
     @model_validator(mode="after")
     def _divides(self) -> PPOConfig:
         if self.batch_size % self.minibatch_size:
@@ -114,6 +119,6 @@ class PPOConfig(Section):
 
     @model_validator(mode="after")
     def _budget_is_measured(self) -> PPOConfig:
-        if self.guards.kl_budget and not (self.kl_coef or self.kl_target):
+        if self.guards.kl_budget and not self.runs_reference:
             raise ValueError("guards.kl_budget needs a measured KL: kl_coef above 0, or a kl_target")
         return self

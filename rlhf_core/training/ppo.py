@@ -5,6 +5,7 @@ Ziegler et al. 2019 (arXiv 1909.08593); Stiennon et al. 2020; Huang et al. 2024 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -89,7 +90,8 @@ def train_ppo(
             guard = watch_score(guard, step, held_out.measure(policy, stage.directory, step), config.guards)
         if step % config.checkpoint_every == 0 or step == total or must_save(guard, step, config.guards):
             save(learner, step, fingerprint, kl_coef, guard)
-        stage.report(step, total, f"score {metrics['objective/scores']:+.2f}, KL {metrics['objective/kl']:.1f} nats")
+        drift = f", KL {metrics['objective/kl']:.1f} nats" if config.runs_reference else ""
+        stage.report(step, total, f"score {metrics['objective/scores']:+.2f}{drift}")
     finish(learner, step, total, fingerprint, guard)
 
 
@@ -165,7 +167,7 @@ def iterate(learner: Learner, episodes: Sequence[Episode], kl_coef: float, step:
 
 
 def prepare(rollout: Rollout, config: PPOConfig, kl_coef: float) -> tuple[Targets, dict[str, float]]:
-    """Turn scores and KL into advantages and returns; report the objective of the batch."""
+    """Turn scores and KL into advantages and returns; report the objective of the batch, a KL nobody measured as NaN."""
     mask = rollout.response_mask
     scores = adv.penalise_missing_eos(
         rollout.scores, rollout.finished, config.missing_eos_penalty, config.missing_eos_mode
@@ -177,7 +179,7 @@ def prepare(rollout: Rollout, config: PPOConfig, kl_coef: float) -> tuple[Target
         rewards = masked_whiten(rewards, mask, keep_mean=True)
     advantages, returns = adv.gae(rewards, rollout.values, mask, config.gamma, config.lam)
     metrics = {
-        "objective/kl": masked_sum(kl, mask, 1).mean(),
+        "objective/kl": masked_sum(kl, mask, 1).mean() if config.runs_reference else torch.tensor(math.nan),
         "objective/kl_coef": torch.tensor(kl_coef),
         "objective/entropy": -masked_sum(rollout.logprobs, mask, 1).mean(),
         "objective/scores": scores.mean(),

@@ -145,7 +145,7 @@ def _judge_rows(policy: Policy, value_model: ValueModel, rollout: Rollout, rows:
     rollout.fill("entropy", rows, token_entropy(logits, config.temperature))
     rollout.fill("values", rows, value_model(*given, hidden))
     del logits
-    if config.kl_coef > 0 or config.kl_target:
+    if config.runs_reference:
         logits, _ = policy.run(*given, below, reference=True)
         logprobs = token_logprobs(logits, part.tokens, config.temperature)
     rollout.fill("reference", rows, logprobs)
