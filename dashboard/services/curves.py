@@ -148,8 +148,9 @@ def build_series(entries: Sequence[RunEntry], stage: str, metric: str, weight: f
 
 
 def logged(entries: Sequence[RunEntry], stage: str) -> dict[str, list[str]]:
-    """Return the groups of a stage with the metrics that at least one run has logged."""
-    names = sorted({name for entry in entries for name in entry.reader.metrics(stage).columns})
+    """Return the groups of a stage with the metrics of which at least one run has logged a number."""
+    frames = [entry.reader.metrics(stage) for entry in entries]
+    names = sorted({name for frame in frames for name in frame.columns[frame.notna().any()]})
     groups = {
         group: list(dict.fromkeys(name for pattern in metrics for name in matching(names, pattern)))
         for group, metrics in GROUPS[stage].items()

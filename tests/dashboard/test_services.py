@@ -89,7 +89,8 @@ def test_every_metric_shown_is_in_the_registry_and_has_a_name() -> None:
 def test_the_parts_of_a_reward_are_drawn_by_their_names(studio: Studio) -> None:
     """One family in the registry, as many curves as the configuration has sources; the spread of an ensemble is its own."""
     run = studio.add_run()
-    StageDirectory(run / "ppo").log(9, {"objective/score_nothate": 0.5, "objective/score_disagreement": 0.1})
+    row = {"objective/score_nothate": 0.5, "objective/score_disagreement": 0.1, "objective/score_unread": float("nan")}
+    StageDirectory(run / "ppo").log(9, row)
     shown = curves.logged(list_entries(read_settings()), "ppo")["Reward"]
     assert shown[-2:] == ["objective/score_disagreement", "objective/score_nothate"]
     assert [curves.label(name) for name in shown[-2:]] == ["Disagreement between reward models", "Score: nothate"]
