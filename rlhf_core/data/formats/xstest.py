@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import get_args
 
 from rlhf_core.data.records import RefusalPrompt
 from rlhf_core.errors import DataError
 
 COLUMNS = ("id", "prompt", "label")
-LABELS = ("safe", "unsafe")
+LABELS: tuple[str, ...] = get_args(RefusalPrompt.model_fields["category"].annotation)
 REMEDY = "Expected XSTest's own file, with the columns id, prompt, type and label"
 
 
