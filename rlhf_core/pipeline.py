@@ -73,10 +73,13 @@ def writing(run: RunDirectory, config: RunConfig, stages: Sequence[str]) -> Iter
     """Claim a run directory, and keep its state right while its stages are worked on: complete when all `stages` are.
 
     Raises:
-        RunError: another process writes this run.
+        ModelError: the configured device is not there. RunError: another process writes this run.
     """
+    from rlhf_core.models.device import accelerator_name, choose_device
+
+    accelerator = accelerator_name(choose_device(config.device))
     run.lock()
-    run.create(config.to_yaml(), config.seed)
+    run.create(config.to_yaml(), config.seed, accelerator)
     run.update(state="running", message="")
     try:
         yield

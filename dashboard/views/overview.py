@@ -76,7 +76,8 @@ def _checks(checks: tuple[Check, ...]) -> None:
 def _provenance(entry: RunEntry, updated: float | None) -> str:
     environment = entry.reader.environment
     commit = str(environment.get("commit") or "unknown")[:10]
-    parts = [f"seed {environment.get('seed', 'unknown')}", f"commit {commit}", str(environment.get("cpu", ""))]
+    hardware = environment.get("accelerator") or environment.get("cpu")
+    parts = [f"seed {environment.get('seed', 'unknown')}", f"commit {commit}", hardware]
     when = "recorded" if entry.recorded else "last written"
     return " · ".join([f"{when} {wording.ago(updated)}", *(part for part in parts if part)])
 

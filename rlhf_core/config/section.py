@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -50,10 +50,8 @@ class RunConfig(Section):
     run_root: Path = Path("runs")
     seed: int = Field(default=0, ge=0)
     threads: int | None = Field(default=None, ge=1)
-    device: str = Field(
-        default="auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="auto takes the graphics card where torch finds one, else the processor",
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto takes the first graphics card torch finds, else the processor"
     )
 
     @property

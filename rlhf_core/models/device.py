@@ -15,12 +15,16 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ModelError: a card is asked for that torch does not find.
     """
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    device = torch.device(("cuda" if found else "cpu") if name == "auto" else name)
-    if device.type == "cuda" and (device.index or 0) >= found:
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
         remedy = "Set device: cpu, or install a torch built for your card"
-        raise ModelError(f"torch finds {found} graphics cards", where="device", value=name, remedy=remedy)
-    return device
+        raise ModelError("torch finds no graphics card", where="device", value=name, remedy=remedy)
+    return torch.device(("cuda" if found else "cpu") if name == "auto" else name)
+
+
+def accelerator_name(device: torch.device) -> str | None:
+    """Return the name of a graphics card; None for the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
 
 
 def choose_dtype(name: str, device: torch.device | None = None) -> torch.dtype:

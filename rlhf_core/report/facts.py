@@ -133,7 +133,7 @@ def _run(reader: RunReader) -> Run:
 
 def _hardware(env: Mapping[str, Any]) -> tuple[Any, ...]:
     cores = env.get("cores")
-    return env.get("cpu"), f"{cores} cores" if cores else None, env.get("platform")
+    return env.get("accelerator"), env.get("cpu"), f"{cores} cores" if cores else None, env.get("platform")
 
 
 def _answers(reader: RunReader, scores: Sequence[Mapping[str, Any]]) -> tuple[Answer, ...]:

@@ -41,11 +41,11 @@ class RunDirectory:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def create(self, config_yaml: str, seed: int) -> None:
+    def create(self, config_yaml: str, seed: int, accelerator: str | None = None) -> None:
         """Make the folder and write `config.yaml` and `env.json`; an existing run is kept and goes on."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / "config.yaml", config_yaml)
-        write_json(self.path / "env.json", describe_environment(seed))
+        write_json(self.path / "env.json", describe_environment(seed, accelerator))
 
     def stage(self, name: str) -> StageDirectory:
         """Return the folder of one stage."""
@@ -126,8 +126,11 @@ class StageDirectory:
             os.close(descriptor)
 
 
-def describe_environment(seed: int) -> dict[str, Any]:
-    """Return what is needed to repeat a run: commit, versions, seed, hardware and command."""
+def describe_environment(seed: int, accelerator: str | None = None) -> dict[str, Any]:
+    """Return what is needed to repeat a run: commit, versions, seed, hardware and command.
+
+    `accelerator` names the graphics card models compute on; None is the processor.
+    """
     packages = ("torch", "transformers", "peft", "evaluate", "streamlit", "pandas", "numpy")
     return {
         "commit": _git_commit(),
@@ -138,6 +141,7 @@ def describe_environment(seed: int) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
+        "accelerator": accelerator,
         "started": time.time(),
     }
 

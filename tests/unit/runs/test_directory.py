@@ -34,9 +34,11 @@ def test_creating_writes_configuration_and_environment(run: RunDirectory) -> Non
 
 
 def test_the_environment_says_what_repeating_needs() -> None:
-    assert describe_environment(0).keys() == {
-        "commit", "command", "seed", "python", "versions", "platform", "cpu", "cores", "started",
+    found = describe_environment(0, "a card")
+    assert found.keys() == {
+        "commit", "command", "seed", "python", "versions", "platform", "cpu", "cores", "accelerator", "started",
     }  # fmt: skip
+    assert found["accelerator"] == "a card"
 
 
 def test_status_is_merged_not_replaced(run: RunDirectory) -> None:
