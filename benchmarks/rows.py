@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from benchmarks.measure import Task
+from benchmarks.products import of_ppo_default, of_ppo_full, of_reward, of_rollouts
 from benchmarks.work import Work
 
 FASTER_THAN_GENERATE, SHARE_OF_CEILING = 3.0, 0.7
 FASTER_THAN_TRL, SHARE_OF_MEMORY = 1.6, 0.8
 DEFAULT_RECIPE = {"float32": 6.0, "bfloat16": 3.0}
+ADAPTED = 0.5  # of the layers, in the default recipe
 LINEAR = 1 / 1.2
 """A token of four times the work may cost a fifth more: attention within a sequence is not linear."""
 
@@ -28,6 +30,13 @@ class Row:
     memory: float | None = None
     per: float = 0.0
     """Given, rates are shown as seconds per this amount."""
+    products: float = 0.0
+    """Operations in matrix products per unit of ours, where they are known."""
+
+    @property
+    def peak(self) -> Task | None:
+        """What measures how fast this machine does such products."""
+        return Task("ours.products:peak", replace(self.ours.work, steps=1)) if self.products else None
 
 
 def all_rows(model: Work, *, smoke: bool) -> list[Row]:
@@ -42,7 +51,10 @@ def _rollouts(base: Work, smoke: bool) -> Iterator[Row]:
         ours = Task("ours.rollouts:sampled", work)
         goals = (FASTER_THAN_GENERATE, SHARE_OF_CEILING) if batch == 32 else (None, None)
         label, unit = f"rollouts, batch {batch}, {work.prompt} + {work.response} tokens", "tokens/s"
-        yield Row(f"rollouts-{batch}", f"{label}: generate", ours, Task("peers.rollouts:sampled", work), unit, goals[0])
+        yield Row(
+            f"rollouts-{batch}", f"{label}: generate", ours, Task("peers.rollouts:sampled", work), unit, goals[0],
+            products=of_rollouts(work),
+        )  # fmt: skip
         yield Row(
             f"rollouts-{batch}-ceiling", f"{label}: ceiling", ours, Task("ours.rollouts:ceiling", work), unit, goals[1]
         )
@@ -54,10 +66,13 @@ def _ppo(base: Work, smoke: bool) -> Iterator[Row]:
     size, per = f"{work.batch} × ({work.prompt} + {work.response})", work.tokens / work.steps
     yield Row(
         "ppo-full", f"PPO {size}, all weights, separate value model: TRL", full, trl, "s/iteration",
-        FASTER_THAN_TRL, SHARE_OF_MEMORY, per,
+        FASTER_THAN_TRL, SHARE_OF_MEMORY, per, of_ppo_full(work),
     )  # fmt: skip
     goal = DEFAULT_RECIPE[base.dtype]
-    yield Row("ppo-default", f"PPO {size}, default recipe: TRL", default, trl, "s/iteration", goal, None, per)
+    yield Row(
+        "ppo-default", f"PPO {size}, default recipe: TRL", default, trl, "s/iteration",
+        goal, None, per, of_ppo_default(work, ADAPTED),
+    )  # fmt: skip
     longer = replace(work, prompt=4 * work.prompt, response=4 * work.response)
     for name, larger in (("batch", replace(work, batch=4 * work.batch)), ("length", longer)):
         task = Task("ours.ppo:default", larger)
@@ -68,4 +83,5 @@ def _reward(base: Work, smoke: bool) -> Iterator[Row]:
     small = replace(base, batch=2, prompt=4, response=4, steps=2)
     work = small if smoke else replace(base, prompt=60, response=60, steps=30)
     tasks = Task("ours.reward:trained", work), Task("peers.reward:trained", work)
-    yield Row("reward", f"reward training, {work.batch} pairs: TRL", *tasks, "pairs/s", FASTER_THAN_TRL)
+    label = f"reward training, {work.batch} pairs: TRL"
+    yield Row("reward", label, *tasks, "pairs/s", FASTER_THAN_TRL, products=of_reward(work))

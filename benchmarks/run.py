@@ -1,7 +1,8 @@
 """Measure ours and its peers in turn and print the ratios. `make bench` runs all of it; NAME picks rows by their beginning.
 
-Rows: rollouts, ppo-full, ppo-default, linear-batch, linear-length, reward. Memory is the peak of each process. Quote
-figures of one run on an otherwise idle machine.
+Rows: rollouts, ppo-full, ppo-default, linear-batch, linear-length, reward. Memory is the peak of each process. "At most" is the
+ratio of an engine that would do the row's matrix products at this machine's peak and nothing else. Quote figures of one run
+on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rlhf_core.errors import RlhfError
 from rlhf_core.models.sources import resolve
 
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
-FAST = "from rlhf_core.models.policy import choose_dtype; print(str(choose_dtype('auto')).removeprefix('torch.'))"
+FAST = "from rlhf_core.models.device import choose_dtype; print(str(choose_dtype('auto')).removeprefix('torch.'))"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if peers is None:
         print(f"no {options.peers}: ours alone. `make bench` makes the peers' environment.")
     found = measure_in_turn(
-        [t for row in rows for t in (row.ours, row.other)], 1 if options.smoke else options.repeat, peers
+        [t for row in rows for t in (row.ours, row.other, row.peak) if t],
+        1 if options.smoke else options.repeat,
+        peers,
     )
     results = [result(row, found) for row in rows]
     print(

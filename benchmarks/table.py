@@ -14,6 +14,8 @@ HEADER = (
     "unit",
     "ours/other",
     "target",
+    "at most",
+    "of peak",
     "GiB",
     "other GiB",
     "GiB target",
@@ -21,14 +23,21 @@ HEADER = (
 
 
 def result(row: Row, found: dict[Task, list[Measurement]]) -> dict[str, Any]:
-    """Return one row's figures: both sides, (our rate)/(theirs), (our memory)/(theirs), and what was met (None: no target)."""
+    """Return one row's figures: both sides, (our rate)/(theirs), (our memory)/(theirs), and what was met (None: no target).
+
+    `at_most` is the ratio an engine would reach that did the row's matrix products at this machine's peak and nothing
+    else; `of_peak` the share of that peak ours reaches.
+    """
     ours, other = (summarise(found[task]) if found.get(task) else None for task in (row.ours, row.other))
+    peak = summarise(found[row.peak]).rate / row.products if row.peak and found.get(row.peak) else None
     both = ours and other and (ours.rate / other.rate, ours.memory / other.memory)
     speed, memory = both or (None, None)
     return {
         "name": row.name, "label": row.label, "ours": ours, "other": other, "speed": speed, "memory": memory,
         "speed_met": speed >= row.speed if speed and row.speed else None,
         "memory_met": memory <= row.memory if memory and row.memory else None,
+        "at_most": peak / other.rate if peak and other else None,
+        "of_peak": ours.rate / peak if peak and ours else None,
     }  # fmt: skip
 
 
@@ -42,13 +51,15 @@ def layout(rows: list[Row], results: list[dict[str, Any]]) -> str:
 
 def _cells(row: Row, figures: dict[str, Any]) -> tuple[str, ...]:
     sides = figures["ours"], figures["other"]
-    speed = "–" if figures["speed"] is None else f"{figures['speed']:.2f} ×"
+    speed, at_most = ("–" if figures[name] is None else f"{figures[name]:.2f} ×" for name in ("speed", "at_most"))
     return (
         row.label,
         *(_rate(row, side) for side in sides),
         row.unit,
         speed,
         _verdict(row.speed, "≥", figures["speed_met"]),
+        at_most,
+        "–" if figures["of_peak"] is None else f"{figures['of_peak']:.0%}",
         *(f"{side.memory / 2**30:.2f}" if side else "–" for side in sides),
         _verdict(row.memory, "≤", figures["memory_met"]),
     )

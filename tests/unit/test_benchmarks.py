@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModel
 
-from benchmarks import measure, run
+from benchmarks import measure, products, run
 from benchmarks.child import peak_memory
 from benchmarks.measure import Measurement, Task, measure_in_turn, summarise
 from benchmarks.ours import ppo, reward, rollouts
@@ -137,19 +139,22 @@ def test_ratios_and_targets_by_hand(work: Work):
         other: [Measurement(5, 1, 4 * gib)],
     }
     assert summarise(found[ours]).rate == 10.0
-    row = Row("x", "work: TRL", ours, other, "s/iteration", speed=2.5, memory=0.8, per=20)
+    row = Row("x", "work: TRL", ours, other, "s/iteration", speed=2.5, memory=0.8, per=20, products=7.0)
+    assert row.peak
+    found[row.peak] = [Measurement(210, 2, gib)]  # 105 operations a second are 15 units: thrice theirs, ours two thirds
     figures = result(row, found)
+    assert (figures["at_most"], figures["of_peak"]) == (3.0, pytest.approx(2 / 3))
     assert (figures["speed"], figures["memory"]) == (2.0, 0.75)
     assert (figures["speed_met"], figures["memory_met"]) == (False, True)
     text = layout([row], [figures])
     assert "2.0 (0.7–2.5)" in text  # 20 tokens an iteration, at 10 (8 to 30) a second
-    assert "≥ 2.50: missed" in text and "≤ 0.80: met" in text
+    assert "≥ 2.50: missed" in text and "≤ 0.80: met" in text and "3.00 ×" in text and "67%" in text
     alone = result(row, {ours: found[ours]})
     assert alone["speed"] is None and alone["speed_met"] is None and "–" in layout([row], [alone])
 
 
 def test_the_rows_are_the_work_that_was_promised(work: Work):
-    rows = {row.name: row for row in all_rows(Work("m", "e", "float32"), smoke=False)}
+    rows = {row.name: row for row in all_rows(replace(work, batch=16, prompt=32, response=32, epochs=4), smoke=False)}
     assert rows.keys() == {
         *(f"rollouts-{n}{end}" for n in (16, 32, 64) for end in ("", "-ceiling")),
         "ppo-full", "ppo-default", "linear-batch", "linear-length", "reward",
@@ -160,6 +165,38 @@ def test_the_rows_are_the_work_that_was_promised(work: Work):
     assert rows["linear-length"].ours.work.tokens == rows["linear-batch"].ours.work.tokens == 4 * full.tokens
     assert rows["ppo-full"].per == 16 * 64
     assert (rows["ppo-default"].speed, rows["ppo-full"].memory) == (6.0, 0.8)
+
+
+def test_operations_by_hand(tmp_path: Path):
+    """Two layers of width 8 (4 for keys), 16 inside, 100 tokens: 2·(2·8·(8 + 4) + 3·8·16) = 1152 and 800 weights; the
+    encoder, one layer of width 4, 8 inside: 4·16 + 2·32 = 128."""
+    llama = {
+        "model_type": "llama", "hidden_size": 8, "intermediate_size": 16, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "num_hidden_layers": 2, "vocab_size": 100,
+    }  # fmt: skip
+    bert = {"model_type": "bert", "hidden_size": 4, "intermediate_size": 8, "num_hidden_layers": 1, "vocab_size": 9}
+    for name, config in (("m", llama), ("e", bert)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    made = Work(str(tmp_path / "m"), str(tmp_path / "e"), "float32", prompt=30, response=10, epochs=3)
+    assert products.layers_and_head(made.model) == (1152, 800)
+    assert products.of_rollouts(made) == 2 * (1152 + 800 + 3 * 1152)
+    assert products.of_reward(made) == 2 * 40 * 6 * 128
+    head = 800 / 4  # a quarter of the tokens are answers
+    full = 2 * (1152 + head) + 2 * (4 * 1152 + 2 * head) + 3 * 6 * (2 * 1152 + head)
+    assert products.of_ppo_full(made) == full
+    default = 2 * (1152 + head) + 2 * (1.5 * 1152 + 2 * head + 128) + 3 * 4 * (576 + head)
+    assert products.of_ppo_default(made, 0.5) == default
+
+
+@pytest.mark.real_model
+@pytest.mark.usefixtures("fetched_models")
+def test_operations_are_the_weights_of_the_models_themselves():
+    for name in ("smollm2-135m-instruct", "minilm-l6"):
+        model = AutoModel.from_pretrained(resolve(f"packaged:{name}"))
+        linear = {n: m.weight.numel() for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+        in_layers = sum(count for n, count in linear.items() if "layer" in n)
+        assert products.layers_and_head(str(resolve(f"packaged:{name}")))[0] == in_layers
 
 
 def test_when_a_run_reached_its_gain(tmp_path: Path):

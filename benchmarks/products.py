@@ -1,0 +1,64 @@
+"""The matrix products a piece of work is made of, in floating-point operations: what no engine that does the work can leave out.
+
+A product of a vector with a layer's weights costs 2 operations a weight; its backward pass 2 for the input's gradient and 2
+more for the weights' own. Attention, normalisation, sampling and the optimiser are not counted.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks.work import Work
+
+FORWARD, THROUGH, LEARN = 2, 4, 6
+"""Operations a weight and token: forward; forward and the input's gradient; forward, input's gradient and the weight's."""
+
+
+def layers_and_head(folder: str) -> tuple[int, int]:
+    """Return the weights in the linear layers of a model, and in its output layer; its configuration says both."""
+    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    width, inner = config["hidden_size"], config["intermediate_size"]
+    if config["model_type"] == "bert":
+        layer, head = 4 * width**2 + 2 * width * inner, 0
+    else:
+        keys = width * config["num_key_value_heads"] // config["num_attention_heads"]
+        layer, head = 2 * width * (width + keys) + 3 * width * inner, width * config["vocab_size"]
+    return config["num_hidden_layers"] * layer, head
+
+
+def of_rollouts(work: Work) -> float:
+    """Return the operations per new token: its own, and its share of the prompt's."""
+    layers, head = layers_and_head(work.model)
+    return FORWARD * (layers + head + layers * work.prompt / work.response)
+
+
+def of_ppo_full(work: Work) -> float:
+    """Return the operations per token, prompts included, when all weights learn.
+
+    Value and reward model are as large as the policy.
+    """
+    layers, head = layers_and_head(work.model)
+    answered = work.response / (work.prompt + work.response)
+    sample = FORWARD * (layers + answered * head)
+    judge = FORWARD * (4 * layers + 2 * answered * head)  # policy, reference, value and reward model
+    learn = LEARN * (2 * layers + answered * head)  # policy and value model
+    return sample + judge + work.epochs * learn
+
+
+def of_ppo_default(work: Work, adapted: float) -> float:
+    """Return the operations per token with adapters in a share `adapted` of the layers, and an encoder for the reward.
+
+    The layers below run once to judge; the adapters' own products, a few percent, are not counted.
+    """
+    layers, head = layers_and_head(work.model)
+    answered = work.response / (work.prompt + work.response)
+    sample = FORWARD * (layers + answered * head)
+    judge = FORWARD * (layers * (1 + adapted) + 2 * answered * head + layers_and_head(work.encoder)[0])
+    learn = THROUGH * (adapted * layers + answered * head)
+    return sample + judge + work.epochs * learn
+
+
+def of_reward(work: Work) -> float:
+    """Return the operations per pair of texts when all weights of the encoder learn."""
+    return 2 * (work.prompt + work.response) * LEARN * layers_and_head(work.encoder)[0]
