@@ -184,7 +184,7 @@ def gradients(learner: Learner, rollout: Rollout, targets: Targets) -> tuple[lis
     learner.optimizer.zero_grad()
     measured = step_minibatch(learner, rollout, targets, torch.arange(len(rollout.scores)))
     weights = [p for group in learner.optimizer.param_groups for p in group["params"]]
-    return [p.grad.clone() for p in weights if p.grad is not None], measured
+    return [p.grad.clone() for p in weights if p.grad is not None], {n: float(v) for n, v in measured.items()}
 
 
 def real_rollout(learner: Learner) -> tuple[Rollout, Targets]:
