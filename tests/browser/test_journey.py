@@ -18,7 +18,7 @@ def test_from_the_curves_to_the_report(address: str, page: Page, tmp_path: Path)
 
     open_page(page, "Training")
     expect(page.get_by_text("Held-out win rate, by score")).to_be_visible()
-    expect(page.get_by_text("Reward against drift")).to_be_visible()
+    expect(page.get_by_text("Reward against drift", exact=True)).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(4 + 5)  # the curves; the score, an audit and three more
 
     open_page(page, "Results")
