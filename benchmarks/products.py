@@ -1,4 +1,7 @@
-"""The matrix products a piece of work is made of, in floating-point operations: what no engine that does the work can leave out.
+"""The matrix products of the passes a piece of work makes, in floating-point operations.
+
+No bound for an engine that needs fewer passes: one that kept the graph of PPO's judging pass for the first update on the
+same rows would save a fifteenth of them when all weights learn.
 
 A product of a vector with a layer's weights costs 2 operations a weight; its backward pass 2 for the input's gradient and 2
 more for the weights' own. Attention, normalisation, sampling and the optimiser are not counted.

@@ -1,7 +1,7 @@
 """Measure ours and its peers in turn and print the ratios. `make bench` runs all of it; NAME picks rows by their beginning.
 
 Rows: rollouts, ppo-full, ppo-default, linear-batch, linear-length, reward. Memory is the peak of each process. "At most" is the
-ratio of an engine that would do the row's matrix products at this machine's peak and nothing else. Quote figures of one run
+ratio of an engine that would do the matrix products of our passes at this machine's peak and nothing else. Quote figures of one run
 on an otherwise idle machine.
 """
 
