@@ -10,22 +10,24 @@ import torch
 
 from benchmarks.work import Work
 
-ROWS, WARM_UP, SECONDS = 1024, 3, 3.0
+ROWS, WARM_UP, TIMES = 1024, 3, 60
 
 
 @torch.no_grad()
 def peak(work: Work) -> tuple[int, float]:
-    """Multiply a layer's activations by its widest weights and back for some seconds; return (operations, seconds)."""
+    """Multiply a layer's activations by its widest weights and back; return (operations, seconds)."""
     config = json.loads((Path(work.model) / "config.json").read_text(encoding="utf-8"))
     dtype = getattr(torch, work.dtype)
     narrow, wide = (torch.randn(ROWS, config[name], dtype=dtype) for name in ("hidden_size", "intermediate_size"))
     weight = torch.randn(wide.shape[1], narrow.shape[1], dtype=dtype)
-    done, started = -WARM_UP, time.perf_counter()
-    while done < 1 or time.perf_counter() - started < SECONDS:
-        if done == 0:
-            started = time.perf_counter()
-        torch.nn.functional.linear(narrow, weight)  # forward
-        torch.mm(wide, weight)  # the input's gradient
-        torch.mm(wide.t(), narrow)  # the weight's
-        done += 1
-    return 3 * 2 * ROWS * weight.numel() * done, time.perf_counter() - started
+
+    def multiply(times: int) -> float:
+        started = time.perf_counter()
+        for _ in range(times):
+            torch.nn.functional.linear(narrow, weight)  # forward
+            torch.mm(wide, weight)  # the input's gradient
+            torch.mm(wide.t(), narrow)  # the weight's
+        return time.perf_counter() - started
+
+    multiply(WARM_UP)
+    return 3 * 2 * ROWS * weight.numel() * TIMES, multiply(TIMES)
