@@ -22,8 +22,6 @@ from rlhf_core.models.scorers import (
     label_place,
 )
 
-CPU = torch.device("cpu")
-
 
 def check_rewards(sources: Sequence[RewardSource], checkpoint: Path | None = None) -> None:
     """Find out before any training whether every source that needs no training can be had.
@@ -39,7 +37,7 @@ def check_rewards(sources: Sequence[RewardSource], checkpoint: Path | None = Non
 
 
 def build_rewards(
-    sources: Sequence[RewardSource], own: Path, checkpoint: Path | None = None, device: torch.device = CPU
+    sources: Sequence[RewardSource], own: Path, checkpoint: Path | None = None, device: torch.device | None = None
 ) -> Mixture:
     """Return the weighted mixture of all sources; `own` is the folder of the run's reward model.
 
@@ -52,13 +50,15 @@ def build_rewards(
 
 
 def build_audits(
-    sources: Sequence[RewardSource], own: Path, checkpoint: Path | None = None, device: torch.device = CPU
+    sources: Sequence[RewardSource], own: Path, checkpoint: Path | None = None, device: torch.device | None = None
 ) -> dict[str, Scorer]:
     """Return the scorers of sources that are only watched, by name; see `build_rewards`."""
     return {source.name: build_scorer(source, own, checkpoint, device) for source in sources}
 
 
-def build_scorer(source: RewardSource, own: Path, checkpoint: Path | None = None, device: torch.device = CPU) -> Scorer:
+def build_scorer(
+    source: RewardSource, own: Path, checkpoint: Path | None = None, device: torch.device | None = None
+) -> Scorer:
     """Return the scorer of one source, without its weight; see `build_rewards`."""
     if isinstance(source, ClassifierReward):
         return LabelScorer(source).to(device)
@@ -71,7 +71,7 @@ def build_scorer(source: RewardSource, own: Path, checkpoint: Path | None = None
     return _learned(source, own, device)
 
 
-def _learned(source: LearnedReward, own: Path, device: torch.device) -> Scorer:
+def _learned(source: LearnedReward, own: Path, device: torch.device | None) -> Scorer:
     members = [member.to(device) for member in load_members(source.models or [own])]
     if len(members) > 1:
         return RewardEnsemble(members, source.combine, source.penalty)
