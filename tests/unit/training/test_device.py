@@ -38,7 +38,7 @@ from tests.engine import (
     reward_config,
     tiny_policy,
     write_bert,
-)  # fmt: skip
+)
 from tests.stand_in_device import DEVICE, Away, stand_in
 
 HERE = torch.device("cpu")
@@ -56,7 +56,7 @@ def takes_the_stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.__future__.set_swap_module_params_on_conversion(False)
 
 
-def same_on_both(tmp_path: Path, name: str, work: Callable[[torch.device, Stage], torch.nn.Module]) -> None:
+def assert_same_on_both(tmp_path: Path, name: str, work: Callable[[torch.device, Stage], torch.nn.Module]) -> None:
     """Do the work on either device; what it logs must agree, and its model must lie where it was put."""
     rows: list[list[dict[str, Any]]] = []
     for device in (HERE, DEVICE):
@@ -93,7 +93,7 @@ def test_ppo(tmp_path: Path, lora: LoraConfig | None, value_network: str):
         train_ppo(policy, score, episodes(policy), HeldOut(episodes(policy)[:2], score, config, stage), config, stage)
         return policy
 
-    same_on_both(tmp_path, "ppo", work)
+    assert_same_on_both(tmp_path, "ppo", work)
 
 
 @pytest.mark.parametrize("packing", [False, True])
@@ -105,7 +105,7 @@ def test_fine_tuning(tmp_path: Path, packing: bool):
         train_sft(policy, examples(policy, 8), examples(policy, 2), config, stage)
         return policy
 
-    same_on_both(tmp_path, "sft", work)
+    assert_same_on_both(tmp_path, "sft", work)
 
 
 @pytest.mark.parametrize("backbone", ["decoder", "encoder"])
@@ -117,7 +117,7 @@ def test_reward_model(tmp_path: Path, backbone: str):
         [model] = train_members(config, rankings(4), rankings(2), stage, device)
         return model
 
-    same_on_both(tmp_path, "reward", work)
+    assert_same_on_both(tmp_path, "reward", work)
 
 
 def test_pretraining(tmp_path: Path):
@@ -130,7 +130,7 @@ def test_pretraining(tmp_path: Path):
             stage.directory.log(step, {"train/loss": pretrain.accumulate(lm, ids, config)})
         return lm
 
-    same_on_both(tmp_path, "pretrain", work)
+    assert_same_on_both(tmp_path, "pretrain", work)
 
 
 def test_scores_come_back_to_the_processor(tmp_path: Path):
