@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from benchmarks.work import Work
 
@@ -20,7 +21,7 @@ FORWARD, THROUGH, LEARN = 2, 4, 6
 
 def layers_and_head(folder: str) -> tuple[int, int]:
     """Return the weights in the linear layers of a model, and in its output layer; its configuration says both."""
-    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    config = _config(folder)
     width, inner = config["hidden_size"], config["intermediate_size"]
     if config["model_type"] == "bert":
         layer, head = 4 * width**2 + 2 * width * inner, 0
@@ -49,12 +50,13 @@ def of_ppo_full(work: Work) -> float:
     return sample + judge + work.epochs * learn
 
 
-def of_ppo_default(work: Work, adapted: float) -> float:
-    """Return the operations per token with adapters in a share `adapted` of the layers, and an encoder for the reward.
+def of_ppo_default(work: Work, adapted_layers: int) -> float:
+    """Return the operations per token with adapters in no more than the last `adapted_layers`, and an encoder for the reward.
 
     The layers below run once to judge; the adapters' own products, a few percent, are not counted.
     """
     layers, head = layers_and_head(work.model)
+    adapted = min(1.0, adapted_layers / _config(work.model)["num_hidden_layers"])
     answered = work.response / (work.prompt + work.response)
     sample = FORWARD * (layers + answered * head)
     judge = FORWARD * (layers * (1 + adapted) + 2 * answered * head + layers_and_head(work.encoder)[0])
@@ -65,3 +67,7 @@ def of_ppo_default(work: Work, adapted: float) -> float:
 def of_reward(work: Work) -> float:
     """Return the operations per pair of texts when all weights of the encoder learn."""
     return 2 * (work.prompt + work.response) * LEARN * layers_and_head(work.encoder)[0]
+
+
+def _config(folder: str) -> dict[str, Any]:
+    return json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from benchmarks.measure import Task
 from benchmarks.products import of_ppo_default, of_ppo_full, of_reward, of_rollouts
 from benchmarks.work import Work
+from rlhf_core.config import PPOConfig
 
 FASTER_THAN_GENERATE, SHARE_OF_CEILING = 3.0, 0.7
 FASTER_THAN_TRL, SHARE_OF_MEMORY = 1.6, 0.8
 DEFAULT_RECIPE = {"float32": 6.0, "bfloat16": 3.0}
-ADAPTED = 0.5  # of the layers, in the default recipe
 LINEAR = 1 / 1.2
 """A token of four times the work may cost a fifth more: attention within a sequence is not linear."""
 
@@ -71,7 +71,7 @@ def _ppo(base: Work, smoke: bool) -> Iterator[Row]:
     goal = DEFAULT_RECIPE[base.dtype]
     yield Row(
         "ppo-default", f"PPO {size}, default recipe: TRL", default, trl, "s/iteration",
-        goal, None, per, of_ppo_default(work, ADAPTED),
+        goal, None, per, of_ppo_default(work, PPOConfig().lora_layers or 0),
     )  # fmt: skip
     longer = replace(work, prompt=4 * work.prompt, response=4 * work.response)
     for name, larger in (("batch", replace(work, batch=4 * work.batch)), ("length", longer)):

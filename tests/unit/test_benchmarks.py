@@ -186,7 +186,7 @@ def test_operations_by_hand(tmp_path: Path):
     full = 2 * (1152 + head) + 2 * (4 * 1152 + 2 * head) + 3 * 6 * (2 * 1152 + head)
     assert products.of_ppo_full(made) == full
     default = 2 * (1152 + head) + 2 * (1.5 * 1152 + 2 * head + 128) + 3 * 4 * (576 + head)
-    assert products.of_ppo_default(made, 0.5) == default
+    assert products.of_ppo_default(made, 1) == default
 
 
 @pytest.mark.real_model
