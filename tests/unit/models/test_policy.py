@@ -13,13 +13,13 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from rlhf_core.config import LoraConfig, PolicyConfig
 from rlhf_core.errors import ModelError
+from rlhf_core.models.device import choose_dtype
 from rlhf_core.models.forward import run_responses
 from rlhf_core.models.policy import (
     Policy,
     ValueModel,
     add_adapters,
     attention_layers,
-    choose_dtype,
     fingerprint_of,
     load_merged,
     load_policy,
