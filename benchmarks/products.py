@@ -50,13 +50,14 @@ def of_ppo_full(work: Work) -> float:
     return sample + judge + work.epochs * learn
 
 
-def of_ppo_default(work: Work, adapted_layers: int) -> float:
+def of_ppo_default(work: Work, adapted_layers: int | None) -> float:
     """Return the operations per token with adapters in no more than the last `adapted_layers`, and an encoder for the reward.
 
-    The layers below run once to judge; the adapters' own products, a few percent, are not counted.
+    None adapts all. The layers below run once to judge; the adapters' own products, a few percent, are not counted.
     """
     layers, head = layers_and_head(work.model)
-    adapted = min(1.0, adapted_layers / _config(work.model)["num_hidden_layers"])
+    depth = _config(work.model)["num_hidden_layers"]
+    adapted = min(depth, adapted_layers or depth) / depth
     answered = work.response / (work.prompt + work.response)
     sample = FORWARD * (layers + answered * head)
     judge = FORWARD * (layers * (1 + adapted) + 2 * answered * head + layers_and_head(work.encoder)[0])

@@ -71,7 +71,7 @@ def _ppo(base: Work, smoke: bool) -> Iterator[Row]:
     goal = DEFAULT_RECIPE[base.dtype]
     yield Row(
         "ppo-default", f"PPO {size}, default recipe: TRL", default, trl, "s/iteration",
-        goal, None, per, of_ppo_default(work, PPOConfig().lora_layers or 0),
+        goal, None, per, of_ppo_default(work, PPOConfig().lora_layers),
     )  # fmt: skip
     longer = replace(work, prompt=4 * work.prompt, response=4 * work.response)
     for name, larger in (("batch", replace(work, batch=4 * work.batch)), ("length", longer)):
