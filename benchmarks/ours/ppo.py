@@ -36,7 +36,7 @@ class Endless:
 def full(work: Work) -> tuple[int, float]:
     """All weights learn, value model and reference of their own, one minibatch; the reward model is as large as the policy.
 
-    The engine keeps weights that all learn in float32, whatever the type of the work.
+    Weights that all learn are kept in float32; in bfloat16 it is their products that are computed in it.
     """
     settings = {"value_network": "separate", "minibatch_size": work.batch, "optim": OptimConfig(lr=1e-6)}
     return _iterations(work, None, work.model, settings)
@@ -54,7 +54,7 @@ def _iterations(work: Work, lora: LoraConfig | None, judge: str, settings: dict[
     micro = min(settings["minibatch_size"], PPOConfig().micro_batch_size)
     config = PPOConfig(
         batch_size=work.batch, micro_batch_size=micro, epochs=work.epochs, response_length=work.response, target_kl=None,
-        missing_eos_penalty=0.0, **settings,
+        temperature=1.0, missing_eos_penalty=0.0, **settings,
     )  # fmt: skip
     torch.manual_seed(0)
     policy = load_policy(work.model, PolicyConfig(model=work.model, dtype=work.dtype, lora=lora), trainable=True)

@@ -46,7 +46,7 @@ class PolicyConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="of the frozen base; auto takes bfloat16 where the processor multiplies it fast, else float32. "
-        "With lora: null the weights are read in it and learn in float32, where small steps are not lost",
+        "With lora: null the weights learn in float32, where small steps are not lost, and are multiplied in it",
     )
     lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
     system_prompt: str = "Answer in one or two short sentences."

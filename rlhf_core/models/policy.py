@@ -10,7 +10,7 @@ import copy
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from rlhf_core.data.records import Message
 from rlhf_core.errors import ModelError
 from rlhf_core.models.chat import ChatMessage, LongPrompts, chat_messages, chat_text, token_ids, without_oldest_turn
 from rlhf_core.models.checkpointing import checkpointed_layers
-from rlhf_core.models.device import choose_dtype
+from rlhf_core.models.device import choose_dtype, products_in
 from rlhf_core.models.forward import run_responses
 from rlhf_core.models.heads import value_head
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
@@ -39,13 +39,16 @@ class Policy(nn.Module):
     Attributes:
         lm: the language model, with adapters injected when `lora` was given.
         trunk: the layers below the first adapter, when there are any; see `below`.
-        gradient_checkpointing: whether training forwards keep no activations inside layers; see `memory_saved`.
+        gradient_checkpointing: whether training forwards keep no activations inside layers; see `forward_pass`.
+        products: bfloat16 where all weights learn that came in it: they learn in float32 and are multiplied in bfloat16.
+            Anything else leaves products as the weights are.
     """
 
     def __init__(self, lm: Any, tokenizer: Any, source: str, lora: LoraConfig | None, trainable: bool) -> None:
         super().__init__()
         self.tokenizer, self.source, self.lora = tokenizer, source, lora
         self.gradient_checkpointing = False
+        self.products = next(lm.parameters()).dtype if trainable and lora is None else torch.float32
         self.fingerprint = fingerprint_of(lm)
         self._frozen: list[Any] = []  # in a list, so that the copy is not a submodule with parameters to save
         lm.requires_grad_(trainable and lora is None)
@@ -107,14 +110,20 @@ class Policy(nn.Module):
         with self.reference() if reference else nullcontext(self.lm) as lm:
             if below is not None and self.trunk:
                 lm = self.trunk.above
-            with self.memory_saved():
+            with self.forward_pass():
                 return run_responses(lm, ids if below is None else below, mask, counts)
 
-    def memory_saved(self) -> AbstractContextManager[None]:
-        """Return the context of a training forward: layers checkpointed where `gradient_checkpointing` asks for it."""
-        return (
-            checkpointed_layers(self.lm) if self.gradient_checkpointing and torch.is_grad_enabled() else nullcontext()
-        )
+    @contextmanager
+    def forward_pass(self) -> Iterator[None]:
+        """Make a forward pass of training: products in `products`, layers checkpointed where `gradient_checkpointing` says so."""
+        saves = self.gradient_checkpointing and torch.is_grad_enabled()
+        with products_in(self.products, self.device), checkpointed_layers(self.lm) if saves else nullcontext():
+            yield
+
+    def sampler(self, lm: Any = None) -> Any:
+        """Return the model to sample from: the policy, or another `lm`, as a copy of that type where products are in bfloat16."""
+        lm = lm or self.lm
+        return copy.deepcopy(lm).bfloat16() if self.products == torch.bfloat16 else lm
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Return the parameters that learn, by name."""
@@ -181,6 +190,7 @@ class ValueModel(nn.Module):
         super().__init__()
         self.head = value_head(policy.width)
         self.lm = _separate_trunk(policy) if separate else None
+        self.products = policy.products
         self.to(policy.device)
 
     @property
@@ -197,7 +207,8 @@ class ValueModel(nn.Module):
     ) -> Float[Tensor, "tokens"]:
         """Return the value before each response token; `hidden` are the policy's states, which a shared head reads."""
         if self.lm is not None:
-            hidden = run_responses(self.lm, ids, mask, counts)[1]
+            with products_in(self.products, ids.device):
+                hidden = run_responses(self.lm, ids, mask, counts)[1]
         return self.head(hidden.float()).squeeze(-1)
 
 

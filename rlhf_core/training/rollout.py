@@ -90,7 +90,7 @@ def sample(
     """Sample one response per prompt from the policy, or from another `lm` with its tokenizer (the reference)."""
     tokenizer = policy.tokenizer
     responses = sample_responses(
-        lm or policy.lm, [e.ids for e in episodes], config, draw_uniform(len(episodes), config, generator),
+        policy.sampler(lm), [e.ids for e in episodes], config, draw_uniform(len(episodes), config, generator),
         tokenizer.eos_token_id, tokenizer.pad_token_id,
     )  # fmt: skip
     return Sampled(responses, [policy.decode_response(r) for r in responses])

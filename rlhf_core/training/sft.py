@@ -67,7 +67,7 @@ def batch_nll(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor]:
     first = int(predicts[0]) if len(predicts) else 0
     batch = batch.to(policy.device)
     attention = batch.attention if batch.attention.dim() == 4 else batch.attention.long()
-    with policy.memory_saved():
+    with policy.forward_pass():
         out = policy.lm(
             input_ids=batch.ids, attention_mask=attention, position_ids=batch.position_ids, use_cache=False,
             logits_to_keep=batch.ids.shape[1] - first,
