@@ -62,7 +62,7 @@ class PPOConfig(Section):
     micro_batch_size: int = Field(default=8, ge=1)
     epochs: int = Field(default=2, ge=1)
     response_length: int = Field(default=64, ge=1, description="new tokens")
-    temperature: float = Field(default=0.7, gt=0, description="of rollouts; as in generate: tune what people will read")
+    temperature: float = Field(default=1.0, gt=0)
     kl_coef: float = Field(default=0.05, ge=0)
     kl_target: float | None = Field(default=None, gt=0, description="nats per response; given, β adapts to hold it")
     kl_horizon: int = Field(default=1000, ge=1, description="episodes; the pace of the adaptive β")

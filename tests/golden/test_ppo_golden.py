@@ -23,7 +23,7 @@ EXACT = ("step", "progress/step", "progress/episodes", "objective/scores", "toke
 def two_iterations(folder: Path) -> list[dict[str, Any]]:
     """Train the tiny policy and return what was logged, without times."""
     policy, stage = tiny_policy(), make_stage(folder)
-    config = ppo_config(iterations=2, kl_coef=0.2, eval_every=2, lam=0.95, temperature=1.0)
+    config = ppo_config(iterations=2, kl_coef=0.2, eval_every=2, lam=0.95)
     rows = episodes(policy)
     train_ppo(policy, vowels, rows[:4], HeldOut(rows[4:], vowels, config, stage), config, stage)
     return logged(stage)
