@@ -45,7 +45,7 @@ mutants: dev
 
 bench: setup .venv-peers/installed
 	@$(BIN)/rlhf models fetch
-	@$(BIN)/python -m benchmarks.run --repeat $(REPEAT)
+	@$(BIN)/python -m benchmarks.run --repeat $(REPEAT); missed=$$?; $(BIN)/python -m benchmarks.accuracy && exit $$missed
 
 .venv-peers/installed: benchmarks/requirements-peers.txt
 	@$${PYTHON:-python3} -m venv .venv-peers

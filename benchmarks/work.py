@@ -34,6 +34,9 @@ class Work:
     """PPO iterations, optimiser steps, or repetitions."""
     pairs: str = ""
     """A JSONL file, perhaps gzipped, of `chosen` and `rejected` texts; made-up pairs without one."""
+    held_out: str = ""
+    """Such a file, which accuracy is measured on."""
+    seed: int = 0
 
     @property
     def tokens(self) -> int:
@@ -61,7 +64,7 @@ def preference_pairs(work: Work) -> list[Pair]:
     """Return `steps · batch` pairs: the first of the file, or random words that make texts of full length."""
     count = work.steps * work.batch
     if work.pairs:
-        return _read_pairs(Path(work.pairs), count)
+        return read_pairs(work.pairs, count)
     chance = random.Random(0)
 
     def text(words: int) -> str:
@@ -70,8 +73,9 @@ def preference_pairs(work: Work) -> list[Pair]:
     return [Pair(text(work.prompt), text(work.response), text(work.response)) for _ in range(count)]
 
 
-def _read_pairs(path: Path, count: int) -> list[Pair]:
-    """The lines that both texts begin with are the prompt."""
+def read_pairs(file: str, count: int | None = None) -> list[Pair]:
+    """Return the first `count` pairs of a file; the lines that both texts begin with are the prompt."""
+    path = Path(file)
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in islice(lines, count)]
     return [_split(row["chosen"], row["rejected"]) for row in rows]

@@ -1,4 +1,4 @@
-"""Reward-model training with TRL."""
+"""Reward-model training with TRL, and what a model so trained has learnt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datasets import Dataset
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from trl import RewardConfig, RewardTrainer
 
-from benchmarks.work import Work, preference_pairs
+from benchmarks.work import Work, preference_pairs, read_pairs
 
 LENGTH = 128
 SPARE = 8  # tokens for what the tokenizer and the trainer add
@@ -18,7 +18,23 @@ SPARE = 8  # tokens for what the tokenizer and the trainer add
 
 def trained(work: Work) -> tuple[int, float]:
     """Train on every pair once; return (pairs, seconds)."""
-    torch.manual_seed(0)
+    trainer, seconds = _train(work)
+    return len(trainer.train_dataset), seconds
+
+
+def accuracy(work: Work) -> tuple[float, float]:
+    """Train on every pair once, in an order of the seed's; return (share of held-out pairs in people's order, seconds)."""
+    trainer, seconds = _train(work)
+    held_out = read_pairs(work.held_out)
+    chosen, rejected = (
+        _scores(trainer, [f"{pair.prompt} {getattr(pair, side)}" for pair in held_out])
+        for side in ("chosen", "rejected")
+    )
+    return (chosen > rejected).float().mean().item(), seconds
+
+
+def _train(work: Work) -> tuple[RewardTrainer, float]:
+    torch.manual_seed(work.seed)
     tokenizer = AutoTokenizer.from_pretrained(work.encoder, truncation_side="left")
     tokenizer.eos_token = tokenizer.eos_token or tokenizer.sep_token  # the trainer needs one, and an encoder has none
     pairs = [
@@ -30,6 +46,7 @@ def trained(work: Work) -> tuple[int, float]:
     with tempfile.TemporaryDirectory() as folder:
         settings = RewardConfig(
             output_dir=folder,
+            seed=work.seed,
             per_device_train_batch_size=work.batch,
             num_train_epochs=1,
             max_length=LENGTH,
@@ -44,7 +61,16 @@ def trained(work: Work) -> tuple[int, float]:
         trainer = RewardTrainer(model=model, args=settings, train_dataset=data, processing_class=tokenizer)
         started = time.perf_counter()
         trainer.train()
-        return len(trainer.train_dataset), time.perf_counter() - started
+        return trainer, time.perf_counter() - started
+
+
+@torch.no_grad()
+def _scores(trainer: RewardTrainer, texts: list[str]) -> torch.Tensor:
+    """Score texts as the trainer fed them: cut, and closed with what it takes for an eos."""
+    tokenizer, model = trainer.processing_class, trainer.model.eval()
+    closed = [f"{_cut(tokenizer, text)}{tokenizer.eos_token}" for text in texts]
+    found = [tokenizer(closed[n : n + 32], padding=True, return_tensors="pt") for n in range(0, len(closed), 32)]
+    return torch.cat([model(**batch.to(model.device)).logits[:, 0] for batch in found])
 
 
 def _cut(tokenizer, text: str) -> str:

@@ -13,16 +13,17 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from benchmarks import measure, products, run
+from benchmarks import accuracy, measure, products, run
 from benchmarks.child import peak_memory
 from benchmarks.measure import Measurement, Task, measure_in_turn, summarise
 from benchmarks.ours import ppo, reward, rollouts
 from benchmarks.quickstart import describe, first_reached
 from benchmarks.rows import Row, all_rows
 from benchmarks.table import layout, result
-from benchmarks.work import Work, preference_pairs, random_prompts
+from benchmarks.work import Work, preference_pairs, random_prompts, read_pairs
 from rlhf_core.errors import RunError
 from rlhf_core.models.sources import resolve
+from tests.engine import rankings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,6 +84,27 @@ def test_a_ppo_iteration_runs_with_responses_of_full_length(recipe, work: Work, 
 def test_reward_training_counts_its_pairs(work: Work):
     amount, seconds = reward.trained(replace(work, steps=2))
     assert amount == 4 and seconds > 0
+
+
+def test_accuracy_is_measured_on_prompts_nobody_trained_on(tmp_path: Path):
+    """Twelve prompts of three completions, every third with a tie: 2 or 3 pairs a prompt, 10 prompts to learn from."""
+    made = accuracy.prepare(tmp_path, rankings(12), str(resolve("tiny")), seed=1)
+    learnt, held_out = (read_pairs(file) for file in (made.pairs, made.held_out))
+    prompts = [{pair.prompt for pair in pairs} for pairs in (learnt, held_out)]
+    assert [len(part) for part in prompts] == [10, 2] and not prompts[0] & prompts[1]
+    assert len(learnt) + len(held_out) == 8 * 3 + 4 * 2 and made.steps == len(learnt) // 16
+    assert all("good" not in pair.rejected and "worse" not in pair.chosen for pair in (*learnt, *held_out))
+
+
+def test_accuracy_is_the_share_of_held_out_pairs_the_trained_model_orders_as_people_did(tmp_path: Path):
+    """Turning the held-out pairs round turns the share round; another seed is another model."""
+    made = accuracy.prepare(tmp_path, rankings(12), str(resolve("tiny")), seed=0)
+    share, seconds = reward.accuracy(made)
+    turned = tmp_path / "turned.jsonl"
+    rows = [json.loads(line) for line in Path(made.held_out).read_text().splitlines()]
+    turned.write_text("".join(json.dumps({"chosen": r["rejected"], "rejected": r["chosen"]}) + "\n" for r in rows))
+    assert reward.accuracy(replace(made, held_out=str(turned)))[0] == pytest.approx(1 - share)
+    assert seconds > 0 and share * len(rows) == pytest.approx(round(share * len(rows)))
 
 
 def test_memory_is_that_of_the_process_itself_not_of_who_started_it():
