@@ -69,9 +69,9 @@ def test_the_sampler_is_the_policy_of_this_moment_rounded():
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_ppo_starts_at_no_distance_and_learns_what_float32_learns(tmp_path: Path, checkpointing: bool):
-    """Claims 3 and 16 on full weights: the first ratio is 1, the first KL 0, and losses differ by a rounding from float32's.
+    """Claims 3 and 16 on full weights: the first KL is 0, the first ratio 1 and the entropy float32's but for a rounding.
 
-    Only the first iteration is compared: after it the two sample different answers.
+    Entropies of the first iteration are compared: after it the two sample different answers.
     """
     logs = {}
     for dtype in ("float32", "bfloat16"):
@@ -82,7 +82,7 @@ def test_ppo_starts_at_no_distance_and_learns_what_float32_learns(tmp_path: Path
         train_ppo(policy, vowels, prompts, HeldOut(prompts[:2], vowels, config, stage), config, stage)
         logs[dtype] = {row["step"]: row for row in logged(stage) if "objective/kl" in row}
     rounded, exact = logs["bfloat16"], logs["float32"]
-    assert rounded[1]["objective/kl"] == 0 and all(row[FIRST_RATIO] == 0 for row in rounded.values())
+    assert rounded[1]["objective/kl"] == 0 and all(row[FIRST_RATIO] < 2**-8 for row in rounded.values())
     assert rounded[3]["objective/kl"] != 0
     assert rounded[1]["policy/entropy"] == pytest.approx(exact[1]["policy/entropy"], rel=0.02)
     assert rounded[1]["policy/entropy"] != exact[1]["policy/entropy"]
