@@ -14,7 +14,7 @@ from rlhf_core.models.policy import Policy, ValueModel
 from rlhf_core.ops.text_masks import pad_rows
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.ppo import FIRST_RATIO, train_ppo
-from rlhf_core.training.sft import batch_nll, micro_batches
+from rlhf_core.training.sft import accumulate
 from tests.engine import LORA, episodes, examples, logged, make_stage, move, ppo_config, tiny_policy, vowels
 
 IDS, MASK = pad_rows([[5, 6, 7, 8, 9, 10]], 0, left=True)
@@ -67,33 +67,40 @@ def test_the_sampler_is_the_policy_of_this_moment_rounded():
     assert {w.dtype for w in weights.values()} == {torch.float32}
 
 
+def stored_in_bfloat16(products: torch.dtype) -> Policy:
+    """The same weights whatever the products are, so that nothing but the products can make a difference."""
+    policy = tiny_policy(None, dtype="bfloat16")
+    policy.products = products
+    return policy
+
+
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_ppo_starts_at_no_distance_and_learns_what_float32_learns(tmp_path: Path, checkpointing: bool):
+def test_ppo_starts_at_no_distance_and_measures_what_float32_measures(tmp_path: Path, checkpointing: bool):
     """Claims 3 and 16 on full weights: the first KL is 0, the first ratio 1 and the entropy float32's but for a rounding.
 
     Entropies of the first iteration are compared: after it the two sample different answers.
     """
     logs = {}
-    for dtype in ("float32", "bfloat16"):
-        policy, stage = tiny_policy(None, dtype=dtype), make_stage(tmp_path / dtype)
+    for dtype in (torch.float32, torch.bfloat16):
+        policy, stage = stored_in_bfloat16(dtype), make_stage(tmp_path / str(dtype))
         policy.gradient_checkpointing = checkpointing
         config = ppo_config(value_network="separate", eval_every=3)
         prompts = episodes(policy)
         train_ppo(policy, vowels, prompts, HeldOut(prompts[:2], vowels, config, stage), config, stage)
         logs[dtype] = {row["step"]: row for row in logged(stage) if "objective/kl" in row}
-    rounded, exact = logs["bfloat16"], logs["float32"]
+    rounded, exact = logs[torch.bfloat16], logs[torch.float32]
     assert rounded[1]["objective/kl"] == 0 and all(row[FIRST_RATIO] < 2**-8 for row in rounded.values())
     assert rounded[3]["objective/kl"] != 0
     assert rounded[1]["policy/entropy"] == pytest.approx(exact[1]["policy/entropy"], rel=0.02)
     assert rounded[1]["policy/entropy"] != exact[1]["policy/entropy"]
 
 
-def test_fine_tuning_reads_the_same_loss_but_for_a_rounding():
-    def loss(policy: Policy) -> float:
-        (batch,) = micro_batches(
-            examples(policy, 4), policy.tokenizer.pad_token_id, SFTConfig(batch_size=4, micro_batch_size=4)
-        )
-        return batch_nll(policy, batch)[0].item()
+def test_fine_tuning_has_the_loss_and_the_gradient_of_float32_but_for_a_rounding():
+    def learnt(policy: Policy) -> tuple[float, torch.Tensor]:
+        settings = SFTConfig(batch_size=4, micro_batch_size=4)
+        loss = accumulate(policy, examples(policy, 4), settings)
+        return loss, torch.cat([p.grad.flatten() for p in policy.trainable().values() if p.grad is not None])
 
-    exact, rounded = (loss(tiny_policy(None, dtype=dtype)) for dtype in ("float32", "bfloat16"))
+    (exact, true), (rounded, close) = (learnt(stored_in_bfloat16(t)) for t in (torch.float32, torch.bfloat16))
     assert rounded == pytest.approx(exact, rel=0.02) and rounded != exact
+    assert torch.cosine_similarity(true, close, dim=0) > 0.99
