@@ -20,7 +20,7 @@ from benchmarks.work import Work
 from rlhf_core.data.io import read_jsonl
 from rlhf_core.data.records import Ranking
 from rlhf_core.data.splits import split_by_prompt
-from rlhf_core.errors import RlhfError
+from rlhf_core.errors import RlhfError, RunError
 from rlhf_core.models.sources import resolve
 
 RANKINGS = ROOT / "sample_data" / "rankings.jsonl"
@@ -32,10 +32,13 @@ ASKED = 0.01
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train and compare; return 1 when the mean accuracies are further apart than asked, as a command's exit status."""
     options = _parser().parse_args(arguments)
+    if not options.peers.is_file():
+        raise RunError("there is no such Python", where="--peers", value=options.peers, remedy="`make bench` makes it")
+    rankings, encoder = read_jsonl(options.rankings, Ranking), str(resolve(options.encoder))
     found: dict[str, list[float]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(options.seeds):
-            work = prepare(Path(folder), read_jsonl(options.rankings, Ranking), str(resolve(options.encoder)), seed)
+            work = prepare(Path(folder), rankings, encoder, seed)
             for side in SIDES:
                 python = str(options.peers) if side == "peers" else sys.executable
                 found[side].append(measure(Task(f"{side}.reward:accuracy", work), python).amount)
@@ -45,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 flush=True,
             )
     apart = [ours - theirs for ours, theirs in zip(*found.values(), strict=True)]
-    spread = statistics.stdev(apart) if len(apart) > 1 else 0.0
-    print(f"ours − TRL: {statistics.mean(apart):+.3f} ± {spread:.3f} (standard deviation of {len(apart)} seeds)")
+    spread = f" ± {statistics.stdev(apart):.3f} (standard deviation of {len(apart)} seeds)" if len(apart) > 1 else ""
+    print(f"ours − TRL: {statistics.mean(apart):+.3f}{spread}")
     return int(abs(statistics.mean(apart)) > ASKED)
 
 
@@ -69,7 +72,7 @@ def pairs_of(ranking: Ranking) -> list[dict[str, str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, choices=range(1, 101), metavar="N", help="how many, from 1")
     parser.add_argument("--rankings", type=Path, default=RANKINGS, metavar="FILE", help="ranked prompts, JSONL")
     parser.add_argument("--encoder", default="packaged:minilm-l6")
     parser.add_argument(

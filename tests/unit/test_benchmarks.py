@@ -96,15 +96,40 @@ def test_accuracy_is_measured_on_prompts_nobody_trained_on(tmp_path: Path):
     assert all("good" not in pair.rejected and "worse" not in pair.chosen for pair in (*learnt, *held_out))
 
 
-def test_accuracy_is_the_share_of_held_out_pairs_the_trained_model_orders_as_people_did(tmp_path: Path):
-    """Turning the held-out pairs round turns the share round; another seed is another model."""
-    made = accuracy.prepare(tmp_path, rankings(12), str(resolve("tiny")), seed=0)
+def test_accuracy_is_the_share_of_held_out_pairs_the_trained_model_orders_as_people_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Every whole batch is one step; turning the held-out pairs round turns the share round."""
+    made = accuracy.prepare(tmp_path, rankings(30), str(resolve("tiny")), seed=0)
+    norms: list[torch.Tensor] = []
+    step = reward.step_optimizer
+    monkeypatch.setattr(reward, "step_optimizer", lambda *given: norms.append(step(*given)))
     share, seconds = reward.accuracy(made)
+    assert len(norms) == made.steps > 1 and all(norm > 0 for norm in norms)
     turned = tmp_path / "turned.jsonl"
     rows = [json.loads(line) for line in Path(made.held_out).read_text().splitlines()]
     turned.write_text("".join(json.dumps({"chosen": r["rejected"], "rejected": r["chosen"]}) + "\n" for r in rows))
     assert reward.accuracy(replace(made, held_out=str(turned)))[0] == pytest.approx(1 - share)
     assert seconds > 0 and share * len(rows) == pytest.approx(round(share * len(rows)))
+
+
+def test_a_pair_counts_when_the_chosen_text_scores_higher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A model that knows but `good` answers: it is right where one was chosen, and a tie is not right."""
+
+    class Knows:
+        def raw_scores(self, prompts: list[str], texts: list[str]) -> torch.Tensor:
+            return torch.tensor([float("good" in text) for text in texts])
+
+    made = accuracy.prepare(tmp_path, rankings(30), str(resolve("tiny")), seed=0)
+    monkeypatch.setattr(reward, "_train", lambda work, rankings: (Knows(), 1.0))
+    right = ["good" in pair.chosen for pair in read_pairs(made.held_out)]
+    assert 0.5 < sum(right) / len(right) < 1
+    assert reward.accuracy(made) == (pytest.approx(sum(right) / len(right)), 1.0)
+
+
+def test_without_the_peers_python_the_accuracy_says_what_makes_it(tmp_path: Path):
+    with pytest.raises(RunError, match=r"no such Python.*make bench"):
+        accuracy.main(["--peers", str(tmp_path / "none")])
 
 
 def test_memory_is_that_of_the_process_itself_not_of_who_started_it():
