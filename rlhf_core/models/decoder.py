@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from rlhf_core.models.forward import plain
 from rlhf_core.models.merged import merged_view
+from rlhf_core.models.prefix import run_rows
 from rlhf_core.ops.text_masks import position_ids
+
+READ_ROWS = 16  # prompts read together; with more of them, more padding is read
 
 Product = Callable[[Tensor], Tensor]
 
@@ -24,9 +27,12 @@ class Decoder(Protocol):
     """Decodes a batch whose prompts are left-padded: `prompt` once, then `step` for each new token."""
 
     def prompt(
-        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], new: int
+        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], new: int, prefix: int = 0
     ) -> Float[Tensor, "batch vocab"]:
-        """Read the prompts, to be followed by at most `new` tokens; return the logits of the first."""
+        """Read the prompts, to be followed by at most `new` tokens; return the logits of the first.
+
+        `prefix` tokens are the same at the beginning of all (`common_prefix`); who can, reads them once.
+        """
         ...
 
     def step(self, tokens: Int[Tensor, "batch"]) -> Float[Tensor, "batch vocab"]:
@@ -52,7 +58,7 @@ class CachedDecoder:
         self.cache: Any = None
 
     def prompt(
-        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], new: int
+        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], new: int, prefix: int = 0
     ) -> Float[Tensor, "batch vocab"]:
         """Read the prompts; see `Decoder`."""
         self.cache, self.mask, self.positions = None, mask, position_ids(mask)
@@ -93,24 +99,29 @@ class LlamaDecoder:
         self.length = 0
 
     def prompt(
-        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], new: int
+        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], new: int, prefix: int = 0
     ) -> Float[Tensor, "batch vocab"]:
-        """Read the prompts; see `Decoder`."""
-        positions = position_ids(mask)
-        out = self.lm(
-            input_ids=ids, attention_mask=mask.long(), position_ids=positions, use_cache=True, logits_to_keep=1
-        )
+        """Read the prompts, those of like length together; see `Decoder`."""
         batch, self.length = ids.shape
-        self.positions = positions[:, -1:]
-        room = (batch * self.heads, self.length + new, self.size)
-        dtype = out.logits.dtype
-        for layer, cached in zip(self.layers, out.past_key_values.layers, strict=True):
-            layer.keys, layer.values = (torch.empty(room, dtype=dtype, device=ids.device) for _ in range(2))
-            layer.keys[:, : self.length] = cached.keys.flatten(0, 1)
-            layer.values[:, : self.length] = cached.values.flatten(0, 1)
-        self.bias = torch.zeros(batch, 1, 1, self.length + new, dtype=dtype, device=ids.device)
-        self.bias[..., : self.length].masked_fill_(~mask[:, None, None], torch.finfo(dtype).min)
-        return out.logits[:, -1]
+        dtype, room = self.lm.dtype, (batch, self.heads, self.length + new, self.size)
+        for layer in self.layers:
+            layer.keys, layer.values = (torch.zeros(room, dtype=dtype, device=ids.device) for _ in range(2))
+        real = torch.zeros(batch, self.length + new, dtype=torch.bool, device=ids.device)
+        real[:, self.length :] = True
+        last = ids.new_zeros(batch, self.lm.config.hidden_size, dtype=dtype)
+        for rows in mask.sum(1).argsort(stable=True).split(READ_ROWS):
+            width = int(mask[rows].sum(1).max())
+            span = slice(self.length - width, self.length)
+            hidden, cache, seen = run_rows(self.lm.model, ids[rows, span], mask[rows, span], prefix, cached=True)
+            last[rows], real[rows, span] = hidden[:, -1], seen
+            for layer, cached in zip(self.layers, cache.layers, strict=True):
+                layer.keys[rows, :, span], layer.values[rows, :, span] = cached.keys, cached.values
+        for layer in self.layers:
+            layer.keys, layer.values = layer.keys.flatten(0, 1), layer.values.flatten(0, 1)
+        self.positions = position_ids(mask)[:, -1:]
+        self.bias = torch.zeros(real.shape, dtype=dtype, device=ids.device)[:, None, None]
+        self.bias.masked_fill_(~real[:, None, None], torch.finfo(dtype).min)
+        return self.head(last)
 
     def step(self, tokens: Int[Tensor, "batch"]) -> Float[Tensor, "batch vocab"]:
         """Append one token to every row; see `Decoder`."""

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from rlhf_core.ops.text_masks import position_ids
+from rlhf_core.models.prefix import run_rows
 
 
 def run_responses(
-    lm: Any, tokens: Tensor, mask: Bool[Tensor, "batch time"], counts: Bool[Tensor, "batch time"]
+    lm: Any, tokens: Tensor, mask: Bool[Tensor, "batch time"], counts: Bool[Tensor, "batch time"], prefix: int = 0
 ) -> tuple[Float[Tensor, "tokens vocab"], Float[Tensor, "tokens width"]]:
     """Run prompts with their responses; return the logits and hidden states that predict each response token.
 
@@ -20,13 +20,11 @@ def run_responses(
 
     Args:
         tokens: ids (batch, time), or the vectors (batch, time, width) that enter the model's first layer.
+        prefix: how many tokens are the same at the beginning of every row; they are run once (`run_rows`).
     """
     causal_lm = plain(lm)
-    out = getattr(causal_lm, causal_lm.base_model_prefix)(
-        **{"inputs_embeds" if tokens.is_floating_point() else "input_ids": tokens},
-        attention_mask=mask.long(), position_ids=position_ids(mask), use_cache=False,
-    )  # fmt: skip
-    hidden = out.last_hidden_state[:, :-1][counts[:, 1:]]
+    hidden, _, _ = run_rows(getattr(causal_lm, causal_lm.base_model_prefix), tokens, mask, prefix)
+    hidden = hidden[:, :-1][counts[:, 1:]]
     return vocabulary_logits(causal_lm, hidden), hidden
 
 

@@ -25,10 +25,12 @@ from rlhf_core.errors import ModelError
 from rlhf_core.models.chat import ChatMessage, LongPrompts, chat_messages, chat_text, token_ids, without_oldest_turn
 from rlhf_core.models.checkpointing import checkpointed_layers
 from rlhf_core.models.device import choose_dtype, products_in
-from rlhf_core.models.forward import run_responses
+from rlhf_core.models.forward import plain, run_responses
 from rlhf_core.models.heads import value_head
+from rlhf_core.models.prefix import splits_prefixes
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
 from rlhf_core.models.trunk import shared_trunk
+from rlhf_core.ops.text_masks import common_prefix
 
 FORMAT = "policy.json"
 
@@ -91,11 +93,19 @@ class Policy(nn.Module):
         with switch:
             yield self._frozen[0] if self._frozen else self.lm
 
+    def common_prefix(self, prompts: Sequence[list[int]]) -> int:
+        """Return how many tokens that all `prompts` begin with can be run once for all of them.
+
+        0 where layers are checkpointed: they keep no keys and values.
+        """
+        able = splits_prefixes(plain(self.lm)) and not self.gradient_checkpointing
+        return common_prefix(prompts) if able else 0
+
     def below(
-        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"]
+        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], prefix: int = 0
     ) -> Float[Tensor, "batch time width"] | None:
         """Return the activations that policy and reference share whatever is learnt; None where they share none."""
-        return self.trunk.below(ids, mask) if self.trunk else None
+        return self.trunk.below(ids, mask, prefix) if self.trunk else None
 
     def run(
         self,
@@ -103,6 +113,7 @@ class Policy(nn.Module):
         mask: Bool[Tensor, "batch time"],
         counts: Bool[Tensor, "batch time"],
         below: Float[Tensor, "batch time width"] | None = None,
+        prefix: int = 0,
         *,
         reference: bool = False,
     ) -> tuple[Float[Tensor, "tokens vocab"], Float[Tensor, "tokens width"]]:
@@ -111,7 +122,7 @@ class Policy(nn.Module):
             if below is not None and self.trunk:
                 lm = self.trunk.above
             with self.forward_pass():
-                return run_responses(lm, ids if below is None else below, mask, counts)
+                return run_responses(lm, ids if below is None else below, mask, counts, prefix)
 
     @contextmanager
     def forward_pass(self) -> Iterator[None]:
@@ -204,11 +215,12 @@ class ValueModel(nn.Module):
         mask: Bool[Tensor, "batch time"],
         counts: Bool[Tensor, "batch time"],
         hidden: Float[Tensor, "tokens width"],
+        prefix: int = 0,
     ) -> Float[Tensor, "tokens"]:
         """Return the value before each response token; `hidden` are the policy's states, which a shared head reads."""
         if self.lm is not None:
             with products_in(self.products, ids.device):
-                hidden = run_responses(self.lm, ids, mask, counts)[1]
+                hidden = run_responses(self.lm, ids, mask, counts, prefix)[1]
         return self.head(hidden.float()).squeeze(-1)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlhf_core.models.decoder import decoder_for
 from rlhf_core.ops.logprobs import sample_tokens
-from rlhf_core.ops.text_masks import pad_rows
+from rlhf_core.ops.text_masks import common_prefix, pad_rows
 
 KEEP_SHARE = 0.75  # drop finished rows from the cache once fewer than this share of it is alive
 
@@ -52,7 +52,7 @@ def sample_responses(
     device = next(model.parameters()).device
     ids, mask = (x.to(device) for x in pad_rows(prompts, pad_id, left=True))
     decoder = decoder_for(model)
-    logits = decoder.prompt(ids, mask, config.max_new_tokens)
+    logits = decoder.prompt(ids, mask, config.max_new_tokens, common_prefix(prompts))
     responses: list[list[int]] = [[] for _ in prompts]
     alive = torch.arange(len(prompts), device=device)
     for step in range(config.max_new_tokens):

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from rlhf_core.models.forward import plain
-from rlhf_core.ops.text_masks import position_ids
+from rlhf_core.models.prefix import run_rows
 
 PROBE = 8  # tokens of the comparison between the parts and the whole
 ADAPTED = re.compile(r"\.layers\.(\d+)\..*lora_")
@@ -29,11 +29,10 @@ class SharedTrunk:
 
     @torch.no_grad()
     def below(
-        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"]
+        self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], prefix: int = 0
     ) -> Float[Tensor, "batch time width"]:
-        """Return the activations that enter the first layer with an adapter."""
-        given = {"attention_mask": mask.long(), "position_ids": position_ids(mask), "use_cache": False}
-        return self._below(input_ids=ids, **given).last_hidden_state
+        """Return the activations that enter the first layer with an adapter; `prefix` as in `run_rows`."""
+        return run_rows(self._below, ids, mask, prefix)[0]
 
 
 def shared_trunk(lm: Any) -> SharedTrunk | None:

@@ -32,6 +32,13 @@ def last_true(mask: Bool[Tensor, "batch time"]) -> Int[Tensor, "batch"]:
     return (steps * mask).argmax(1)
 
 
+def common_prefix(rows: Sequence[Sequence[int]]) -> int:
+    """How many ids all rows begin with, the last id of no row among them."""
+    first, last = min(map(tuple, rows)), max(map(tuple, rows))  # all others lie between them, and begin as both do
+    limit = min(map(len, rows)) - 1
+    return next((n for n in range(limit) if first[n] != last[n]), limit)
+
+
 def pad_rows(
     rows: Sequence[Sequence[int]], pad_id: int, *, left: bool
 ) -> tuple[Int[Tensor, "batch time"], Bool[Tensor, "batch time"]]:

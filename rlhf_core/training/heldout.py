@@ -84,7 +84,8 @@ class HeldOut:
         rollout = unjudged(policy, self.episodes, sampled, torch.zeros(len(self.episodes)))
         for rows in by_length(rollout, self.config.micro_batch_size):
             part = rollout.rows(rows)
-            given = (part.ids, part.mask, part.counts, policy.below(part.ids, part.mask))
+            below = policy.below(part.ids, part.mask, part.prefix)
+            given = (part.ids, part.mask, part.counts, below, part.prefix)
             for name, reference in (("logprobs", False), ("reference", True)):
                 logits, _ = policy.run(*given, reference=reference)
                 rollout.fill(name, rows, token_logprobs(logits, part.tokens, self.config.temperature))

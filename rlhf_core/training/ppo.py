@@ -233,14 +233,14 @@ def learn_rows(learner: Learner, rollout: Rollout, targets: Targets, rows: Tenso
     width = mask.shape[1]
     advantages, returns = targets.advantages[rows, :width], targets.returns[rows, :width]
     given = (rollout.ids, rollout.mask, rollout.counts)
-    logits, hidden = learner.policy.run(*given, rollout.below)
+    logits, hidden = learner.policy.run(*given, rollout.below, rollout.prefix)
     new = spread(token_logprobs(logits, rollout.tokens, config.temperature), mask)
     policy_loss = ppo_policy_loss(new, rollout.logprobs, advantages, mask, config.clip_range).sum()
     del logits
     if learner.value_model.separate:  # its graph is its own: the policy's is done with before it is made
         (policy_loss / tokens).backward()
         policy_loss, hidden = policy_loss.detach(), hidden.detach()
-    values = spread(learner.value_model(*given, hidden), mask)
+    values = spread(learner.value_model(*given, hidden, rollout.prefix), mask)
     value_loss = ppo_value_loss(values, rollout.values, returns, mask, config.value_clip_range).sum()
     loss = policy_loss + config.value_coef * value_loss
     (loss / tokens).backward()

@@ -32,8 +32,8 @@ class Rollout:
     """A batch of prompts with sampled responses, and what every model said of them. All masks: True counts.
 
     A row of `ids` is a prompt, its response right behind it, and all padding on the left; `counts` are the response tokens
-    in it. `below` are the activations under the first adapter, which every later pass starts from; None where all layers
-    learn.
+    in it. `prefix` is how many tokens all prompts begin with that are run once for all. `below` are the activations under
+    the first adapter, which every later pass starts from; None where all layers learn.
     """
 
     ids: Int[Tensor, "batch time"]
@@ -47,6 +47,7 @@ class Rollout:
     reference: Float[Tensor, "batch response"]
     values: Float[Tensor, "batch response"]
     entropy: Float[Tensor, "batch response"]
+    prefix: int = 0
     below: Float[Tensor, "batch time width"] | None = None
 
     @property
@@ -60,8 +61,9 @@ class Rollout:
 
     def rows(self, index: Tensor) -> Rollout:
         """Return some rows of the batch, without the columns that are padding in all of them."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
         part: dict[str, Any] = {
-            f.name: None if (column := getattr(self, f.name)) is None else column[index] for f in fields(self)
+            name: column[index] if isinstance(column, Tensor) else column for name, column in columns.items()
         }
         width = int(part["response_mask"].sum(1).max())
         for name in ("responses", "response_mask", "logprobs", "reference", "values", "entropy"):
@@ -125,7 +127,8 @@ def unjudged(policy: Policy, episodes: Sequence[Episode], sampled: Sampled, scor
     ids, mask, counts = assemble([e.ids for e in episodes], responses, counted, pad)
     made = (x.to(policy.device) for x in (ids, mask, counts, responses, counted, finished, scores))
     judged = ("logprobs", "reference", "values", "entropy")
-    return Rollout(*made, **{name: torch.zeros(responses.shape, device=policy.device) for name in judged})
+    zeros = {name: torch.zeros(responses.shape, device=policy.device) for name in judged}
+    return Rollout(*made, **zeros, prefix=policy.common_prefix([e.ids for e in episodes]))
 
 
 def by_length(rollout: Rollout, size: int) -> tuple[Tensor, ...]:
@@ -138,15 +141,15 @@ def _judge_rows(policy: Policy, value_model: ValueModel, rollout: Rollout, rows:
     """Fill in what the models say of some rows; columns that are padding in all of them are not computed."""
     part = rollout.rows(rows)
     given = (part.ids, part.mask, part.counts)
-    below = policy.below(part.ids, part.mask)
-    logits, hidden = policy.run(*given, below)
+    below = policy.below(part.ids, part.mask, part.prefix)
+    logits, hidden = policy.run(*given, below, part.prefix)
     logprobs = token_logprobs(logits, part.tokens, config.temperature)
     rollout.fill("logprobs", rows, logprobs)
     rollout.fill("entropy", rows, token_entropy(logits, config.temperature))
-    rollout.fill("values", rows, value_model(*given, hidden))
+    rollout.fill("values", rows, value_model(*given, hidden, part.prefix))
     del logits
     if config.runs_reference:
-        logits, _ = policy.run(*given, below, reference=True)
+        logits, _ = policy.run(*given, below, part.prefix, reference=True)
         logprobs = token_logprobs(logits, part.tokens, config.temperature)
     rollout.fill("reference", rows, logprobs)
     if below is not None and rollout.below is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM
 
 from rlhf_core.config import LoraConfig
+from rlhf_core.models import decoder as module
 from rlhf_core.models.decoder import CachedDecoder, Decoder, LlamaDecoder, decoder_for, joint_product, product
 from rlhf_core.ops.text_masks import pad_rows, position_ids
 from tests.engine import LORA, move, tiny_policy
@@ -20,24 +22,25 @@ TOKENS = torch.tensor([[40, 41, 42, 43], [50, 51, 52, 53], [60, 61, 62, 63]])
 
 
 @torch.no_grad()
-def whole(lm: Any, rows: list[int], length: int) -> Tensor:
+def whole(lm: Any, rows: list[int], length: int, prefix: Sequence[int] = ()) -> Tensor:
     """Logits after the prompts and the first `length` tokens, of the given rows, from one pass over everything."""
-    ids, mask = pad_rows([PROMPTS[n] + TOKENS[n, :length].tolist() for n in rows], 0, left=True)
+    ids, mask = pad_rows([[*prefix, *PROMPTS[n], *TOKENS[n, :length].tolist()] for n in rows], 0, left=True)
     return lm(input_ids=ids, attention_mask=mask.long(), position_ids=position_ids(mask)).logits[:, -1]
 
 
 @torch.no_grad()
-def assert_decodes(decoder: Decoder, lm: Any, **tolerance: float) -> None:
+def assert_decodes(decoder: Decoder, lm: Any, prefix: Sequence[int] = (), **tolerance: float) -> None:
     """Compare every step with the whole; after two steps the row in the middle leaves."""
-    ids, mask = pad_rows(PROMPTS, 0, left=True)
+    ids, mask = pad_rows([[*prefix, *prompt] for prompt in PROMPTS], 0, left=True)
     rows = [0, 1, 2]
-    torch.testing.assert_close(decoder.prompt(ids, mask, TOKENS.shape[1]), whole(lm, rows, 0), **tolerance)
+    logits = decoder.prompt(ids, mask, TOKENS.shape[1], len(prefix))
+    torch.testing.assert_close(logits, whole(lm, rows, 0, prefix), **tolerance)
     for n in range(TOKENS.shape[1]):
         if n == 2:
             rows = [0, 2]
             decoder.keep(torch.tensor(rows))
         found = decoder.step(TOKENS[rows, n])
-        torch.testing.assert_close(found, whole(lm, rows, n + 1), **tolerance)
+        torch.testing.assert_close(found, whole(lm, rows, n + 1, prefix), **tolerance)
 
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
@@ -48,6 +51,16 @@ def test_a_plain_model_decodes_as_it_runs(kind: Any):
     """Claim 2: also with padding, with heads that share keys, and after a row has left."""
     lm = tiny_policy(trainable=False).lm
     assert_decodes(kind(lm), lm, **CLOSE)
+
+
+@pytest.mark.parametrize("together", [1, 2, 3])
+@pytest.mark.parametrize("prefix", [b"", b"sys"])
+def test_prompts_that_begin_alike_or_are_read_in_groups(together: int, prefix: bytes, monkeypatch: pytest.MonkeyPatch):
+    """Claim 2: the longest prompt is neither in the first group nor in the first row."""
+    monkeypatch.setattr(module, "READ_ROWS", together)
+    policy = move(tiny_policy(), size=0.2)
+    for decoder in (decoder_for(policy.lm), CachedDecoder(policy.lm)):
+        assert_decodes(decoder, policy.lm, prefix, **CLOSE)
 
 
 @pytest.mark.parametrize("reference", [False, True])

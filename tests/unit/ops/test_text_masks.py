@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from rlhf_core.ops.text_masks import ends_with_eos, last_true, pad_rows, position_ids, response_mask
+from rlhf_core.ops.text_masks import common_prefix, ends_with_eos, last_true, pad_rows, position_ids, response_mask
 
 EOS, PAD = 9, 0
 
@@ -44,3 +45,18 @@ def test_rows_are_padded_on_the_side_asked_for():
 def test_a_token_equal_to_the_pad_still_counts_when_it_is_real():
     _, mask = pad_rows([[PAD, PAD, 3], [4]], PAD, left=True)
     assert mask[0].tolist() == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[1, 2, 3], [1, 2, 4], [1, 2, 3, 5]], 2),
+        ([[1, 2], [1, 2, 3]], 1),  # one token is left of the shortest
+        ([[1, 2, 3], [1, 2, 3]], 2),
+        ([[1, 2, 3]], 2),
+        ([[1, 2], [3, 2]], 0),
+        ([[1], [1, 2]], 0),
+    ],
+)
+def test_what_all_rows_begin_with_leaves_a_token_of_each(rows: list[list[int]], expected: int):
+    assert common_prefix(rows) == expected
