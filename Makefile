@@ -32,7 +32,7 @@ test: dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
-	@$(BIN)/pytest
+	@RLHF_NEED_POSTGRESQL=1 $(BIN)/pytest
 
 check: dev
 	@$(BIN)/ruff check .

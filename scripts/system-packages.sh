@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Install the system packages the browser tests need (Debian, Ubuntu). Does nothing when they are there.
+# Install the system packages the tests need (Debian, Ubuntu): a browser and PostgreSQL. Does nothing when they are there.
 set -euo pipefail
-command -v chromium >/dev/null && exit 0
-command -v apt-get >/dev/null || { echo "system-packages: no apt-get; install Chromium by hand" >&2; exit 1; }
+missing=()
+command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
+compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
+[ "${#missing[@]}" -gt 0 ] || exit 0
+command -v apt-get >/dev/null || { echo "system-packages: no apt-get; install by hand: ${missing[*]}" >&2; exit 1; }
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)
 "${as_root[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq chromium fonts-dejavu-core
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"

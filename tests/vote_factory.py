@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from rlhf_core.data.records import ContenderCompletion
-from rlhf_core.feedback.store import Assignment, Verdict, VoteStore
-from rlhf_core.feedback.tasks import TaskSpec, build_task
+from rlhf_core.feedback.records import Assignment
+from rlhf_core.feedback.store import VoteStore
+from rlhf_core.feedback.tasks import TaskDesign, TaskSpec, build_task
 
 INSTRUCTIONS = "Choose the answer you would rather have received."
 
@@ -27,16 +29,17 @@ def completion(prompt_id: str, contender: str, text: str, prompt: str = "") -> C
     )
 
 
-def make_spec(size: int = 6, seed: int = 0) -> TaskSpec:
+def make_spec(size: int = 6, seed: int = 0, instructions: str = INSTRUCTIONS, **design: Any) -> TaskSpec:
     """Return a task of `size` pairs; base writes "old …", tuned "new …"."""
     ids = [f"p{i}" for i in range(size)]
     base = [completion(i, "base", f"old {i}") for i in ids]
-    return build_task("demo", base, [completion(i, "tuned", f"new {i}") for i in ids], INSTRUCTIONS, seed)
+    tuned = [completion(i, "tuned", f"new {i}") for i in ids]
+    return build_task("demo", [base, tuned], instructions, seed, TaskDesign(**design))
 
 
 def contender_side(shown: Assignment) -> str:
     """Return the side on which a pair of `make_spec` shows the contender."""
-    return "a" if shown.text_a.startswith("new") else "b"
+    return "a" if shown.texts[0].startswith("new") else "b"
 
 
 def shown(store: VoteStore, task: int, labeller: str = "ana") -> Assignment:
@@ -46,7 +49,7 @@ def shown(store: VoteStore, task: int, labeller: str = "ana") -> Assignment:
     return item
 
 
-def judge(store: VoteStore, task: int, verdict: Verdict = "tie", labeller: str = "ana") -> Assignment:
+def judge(store: VoteStore, task: int, verdict: str = "tie", labeller: str = "ana") -> Assignment:
     """Give a verdict on the item that the labeller sees now, and return the item."""
     item = shown(store, task, labeller)
     store.vote(item.token, verdict, reading_seconds=1.0)

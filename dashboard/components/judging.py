@@ -12,11 +12,12 @@ import streamlit as st
 
 from dashboard.services.wording import plain
 from rlhf_core.errors import VoteError
-from rlhf_core.feedback.store import Assignment, Verdict, VoteStore
+from rlhf_core.feedback.records import Assignment
+from rlhf_core.feedback.store import VoteStore
 
 PANEL_HEIGHTS = (150, 360)
 LINE_HEIGHT, LINE_LETTERS = 26, 50
-VERDICTS: tuple[tuple[Verdict, str, str], ...] = (
+VERDICTS = (
     ("a", "A", "1"),
     ("tie", "Tie", "0"),
     ("both_bad", "Both bad", "9"),
@@ -71,13 +72,11 @@ def pair_screen(store: VoteStore, task_id: int) -> None:
 
 def _show_pair(assignment: Assignment) -> None:
     st.session_state.setdefault("judge-shown", {}).setdefault(assignment.token, time.monotonic())
-    height = _panel_height(assignment.text_a, assignment.text_b)
+    height = _panel_height(*assignment.texts)
     with st.container(border=True, gap="xsmall"):
         st.caption("Prompt")
         st.text(assignment.prompt)
-    for column, name, text in zip(
-        st.columns(2, gap="small"), ("A", "B"), (assignment.text_a, assignment.text_b), strict=True
-    ):
+    for column, name, text in zip(st.columns(2, gap="small"), ("A", "B"), assignment.texts, strict=True):
         with column.container(border=True, height=height, gap="xsmall", key=f"judge-panel-{name}"):
             st.markdown(f"**{name}**")
             st.text(text)
@@ -127,7 +126,7 @@ def _reopen() -> None:
     st.session_state["judge-shown"] = {}
 
 
-def _vote(store: VoteStore, token: str, verdict: Verdict) -> None:
+def _vote(store: VoteStore, token: str, verdict: str) -> None:
     shown = st.session_state.get("judge-shown", {}).pop(token, None)
     seconds = time.monotonic() - shown if shown else 0.0
     try:

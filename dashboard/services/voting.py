@@ -104,7 +104,7 @@ def _task(url: str, path: Path, instructions: str, stamps: tuple[tuple[int, int]
     reader = RunReader(path)
     sides = reader.completions(BASELINE), reader.completions(CONTENDER)
     seed = int(reader.config().get("seed", 0))
-    return open_store(url).ensure_task(build_task(reader.name, *sides, instructions, seed))
+    return open_store(url).ensure_task(build_task(reader.name, sides, instructions, seed))
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
-from rlhf_core.feedback.schema import assignments, items, tasks, votes
+from rlhf_core.feedback.schema import assignments, completions, instructions, items, verdicts, votes
+from rlhf_core.feedback.verdicts import comparisons, on_places
 
 SCORES = {"contender": 1.0, "baseline": 0.0, "tie": 0.5, "both_bad": 0.5}
 VOTE_TYPES = {
@@ -17,61 +20,107 @@ VOTE_TYPES = {
     "prompt": "str",
     "category": "str",
     "labeller": "str",
+    "criterion": "str",
     "baseline": "str",
     "contender": "str",
     "outcome": "str",
     "score": "float64",
+    "strength": "Int64",
     "contender_side": "str",
     "reading_seconds": "float64",
     "reason": "str",
     "created_at": "str",
     "instruction_version": "str",
     "simulated": "bool",
+    "kind": "str",
+    "repeat_of": "Int64",
+    "gold": "str",
 }
 LOG_COLUMNS = (
-    *("vote_id", "task_id", "item_id", "prompt_id", "labeller", "verdict", "supersedes", "contender_side"),
-    *("reading_seconds", "reason", "created_at", "simulated"),
+    *("vote_id", "task_id", "item_id", "prompt_id", "labeller", "action", "criterion", "verdict", "strength"),
+    *("supersedes", "shown", "repeats", "reading_seconds", "reason", "instruction_version", "created_at", "simulated"),
 )
+KINDS = ("item", "gold", "repeat")
 
 
 def in_force() -> sa.ColumnElement[bool]:
     """Return the condition that a row of `votes` is neither an undo nor undone."""
     undo = votes.alias("undo")
-    return (votes.c.verdict != "undo") & ~sa.exists().where(undo.c.supersedes == votes.c.id)
+    return (votes.c.action != "undo") & ~sa.exists().where(undo.c.supersedes == votes.c.id)
 
 
-def outcome(verdict: str, contender_side: str) -> str:
-    """Return who won: a verdict names a side, an outcome a role."""
-    if verdict not in ("a", "b"):
-        return verdict
-    return "contender" if verdict == contender_side else "baseline"
+def votes_frame(connection: sa.Connection, task_id: int, kinds: Sequence[str] = ("item",)) -> pd.DataFrame:
+    """Return the votes in force in the order they were given, skips left out: a row for each criterion and each pair.
 
-
-def votes_frame(connection: sa.Connection, task_id: int) -> pd.DataFrame:
-    """Return the votes in force, skips left out, in the order they were given."""
-    query = _joined(task_id).where(in_force() & (votes.c.verdict != "skip"))
-    rows = [_scored(dict(row._mapping)) for row in connection.execute(query)]
+    A ranking of K completions is K(K−1)/2 rows. `contender` is the later of the two in the task's order. `kinds` of
+    "item" are what win rates count; "gold" and "repeat" say something about the labeller.
+    """
+    names = _contenders(connection, task_id)
+    query = _joined(task_id).where(in_force(), votes.c.action == "vote")
+    rows = [
+        row
+        for given in connection.execute(query)
+        if (kind := "repeat" if given.repeats else given.kind) in kinds
+        for row in _compared(given._mapping, kind, names[given.item_id])
+    ]
     return pd.DataFrame(rows, columns=list(VOTE_TYPES)).astype(VOTE_TYPES)
 
 
 def log_frame(connection: sa.Connection, task_id: int) -> pd.DataFrame:
     """Return every row ever written, skips and undos included; `supersedes` is the vote an undo takes back."""
     rows = [dict(row._mapping) for row in connection.execute(_joined(task_id))]
-    return pd.DataFrame(rows, columns=list(LOG_COLUMNS)).astype({"supersedes": "Int64"})
+    return pd.DataFrame(rows, columns=list(LOG_COLUMNS)).astype({"supersedes": "Int64", "strength": "Int64"})
 
 
 def _joined(task_id: int) -> sa.Select[Any]:
-    joined = votes.join(assignments).join(items).join(tasks)
+    joined = votes.join(assignments, assignments.c.id == votes.c.assignment_id).join(items).outerjoin(verdicts)
+    joined = joined.join(instructions, instructions.c.id == assignments.c.instructions_id)
     columns = (
         votes.c.id.label("vote_id"),
-        *(votes.c[name] for name in ("verdict", "supersedes", "reading_seconds", "reason", "created_at", "simulated")),
-        *(assignments.c[name] for name in ("item_id", "labeller", "contender_side")),
-        *(items.c[name] for name in ("task_id", "prompt_id", "prompt", "category")),
-        *(tasks.c[name] for name in ("baseline", "contender", "instruction_version")),
+        *(votes.c[name] for name in ("action", "supersedes", "reading_seconds", "reason", "created_at", "simulated")),
+        *(assignments.c[name] for name in ("item_id", "labeller", "shown", "repeats")),
+        *(items.c[name] for name in ("task_id", "prompt_id", "prompt", "category", "kind", "gold")),
+        *(verdicts.c[name] for name in ("criterion", "verdict", "strength")),
+        instructions.c.version.label("instruction_version"),
     )
-    return sa.select(*columns).select_from(joined).where(items.c.task_id == task_id).order_by(votes.c.id)
+    ordered = sa.select(*columns).select_from(joined).where(items.c.task_id == task_id)
+    return ordered.order_by(votes.c.id, verdicts.c.criterion)
 
 
-def _scored(row: dict[str, Any]) -> dict[str, Any]:
-    result = outcome(row["verdict"], row["contender_side"])
-    return {**row, "outcome": result, "score": SCORES[result]}
+def _contenders(connection: sa.Connection, task_id: int) -> dict[int, list[str]]:
+    query = sa.select(completions.c.item_id, completions.c.contender).select_from(completions.join(items))
+    names: dict[int, list[str]] = {}
+    ordered = query.where(items.c.task_id == task_id).order_by(completions.c.item_id, completions.c.place)
+    for item_id, contender in connection.execute(ordered):
+        names.setdefault(item_id, []).append(contender)
+    return names
+
+
+def _compared(given: Any, kind: str, names: list[str]) -> list[dict[str, Any]]:
+    """One row for each pair that a verdict compares."""
+    shared = {name: given[name] for name in VOTE_TYPES if name in given}
+    shared |= {"kind": kind, "repeat_of": given["item_id"] if kind == "repeat" else None}
+    rows = _outcomes(given["verdict"], given["shown"])
+    known = _known(given["gold"], len(names))
+    return [
+        {
+            **shared,
+            "baseline": names[i],
+            "contender": names[j],
+            "outcome": outcome,
+            "score": SCORES[outcome],
+            "contender_side": "a" if given["shown"].index(str(j)) < given["shown"].index(str(i)) else "b",
+            "gold": known.get((i, j)),
+        }
+        for i, j, outcome in rows
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _outcomes(verdict: str, shown: str) -> tuple[tuple[int, int, str], ...]:
+    return tuple(comparisons(on_places(verdict, shown), len(shown)))
+
+
+@lru_cache(maxsize=4096)
+def _known(gold: str | None, size: int) -> dict[tuple[int, int], str]:
+    return {(i, j): outcome for i, j, outcome in comparisons(gold, size)} if gold else {}

@@ -1,22 +1,43 @@
-"""The vote store's tables, and how its SQLite file is opened: WAL, one writer at a time, append-only."""
+"""The tables of judging. What people did is append-only: task states, instructions, assignments, votes, verdicts.
+
+`claims` alone is rewritten: it says who holds or has judged an item, follows from the log, and is what keeps the overlap.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.engine import Dialect
 
-from rlhf_core.errors import VoteError
+REVISION = "0002"
+"""The newest migration: what a store must be at to be used."""
+APPEND_ONLY = ("task_states", "instructions", "assignments", "votes", "verdicts")
+FORMS = ("pairwise", "ranking")
+STATES = ("draft", "open", "paused", "closed")
 
-VERSION = 1
-BUSY_MS = 30_000
-APPEND_ONLY = ("assignments", "votes")
+
+class AnyText(sa.TypeDecorator[str]):
+    r"""Text with any character. PostgreSQL cannot hold NUL, so there NUL is kept as `\0` and a backslash as `\\`."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Escape on the way in."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\\", "\\\\").replace("\0", "\\0")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """Undo `process_bind_param`."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        return "\\".join(part.replace("\\0", "\0") for part in value.split("\\\\"))
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
+
 
 metadata = sa.MetaData()
 
@@ -26,14 +47,35 @@ tasks = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("fingerprint", sa.String, nullable=False, unique=True),
     sa.Column("run_name", sa.String, nullable=False),
-    sa.Column("baseline", sa.String, nullable=False),
-    sa.Column("contender", sa.String, nullable=False),
-    sa.Column("instructions", sa.String, nullable=False),
-    sa.Column("instruction_version", sa.String, nullable=False),
+    sa.Column("form", sa.String, _one_of("form", FORMS), nullable=False),
+    sa.Column("contenders", sa.JSON, nullable=False),
+    sa.Column("criteria", sa.JSON, nullable=False),
+    sa.Column("overlap", sa.Integer),  # labellers per item; NULL: everybody judges everything
+    sa.Column("gold_every", sa.Integer, nullable=False),
+    sa.Column("repeat_every", sa.Integer),  # NULL: no hidden repeats
     sa.Column("seed", sa.Integer, nullable=False),
     sa.Column("identical", sa.Integer, nullable=False),
     sa.Column("unmatched", sa.Integer, nullable=False),
-    sa.Column("leaks", sa.Integer, nullable=False),
+    sa.Column("leaks", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
+)
+
+task_states = sa.Table(
+    "task_states",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("task_id", sa.ForeignKey("tasks.id"), nullable=False, index=True),
+    sa.Column("state", sa.String, _one_of("state", STATES), nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
+)
+
+instructions = sa.Table(
+    "instructions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("task_id", sa.ForeignKey("tasks.id"), nullable=False, index=True),
+    sa.Column("version", sa.String, nullable=False),
+    sa.Column("text", AnyText, nullable=False),
     sa.Column("created_at", sa.String, nullable=False),
 )
 
@@ -42,13 +84,36 @@ items = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("task_id", sa.ForeignKey("tasks.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),  # its place in the shuffled order of the task
+    sa.Column("kind", sa.String, _one_of("kind", ("item", "gold")), nullable=False),
     sa.Column("prompt_id", sa.String, nullable=False),
-    sa.Column("prompt", sa.String, nullable=False),
+    sa.Column("prompt", AnyText, nullable=False),
     sa.Column("category", sa.String, nullable=False),
-    sa.Column("baseline_text", sa.String, nullable=False),
-    sa.Column("contender_text", sa.String, nullable=False),
-    sa.UniqueConstraint("task_id", "prompt_id"),
+    sa.Column("gold", sa.String),  # the right verdict on the completions in their stored order
+    sa.UniqueConstraint("task_id", "number"),
 )
+
+completions = sa.Table(
+    "completions",
+    metadata,
+    sa.Column("item_id", sa.ForeignKey("items.id"), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("contender", sa.String, nullable=False),
+    sa.Column("text", AnyText, nullable=False),
+)
+
+claims = sa.Table(
+    "claims",
+    metadata,
+    sa.Column("item_id", sa.ForeignKey("items.id"), primary_key=True),
+    sa.Column("labeller", sa.String, primary_key=True),
+    sa.Column("state", sa.String, _one_of("state", ("held", "judged", "skipped", "lost")), nullable=False),
+    sa.Column(
+        "until", sa.Float, nullable=False
+    ),  # a held item is kept for this labeller until then, seconds since 1970
+    sa.Column("vote_id", sa.Integer),
+)
+sa.Index("claims_of_a_labeller", claims.c.labeller, claims.c.item_id)
 
 assignments = sa.Table(
     "assignments",
@@ -57,124 +122,37 @@ assignments = sa.Table(
     sa.Column("token", sa.String, nullable=False, unique=True),
     sa.Column("item_id", sa.ForeignKey("items.id"), nullable=False),
     sa.Column("labeller", sa.String, nullable=False),
-    sa.Column("showing", sa.Integer, nullable=False),  # 1, then one more each time a skip or an undo brings it back
-    sa.Column("contender_side", sa.String, sa.CheckConstraint("contender_side IN ('a', 'b')"), nullable=False),
+    sa.Column("showing", sa.Integer, nullable=False),  # 1, then one more each time the item comes back
+    sa.Column("repeats", sa.Boolean, nullable=False),  # shown once more to see whether the labeller says the same
+    sa.Column("shown", sa.String, nullable=False),  # places of the completions as shown: "10" has the second as A
+    sa.Column("instructions_id", sa.ForeignKey("instructions.id"), nullable=False),
     sa.Column("created_at", sa.String, nullable=False),
     sa.UniqueConstraint("item_id", "labeller", "showing"),
 )
+sa.Index("assignments_of_a_labeller", assignments.c.labeller, assignments.c.id)
 
 votes = sa.Table(
     "votes",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("assignment_id", sa.ForeignKey("assignments.id"), nullable=False),
-    sa.Column(
-        "verdict",
-        sa.String,
-        sa.CheckConstraint("verdict IN ('a', 'b', 'tie', 'both_bad', 'skip', 'undo')"),
-        nullable=False,
-    ),
+    sa.Column("action", sa.String, _one_of("action", ("vote", "skip", "undo")), nullable=False),
     sa.Column("supersedes", sa.ForeignKey("votes.id"), unique=True),
     sa.Column("reading_seconds", sa.Float, nullable=False),
-    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("reason", AnyText, nullable=False),
     sa.Column("simulated", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.String, nullable=False),
-    sa.CheckConstraint("(verdict = 'undo') = (supersedes IS NOT NULL)"),
+    sa.CheckConstraint("(action = 'undo') = (supersedes IS NOT NULL)", name="an_undo_supersedes"),
     sqlite_autoincrement=True,
 )
-sa.Index("one_vote_per_token", votes.c.assignment_id, unique=True, sqlite_where=votes.c.verdict != "undo")
+_NOT_UNDO = votes.c.action != "undo"
+sa.Index("one_vote_a_token", votes.c.assignment_id, unique=True, sqlite_where=_NOT_UNDO, postgresql_where=_NOT_UNDO)
 
-
-def open_engine(url_or_path: str | Path) -> sa.Engine:
-    """Open the SQLite file, making it and its tables when they are missing.
-
-    Raises:
-        VoteError: not SQLite, not a vote store, or one of another version.
-    """
-    url = _sqlite_url(url_or_path)
-    _make_folder(url)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_MS / 1000})
-    event.listen(engine, "connect", _set_up_connection)
-    event.listen(engine, "begin", _begin)
-    try:
-        with write(engine) as connection:
-            _create_tables(connection, url.database)
-    except VoteError:
-        engine.dispose()
-        raise
-    except DatabaseError as error:
-        engine.dispose()
-        raise VoteError(
-            f"cannot be opened as a vote store: {error.orig}",
-            where=url.database,
-            remedy="Give another path, or move the file away to start a new store",
-        ) from error
-    return engine
-
-
-@contextmanager
-def write(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Begin a transaction that holds the write lock from its first statement.
-
-    Raises:
-        VoteError: another writer kept the lock too long, the disk is full, or the file cannot be written.
-    """
-    try:
-        with engine.execution_options(writes=True).begin() as connection:
-            yield connection
-    except OperationalError as error:
-        raise VoteError(
-            f"the vote store cannot be written: {error.orig}; nothing was recorded",
-            where=engine.url.database,
-            remedy="Check the disk and its permissions, or wait for the other writer; then try again",
-        ) from error
-
-
-def _sqlite_url(url_or_path: str | Path) -> URL:
-    if isinstance(url_or_path, Path) or "://" not in url_or_path:
-        return URL.create("sqlite", database=str(url_or_path))
-    try:
-        url = make_url(url_or_path)
-    except ArgumentError as error:
-        raise VoteError("not a database URL", value=url_or_path, remedy="Expected a path or sqlite:///path") from error
-    if url.get_backend_name() != "sqlite":
-        raise VoteError("votes are kept in SQLite", value=url.drivername, remedy="Expected a path or sqlite:///path")
-    return url
-
-
-def _make_folder(url: URL) -> None:
-    folder = Path(url.database or "").parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VoteError(
-            f"no folder for the votes: {error.strerror}", where=folder, remedy="Give a path in a folder you can write"
-        ) from error
-
-
-def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin` says, not where the driver guesses
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _create_tables(connection: sa.Connection, where: object) -> None:
-    found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if found == VERSION:
-        return
-    if found or sa.inspect(connection).get_table_names():
-        raise VoteError("not a vote store of this version", where=where, value=found, remedy=f"Expected {VERSION}")
-    metadata.create_all(connection)
-    for table in APPEND_ONLY:
-        for change in ("UPDATE", "DELETE"):
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER {table}_refuse_{change.lower()} BEFORE {change} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
-            )
-    connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+verdicts = sa.Table(
+    "verdicts",
+    metadata,
+    sa.Column("vote_id", sa.ForeignKey("votes.id"), primary_key=True),
+    sa.Column("criterion", sa.String, primary_key=True),
+    sa.Column("verdict", sa.String, nullable=False),  # of what was shown; see `verdicts.py`
+    sa.Column("strength", sa.Integer),
+)

@@ -1,161 +1,187 @@
-"""The vote store: tasks, blind assignments and append-only votes in one SQLite file that many processes may share."""
+"""The vote store: tasks, blind assignments and append-only votes in one database that many processes may share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
 from rlhf_core.errors import VoteError
-from rlhf_core.feedback.assign import assign_next, items_done, last_vote, open_assignment, show
+from rlhf_core.feedback import task_rows
+from rlhf_core.feedback.assign import item_row, items_done, last_vote, next_assignment, show
+from rlhf_core.feedback.claims import claim_of, hold, settle
+from rlhf_core.feedback.clock import stamp
+from rlhf_core.feedback.database import open_engine, write
 from rlhf_core.feedback.frames import in_force, log_frame, votes_frame
-from rlhf_core.feedback.schema import assignments, items, open_engine, tasks, votes, write
+from rlhf_core.feedback.records import Assignment, Progress, TaskInfo
+from rlhf_core.feedback.schema import STATES, assignments, completions, items, verdicts, votes
 from rlhf_core.feedback.tasks import TaskSpec
+from rlhf_core.feedback.verdicts import STRENGTHS, check_verdict
 
-Verdict = Literal["a", "b", "tie", "both_bad", "skip"]
-VERDICTS: tuple[Verdict, ...] = ("a", "b", "tie", "both_bad", "skip")
 RELOAD = "Reload the judging page: it brings up the item that awaits a verdict"
-_NOW = sa.func.strftime("%Y-%m-%dT%H:%M:%fZ", "now")
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What a labeller sees of one item. Nothing in it tells which contender wrote A."""
-
-    token: str
-    item_id: int
-    prompt: str
-    category: str
-    text_a: str
-    text_b: str
-    position: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Items judged by one labeller, out of the task's `total`."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class TaskInfo:
-    """A task for its owner; it names the contenders, so it is not for labellers."""
-
-    id: int
-    run_name: str
-    baseline: str
-    contender: str
-    instructions: str
-    instruction_version: str
-    items: int
-    identical: int
-    unmatched: int
-    leaks: int
-    votes: int
-    labellers: int
-    created_at: str
 
 
 class VoteStore:
-    """Tasks and votes at a path or `sqlite:///` URL. Safe to share between threads and between processes.
+    """Tasks and votes at a path or database URL. Safe to share between threads and between processes.
 
     Raises:
         VoteError: from every method, with the remedy, when what it is given does not fit what is stored.
     """
 
-    def __init__(self, url_or_path: str | Path) -> None:
-        self._engine = open_engine(url_or_path)
+    def __init__(self, url_or_path: str | Path, clock: Callable[[], float] = time.time) -> None:
+        self._engine, self._clock = open_engine(url_or_path), clock
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
 
-    def ensure_task(self, spec: TaskSpec) -> int:
-        """Store a task and return its id; a task with the same content is stored once."""
+    def ensure_task(self, spec: TaskSpec, state: str = "open") -> int:
+        """Store a task and return its id; a task with the same content is stored once.
+
+        Other instructions become its newest version: votes keep the version they were given under.
+        """
         with write(self._engine) as connection:
-            same = sa.select(tasks.c.id).where(tasks.c.fingerprint == spec.fingerprint)
-            found = connection.execute(same).scalar_one_or_none()
-            return _insert_task(connection, spec) if found is None else found
+            now = stamp(self._clock())
+            task_id = task_rows.find(connection, spec)
+            if task_id is None:
+                return task_rows.insert(connection, spec, state, now)
+            task_rows.revise(connection, task_id, spec.instructions, now)
+            return task_id
 
     def tasks(self) -> list[TaskInfo]:
         """Return all tasks, oldest first, with how far their judging is."""
         with self._engine.begin() as connection:
-            return [_task_info(connection, row) for row in connection.execute(sa.select(tasks).order_by(tasks.c.id))]
+            return task_rows.infos(connection)
+
+    def task(self, task_id: int) -> TaskInfo:
+        """Return one task."""
+        with self._reading(task_id) as connection:
+            return task_rows.infos(connection, task_id)[0]
+
+    def set_state(self, task_id: int, state: str) -> None:
+        """Open, pause or close a task: paused gives out no items, closed takes no votes either. Each change is logged."""
+        if state not in STATES:
+            raise VoteError("unknown state of a task", value=state, remedy=f"Expected one of {', '.join(STATES)}")
+        with self._writing(task_id) as (connection, _):
+            task_rows.set_state(connection, task_id, state, stamp(self._clock()))
 
     def next_item(self, task_id: int, labeller: str) -> Assignment | None:
-        """Return the labeller's open item, or assign the next one; None when all are judged.
+        """Return the labeller's open item, or assign the next one; None when nothing is left for them.
 
-        Fresh items come before skipped ones, and those with fewest votes first.
+        Fresh items come before skipped ones, and those with fewest votes first; never more labellers than the overlap.
         """
         labeller = _checked_labeller(labeller)
-        with write(self._engine) as connection:
-            task = _task(connection, task_id)
-            row = open_assignment(connection, task_id, labeller) or assign_next(connection, task, labeller)
-            return None if row is None else _present(connection, row)
+        with self._writing(task_id) as (connection, task):
+            if (state := task_rows.state_of(connection, task_id)) != "open":
+                raise VoteError(
+                    f"judging is {'not open yet' if state == 'draft' else state}",
+                    where=task.run_name,
+                    remedy="Ask whoever made the task; all votes given so far are kept",
+                )
+            row = next_assignment(connection, task, labeller, self._clock())
+            return None if row is None else _present(connection, task, row)
 
     def vote(
-        self, token: str, verdict: Verdict, *, reading_seconds: float, reason: str = "", simulated: bool = False
+        self,
+        token: str,
+        verdict: str | Mapping[str, str],
+        *,
+        reading_seconds: float,
+        strength: Mapping[str, int] | None = None,
+        reason: str = "",
+        simulated: bool = False,
     ) -> int:
         """Record a verdict on an assignment and return the vote's id; the same verdict twice is one vote.
 
-        `simulated` marks a vote that no person gave; it stays on the vote for good.
+        Args:
+            verdict: one for each criterion (see `verdicts.py`), or one alone for a task of one criterion, or "skip".
+            strength: how much better, 1 to 3, for each criterion where the labeller said so.
+            simulated: marks a vote that no person gave; it stays on the vote for good.
         """
-        _check_vote(verdict, reading_seconds)
+        if not (isfinite(reading_seconds) and reading_seconds >= 0):
+            raise VoteError("reading_seconds must be 0 or more", value=reading_seconds)
         with write(self._engine) as connection:
-            assignment = _assignment(connection, token)
-            given = connection.execute(
-                sa.select(votes, in_force().label("in_force")).where(
-                    votes.c.assignment_id == assignment.id, votes.c.verdict != "undo"
-                )
-            ).one_or_none()
-            if given is not None:
-                return _same_vote(given, verdict)
-            values = {"reading_seconds": reading_seconds, "reason": reason, "simulated": simulated}
-            return _append(connection, assignment.id, verdict, **values)
+            found = _assignment(connection, token)
+            task = task_rows.lock(connection, found.task_id)
+            said = _checked_verdicts(task, found, verdict)
+            strengths = _checked_strengths(said, strength or {})
+            if (given := _given(connection, found.id)) is not None:
+                return _same_vote(connection, given, said)
+            self._keep_overlap(connection, task, found)
+            more = {"reading_seconds": reading_seconds, "reason": reason, "simulated": simulated}
+            vote_id = self._append(connection, found.id, "vote" if said else "skip", **more)
+            for criterion, one in said.items():
+                row = {"criterion": criterion, "verdict": one, "strength": strengths.get(criterion)}
+                connection.execute(sa.insert(verdicts).values(vote_id=vote_id, **row))
+            if not found.repeats:
+                became = "judged" if said else "skipped"
+                settle(connection, found.item_id, found.labeller, became, vote_id=vote_id)
+            return vote_id
 
     def undo(self, task_id: int, labeller: str) -> Assignment | None:
-        """Take back the labeller's last vote and give that item again, sides unchanged; None when there is none.
+        """Take back the labeller's last vote and give that item again, order unchanged; None when there is none.
 
         The vote stays in the log: a new row supersedes it.
         """
         labeller = _checked_labeller(labeller)
-        with write(self._engine) as connection:
-            task = _task(connection, task_id)
+        with self._writing(task_id) as (connection, task):
             last = last_vote(connection, task_id, labeller)
             if last is None:
                 return None
-            _append(connection, last.id, "undo", supersedes=last.vote_id)
-            return _present(connection, show(connection, task, last.item_id, labeller))
+            now, item = self._clock(), item_row(connection, last.item_id)
+            self._append(connection, last.id, "undo", supersedes=last.vote_id)
+            if not last.repeats and not hold(connection, task, item, labeller, now):
+                raise VoteError("others have judged the skipped item since: it cannot be brought back", remedy=RELOAD)
+            again = show(connection, task, last.item_id, labeller, now, last.shown[::-1] if last.repeats else "")
+            return _present(connection, task, again)
 
     def progress(self, task_id: int, labeller: str) -> Progress:
         """Return how many items the labeller has judged, skips not counted."""
         labeller = _checked_labeller(labeller)
         with self._reading(task_id) as connection:
-            return Progress(items_done(connection, task_id, labeller), _total(connection, task_id))
+            return Progress(items_done(connection, task_id, labeller), task_rows.total(connection, task_id))
 
-    def votes(self, task_id: int) -> pd.DataFrame:
+    def votes(self, task_id: int, kinds: Sequence[str] = ("item",)) -> pd.DataFrame:
         """Return the votes in force as a frame (columns: `frames.VOTE_TYPES`), skips left out."""
         with self._reading(task_id) as connection:
-            return votes_frame(connection, task_id)
+            return votes_frame(connection, task_id, kinds)
 
     def log(self, task_id: int) -> pd.DataFrame:
         """Return every row of the log, skips and undos included."""
         with self._reading(task_id) as connection:
             return log_frame(connection, task_id)
 
+    def _keep_overlap(self, connection: sa.Connection, task: sa.Row[Any], found: sa.Row[Any]) -> None:
+        if task_rows.state_of(connection, task.id) == "closed":
+            raise VoteError("the task is closed: the vote was not recorded", where=task.run_name)
+        claim = claim_of(connection, found.item_id, found.labeller)
+        if found.repeats or (claim and claim.state == "held" and claim.until > self._clock()):
+            return
+        if not hold(connection, task, item_row(connection, found.item_id), found.labeller, self._clock()):
+            raise VoteError(
+                "this item has been judged by as many people as planned: the vote was not recorded", remedy=RELOAD
+            )
+
+    def _append(self, connection: sa.Connection, assignment_id: int, action: str, **fields: Any) -> int:
+        values = {"reading_seconds": 0.0, "reason": "", "simulated": False, "created_at": stamp(self._clock())} | fields
+        row = sa.insert(votes).values(assignment_id=assignment_id, action=action, **values)
+        return connection.execute(row.returning(votes.c.id)).scalar_one()
+
+    @contextmanager
+    def _writing(self, task_id: int) -> Iterator[tuple[sa.Connection, sa.Row[Any]]]:
+        with write(self._engine) as connection:
+            yield connection, task_rows.lock(connection, task_id)
+
     @contextmanager
     def _reading(self, task_id: int) -> Iterator[sa.Connection]:
         with self._engine.begin() as connection:
-            _task(connection, task_id)
+            task_rows.row(connection, task_id)
             yield connection
 
 
@@ -165,87 +191,66 @@ def _checked_labeller(labeller: str) -> str:
     return labeller.strip()
 
 
-def _check_vote(verdict: str, reading_seconds: float) -> None:
-    if verdict not in VERDICTS:
-        raise VoteError("unknown verdict", value=verdict, remedy=f"Expected one of {', '.join(VERDICTS)}")
-    if not (isfinite(reading_seconds) and reading_seconds >= 0):
-        raise VoteError("reading_seconds must be 0 or more", value=reading_seconds)
+def _checked_verdicts(task: sa.Row[Any], found: sa.Row[Any], verdict: str | Mapping[str, str]) -> dict[str, str]:
+    """One verdict for each criterion; empty for a skip."""
+    if verdict == "skip":
+        return {}
+    if isinstance(verdict, str):
+        verdict = {task.criteria[0]: verdict}
+    if set(verdict) != set(task.criteria):
+        raise VoteError(
+            "expected a verdict on every criterion", value=sorted(verdict), remedy=f"Judge {', '.join(task.criteria)}"
+        )
+    for one in verdict.values():
+        check_verdict(one, task.form, len(found.shown))
+    return dict(verdict)
 
 
-def _insert_task(connection: sa.Connection, spec: TaskSpec) -> int:
-    row = {name: getattr(spec, name) for name in ("fingerprint", "run_name", "baseline", "contender", "instructions")}
-    row |= {name: getattr(spec, name) for name in ("instruction_version", "seed", "identical", "unmatched")}
-    insert = sa.insert(tasks).values(**row, leaks=len(spec.leaks), created_at=_NOW)
-    task_id = connection.execute(insert.returning(tasks.c.id)).scalar_one()
-    connection.execute(sa.insert(items), [{"task_id": task_id, **vars(item)} for item in spec.items])
-    return task_id
-
-
-def _task(connection: sa.Connection, task_id: int) -> sa.Row[Any]:
-    row = connection.execute(sa.select(tasks).where(tasks.c.id == task_id)).one_or_none()
-    if row is None:
-        raise VoteError("no such task", where="vote store", value=task_id, remedy="Choose one of the tasks listed")
-    return row
-
-
-def _task_info(connection: sa.Connection, row: sa.Row[Any]) -> TaskInfo:
-    given = connection.execute(
-        sa.select(sa.func.count(), sa.func.count(assignments.c.labeller.distinct()))
-        .select_from(votes.join(assignments).join(items))
-        .where(items.c.task_id == row.id, in_force(), votes.c.verdict != "skip")
-    ).one()
-    fields = {name: value for name, value in row._mapping.items() if name not in ("fingerprint", "seed")}
-    return TaskInfo(**fields, items=_total(connection, row.id), votes=given[0], labellers=given[1])
-
-
-def _total(connection: sa.Connection, task_id: int) -> int:
-    return connection.execute(
-        sa.select(sa.func.count()).select_from(items).where(items.c.task_id == task_id)
-    ).scalar_one()
+def _checked_strengths(said: Mapping[str, str], strength: Mapping[str, int]) -> Mapping[str, int]:
+    if wrong := {name: value for name, value in strength.items() if name not in said or value not in STRENGTHS}:
+        raise VoteError("unknown strength", value=wrong, remedy=f"Expected {STRENGTHS} for a criterion that was judged")
+    return strength
 
 
 def _assignment(connection: sa.Connection, token: str) -> sa.Row[Any]:
-    row = connection.execute(
-        sa.select(assignments, items.c.id.label("found"))
-        .select_from(assignments.outerjoin(items))
-        .where(assignments.c.token == token)
+    found = connection.execute(
+        sa.select(assignments, items.c.task_id).select_from(assignments.join(items)).where(assignments.c.token == token)
     ).one_or_none()
-    if row is None:
+    if found is None:
         raise VoteError("unknown token: the vote was not recorded", value=token, remedy=RELOAD)
-    if row.found is None:
-        raise VoteError(f"item {row.item_id} no longer exists: the vote was not recorded", value=token, remedy=RELOAD)
-    return row
+    return found
 
 
-def _same_vote(given: sa.Row[Any], verdict: str) -> int:
+def _given(connection: sa.Connection, assignment_id: int) -> sa.Row[Any] | None:
+    query = sa.select(votes, in_force().label("in_force")).where(votes.c.assignment_id == assignment_id)
+    return connection.execute(query.where(votes.c.action != "undo")).one_or_none()
+
+
+def _same_vote(connection: sa.Connection, given: sa.Row[Any], said: Mapping[str, str]) -> int:
     if not given.in_force:
         raise VoteError("this vote was undone; its item was given again under a new token", remedy=RELOAD)
-    if given.verdict != verdict:
+    rows = connection.execute(sa.select(verdicts).where(verdicts.c.vote_id == given.id))
+    if {row.criterion: row.verdict for row in rows} != said:
+        new = ", ".join(said.values()) or "skip"
         raise VoteError(
-            "this item has a verdict already; the new one is not kept",
-            value=verdict,
-            remedy="Undo it to change it",
+            "this item has a verdict already; the new one is not kept", value=new, remedy="Undo it to change it"
         )
     return given.id
 
 
-def _append(connection: sa.Connection, assignment_id: int, verdict: str, **fields: Any) -> int:
-    values = {"reading_seconds": 0.0, "reason": "", "simulated": False} | fields
-    row = sa.insert(votes).values(assignment_id=assignment_id, verdict=verdict, created_at=_NOW, **values)
-    return connection.execute(row.returning(votes.c.id)).scalar_one()
-
-
-def _present(connection: sa.Connection, assignment: sa.Row[Any]) -> Assignment:
-    item = connection.execute(sa.select(items).where(items.c.id == assignment.item_id)).one()
-    texts = item.contender_text, item.baseline_text
-    text_a, text_b = texts if assignment.contender_side == "a" else texts[::-1]
+def _present(connection: sa.Connection, task: sa.Row[Any], assignment: sa.Row[Any]) -> Assignment:
+    item = item_row(connection, assignment.item_id)
+    texts = connection.scalars(
+        sa.select(completions.c.text).where(completions.c.item_id == item.id).order_by(completions.c.place)
+    ).all()
     return Assignment(
         token=assignment.token,
         item_id=item.id,
+        form=task.form,
+        criteria=tuple(task.criteria),
         prompt=item.prompt,
         category=item.category,
-        text_a=text_a,
-        text_b=text_b,
-        position=items_done(connection, item.task_id, assignment.labeller) + 1,
-        total=_total(connection, item.task_id),
+        texts=tuple(texts[int(place)] for place in assignment.shown),
+        position=items_done(connection, task.id, assignment.labeller) + 1,
+        total=task_rows.total(connection, task.id),
     )

@@ -1,58 +1,69 @@
-"""Build judging tasks: which pairs people see, which are left out, and which completions give their author away."""
+"""Build judging tasks: which completions people see side by side, which are left out, and what is known beforehand."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
+from string import ascii_lowercase
+from typing import Any, Literal
 
-from rlhf_core.data.records import ContenderCompletion
+from rlhf_core.data.records import ContenderCompletion, Ranking, transcript
 from rlhf_core.errors import DataError
+from rlhf_core.feedback.leaks import Leak, find_leaks
 
-_MAKERS = "openai|anthropic|google|meta|mistral|microsoft|alibaba|deepseek"
-_MODELS = "chatgpt|gpt-?\\d*|claude|gemini|llama|qwen|mistral|deepseek"
-IDENTITY_PHRASES = (
-    r"\bsmollm\w*",
-    r"\bhugging\s?face\b",
-    rf"\b(?:trained|developed|created|made|built)\s+by\s+(?:{_MAKERS})\b",
-    rf"\b(?:i\s+am|i['’]m|as|named|called|my\s+name\s+is)\s+(?:{_MODELS})\b",
-)
-"""Ways to name oneself. Other models' names alone are no sign: a llama is an animal, the mistral a wind."""
-ORDINARY_WORDS = frozenset({"base", "tuned", "reference", "old", "new"})
-"""Contender names that are also plain English: alone they tell nothing, "the base model" does."""
+MAX_RANKED = 9
 
 
 @dataclass(frozen=True)
-class Leak:
-    """A completion that names its author: `phrase` is what it says."""
+class TaskDesign:
+    """How a task is judged.
 
-    prompt_id: str
-    contender: str
-    phrase: str
+    Attributes:
+        form: "pairwise" shows two completions at a time, "ranking" all of a prompt's.
+        criteria: what each verdict is about; one verdict for each.
+        overlap: how many labellers judge an item; None: everybody judges every item.
+        gold_every: after so many items comes one whose right verdict is known, while there are any.
+        repeat_every: after so many items comes one again, its completions in reverse; None: never.
+    """
+
+    form: Literal["pairwise", "ranking"] = "pairwise"
+    criteria: tuple[str, ...] = ("overall",)
+    overlap: int | None = None
+    gold_every: int = 10
+    repeat_every: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.criteria or len(set(self.criteria)) < len(self.criteria) or not all(map(str.strip, self.criteria)):
+            raise DataError("a task needs criteria with different names", value=list(self.criteria))
+        for name in ("overlap", "gold_every", "repeat_every"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise DataError(f"{name} must be 1 or more", value=number)
 
 
 @dataclass(frozen=True)
 class TaskItem:
-    """One pair to judge."""
+    """One prompt with completions in their stored order, each (contender, text); `gold` is the right verdict, if known."""
 
     prompt_id: str
     prompt: str
     category: str
-    baseline_text: str
-    contender_text: str
+    completions: tuple[tuple[str, str], ...]
+    gold: str | None = None
 
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A fixed set of pairs with instructions. `identical` and `unmatched` count the prompts that were left out."""
+    """A fixed set of items with instructions. `identical` counts items left out for equal texts, `unmatched` completions
+    left out because not every contender answered their prompt."""
 
     run_name: str
-    baseline: str
-    contender: str
+    contenders: tuple[str, ...]
     instructions: str
     seed: int
+    design: TaskDesign
     items: tuple[TaskItem, ...]
     identical: int
     unmatched: int
@@ -61,70 +72,116 @@ class TaskSpec:
     @property
     def instruction_version(self) -> str:
         """The first 12 hex digits of the instructions' SHA-256."""
-        return hashlib.sha256(self.instructions.encode("utf-8")).hexdigest()[:12]
+        return version_of(self.instructions)
 
     @property
     def fingerprint(self) -> str:
-        """The SHA-256 of everything a labeller sees and everything that decides the sides."""
-        content = json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
-        return hashlib.sha256(content.encode("utf-8")).hexdigest()
+        """The SHA-256 of what is judged and how; instructions may be revised within a task."""
+        content = {name: value for name, value in asdict(self).items() if name not in ("instructions", "leaks")}
+        return _digest(content)
+
+    @property
+    def first_fingerprint(self) -> str:
+        """What stores of version 1 knew this task by: a pair of contenders, the instructions part of it."""
+        left, right = self.contenders[:2]
+        content: dict[str, Any] = {"run_name": self.run_name, "baseline": left, "contender": right}
+        content |= {name: getattr(self, name) for name in ("instructions", "seed", "identical", "unmatched")}
+        names = ("prompt_id", "prompt", "category")
+        texts = [[text for _, text in item.completions[:2]] for item in self.items]
+        content["items"] = [
+            {name: getattr(item, name) for name in names} | {"baseline_text": old, "contender_text": new}
+            for item, (old, new) in zip(self.items, texts, strict=True)
+        ]
+        content["leaks"] = [asdict(leak) for leak in self.leaks]
+        return _digest(content)
+
+
+def version_of(instructions: str) -> str:
+    """Return the first 12 hex digits of a text's SHA-256."""
+    return hashlib.sha256(instructions.encode("utf-8")).hexdigest()[:12]
 
 
 def build_task(
     run_name: str,
-    baseline: Sequence[ContenderCompletion],
-    contender: Sequence[ContenderCompletion],
+    contenders: Sequence[Sequence[ContenderCompletion]],
     instructions: str,
     seed: int,
+    design: TaskDesign = TaskDesign(),
+    gold: Sequence[Ranking] = (),
 ) -> TaskSpec:
-    """Match two contenders' completions by prompt id into a task.
+    """Match contenders' completions by prompt id into a task: every pair of contenders, or all of them to be ranked.
 
-    Pairs whose texts are identical (white space at the ends aside) are left out and counted, as are prompts that only
-    one contender answered. Completions that name their author are listed in `leaks`, and stay in.
+    Items whose texts are all identical (white space at the ends aside) are left out and counted, as are completions of
+    prompts that not every contender answered. Completions that name their author are listed in `leaks`, and stay in.
+    `gold` are ranked prompts that everybody gets among the others; of a pairwise task their best and worst completion.
 
     Raises:
-        DataError: no instructions; no completions; several contenders, a repeated prompt id or another prompt text
-            within one id; the same contender twice; nothing left to judge.
+        DataError: no instructions; fewer than two contenders, or more than nine to rank; no completions; several
+            contenders in one list, a repeated prompt id or another prompt text within one id; the same contender twice;
+            nothing left to judge; gold that does not say which completion is better.
     """
     if not instructions.strip():
         raise DataError("the task has no instructions", where=run_name, remedy="Say what labellers should prefer")
-    left, right = _by_prompt(baseline, f"{run_name}: baseline"), _by_prompt(contender, f"{run_name}: contender")
-    names = baseline[0].contender, contender[0].contender
-    if names[0] == names[1]:
-        raise DataError("a contender cannot be compared with itself", where=run_name, value=names[0])
-    pairs = [(left[key], right[key]) for key in left if key in right]
-    _refuse_other_prompts(pairs, run_name)
-    different = [(old, new) for old, new in pairs if old.text.strip() != new.text.strip()]
+    sides = [_by_prompt(rows, run_name) for rows in contenders]
+    names = _checked_names([rows[0].contender for rows in contenders], run_name, design)
+    matched = [[side[key] for side in sides] for key in sides[0] if all(key in side for side in sides)]
+    for rows in matched:
+        _refuse_other_prompts(rows, run_name)
+    size = 2 if design.form == "pairwise" else len(sides)
+    shown = [group for rows in matched for group in combinations(rows, size)]
+    different = [group for group in shown if len({row.text.strip() for row in group}) > 1]
     if not different:
         raise DataError(
-            f"nothing to judge: {len(pairs)} prompts in common, all answered alike",
+            f"nothing to judge: {len(matched)} prompts in common, all answered alike",
             where=run_name,
             value=list(names),
-            remedy="Generate completions of both contenders for the same prompts",
+            remedy="Generate completions of all contenders for the same prompts",
         )
     return TaskSpec(
         run_name=run_name,
-        baseline=names[0],
-        contender=names[1],
+        contenders=names,
         instructions=instructions,
         seed=seed,
-        items=tuple(TaskItem(old.prompt_id, old.prompt, old.category, old.text, new.text) for old, new in different),
-        identical=len(pairs) - len(different),
-        unmatched=len(left) + len(right) - 2 * len(pairs),
-        leaks=tuple(leak for pair in different for row in pair for leak in find_leaks(row, names)),
+        design=design,
+        items=(*map(_item, different), *(_gold_item(ranking, design) for ranking in gold)),
+        identical=len(shown) - len(different),
+        unmatched=sum(map(len, sides)) - len(sides) * len(matched),
+        leaks=tuple(dict.fromkeys(leak for group in different for row in group for leak in find_leaks(row, names))),
     )
 
 
-def find_leaks(row: ContenderCompletion, contenders: Sequence[str]) -> list[Leak]:
-    """Return the phrases in a completion that name a model, its maker or one of the contenders."""
-    patterns = [*IDENTITY_PHRASES, *(_name_pattern(name) for name in contenders)]
-    found = [match.group() for pattern in patterns for match in re.finditer(pattern, row.text, re.IGNORECASE)]
-    return [Leak(row.prompt_id, row.contender, phrase) for phrase in dict.fromkeys(found)]
+def _item(group: Sequence[ContenderCompletion]) -> TaskItem:
+    first = group[0]
+    return TaskItem(first.prompt_id, first.prompt, first.category, tuple((row.contender, row.text) for row in group))
 
 
-def _name_pattern(name: str) -> str:
-    suffix = r"\s+(?:model|version|policy|checkpoint)" if name.casefold() in ORDINARY_WORDS else ""
-    return rf"(?<!\w){re.escape(name)}{suffix}(?!\w)"
+def _gold_item(ranking: Ranking, design: TaskDesign) -> TaskItem:
+    groups = ranking.ranking
+    if len(groups) < 2 or (design.form == "ranking" and len(ranking.completions) > MAX_RANKED):
+        raise DataError(
+            "a gold item must say what is better than what",
+            where=ranking.id,
+            value=groups,
+            remedy=f"Rank its completions (at most {MAX_RANKED}) in at least two groups",
+        )
+    if design.form == "pairwise":
+        groups = [groups[0][:1], groups[-1][:1]]
+    kept = [row for row in ranking.completions if any(row.id in group for group in groups)]
+    place = {row.id: ascii_lowercase[n] for n, row in enumerate(kept)}
+    verdict = ">".join("=".join(sorted(place[name] for name in group)) for group in groups)
+    if design.form == "pairwise":
+        verdict = verdict[0]
+    texts = tuple((f"gold:{row.id}", row.text) for row in kept)
+    return TaskItem(ranking.id, transcript(ranking.conversation), ranking.category, texts, verdict)
+
+
+def _checked_names(names: list[str], where: str, design: TaskDesign) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise DataError("a contender cannot be compared with itself", where=where, value=names)
+    most = MAX_RANKED if design.form == "ranking" else len(names)
+    if not 2 <= len(names) <= most:
+        raise DataError(f"expected 2 to {MAX_RANKED} contenders", where=where, value=names)
+    return tuple(names)
 
 
 def _by_prompt(rows: Sequence[ContenderCompletion], where: str) -> dict[str, ContenderCompletion]:
@@ -136,15 +193,20 @@ def _by_prompt(rows: Sequence[ContenderCompletion], where: str) -> dict[str, Con
     if len(by_prompt) < len(rows):
         ids = [row.prompt_id for row in rows]
         repeated = [key for key in by_prompt if ids.count(key) > 1]
-        raise DataError("prompt ids repeat; expected one completion for each", where=where, value=repeated)
+        raise DataError(f"{names[0]}: prompt ids repeat; expected one completion for each", where=where, value=repeated)
     return by_prompt
 
 
-def _refuse_other_prompts(pairs: list[tuple[ContenderCompletion, ContenderCompletion]], where: str) -> None:
-    if other := [old.prompt_id for old, new in pairs if old.prompt != new.prompt]:
+def _refuse_other_prompts(rows: Sequence[ContenderCompletion], where: str) -> None:
+    if len({row.prompt for row in rows}) > 1:
         raise DataError(
             "the contenders answered different prompts under the same ids",
             where=where,
-            value=other,
-            remedy="Generate both from the same prompts file",
+            value=rows[0].prompt_id,
+            remedy="Generate all from the same prompts file",
         )
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

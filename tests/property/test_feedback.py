@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlhf_core.evaluation.statistics import OUTCOMES, accuracy_interval, mcnemar_exact, paired_difference, win_rate
-from rlhf_core.feedback.assign import contender_side
+from rlhf_core.feedback.assign import order_shown
 from rlhf_core.feedback.store import VoteStore
 from tests.vote_factory import contender_side as shown_side
 from tests.vote_factory import make_spec, vote_frame
@@ -70,10 +70,14 @@ def test_the_store_agrees_with_a_plain_list(actions: list[tuple[str, str]], seed
         assert len(frame) == len(expected)
 
 
-@given(seed=st.integers(), labeller=st.text(min_size=1), length=st.integers(0, 60))
-def test_sides_are_halved_in_every_prefix(seed: int, labeller: str, length: int):
-    sides = [contender_side(seed, labeller, number) for number in range(length)]
-    assert abs(sides.count("a") - sides.count("b")) <= 1
+@given(seed=st.integers(), labeller=st.text(min_size=1), length=st.integers(0, 60), size=st.integers(2, 9))
+def test_every_completion_stands_everywhere_equally_often(seed: int, labeller: str, length: int, size: int):
+    """Within any number of items: counts differ by at most one, so of pairs the two sides too."""
+    shown = [order_shown(seed, labeller, number, size) for number in range(length)]
+    assert all(sorted(order) == [str(place) for place in range(size)] for order in shown)
+    for position in range(size):
+        counts = [sum(order[position] == str(place) for order in shown) for place in range(size)]
+        assert max(counts) - min(counts) <= 1
 
 
 @given(outcomes=OUTCOME_LISTS)

@@ -18,9 +18,10 @@ def test_only_votes_on_the_runs_own_newest_task_are_gathered(tmp_path: Path) -> 
     run, other = write_run(tmp_path / "mine"), write_run(tmp_path / "other")
     database = tmp_path / "votes.db"
     store = VoteStore(database)
-    for path, instructions, votes in ((run, "old", 1), (run, "new", 3), (other, "new", 2)):
+    for path, seed, votes in ((run, 0, 1), (run, 1, 3), (other, 0, 2)):
         reader = RunReader(path)
-        spec = build_task(path.name, reader.completions("base"), reader.completions("tuned"), instructions, 0)
+        sides = [reader.completions("base"), reader.completions("tuned")]
+        spec = build_task(path.name, sides, "Choose.", seed)
         task = store.ensure_task(spec)
         for _ in range(votes):
             assignment = store.next_item(task, "ana")

@@ -7,25 +7,26 @@ from dataclasses import replace
 import pytest
 
 from rlhf_core.errors import DataError
-from rlhf_core.feedback.tasks import build_task, find_leaks
+from rlhf_core.feedback.leaks import find_leaks
+from rlhf_core.feedback.tasks import build_task
 from tests.vote_factory import INSTRUCTIONS, completion, make_spec
 
 
 def test_pairs_are_matched_by_prompt_id_whatever_the_order():
     base = [completion("p1", "base", "old 1"), completion("p2", "base", "old 2")]
     tuned = [completion("p2", "tuned", "new 2"), completion("p1", "tuned", "new 1")]
-    spec = build_task("demo", base, tuned, INSTRUCTIONS, seed=3)
-    assert [(i.prompt_id, i.baseline_text, i.contender_text) for i in spec.items] == [
-        ("p1", "old 1", "new 1"),
-        ("p2", "old 2", "new 2"),
+    spec = build_task("demo", [base, tuned], INSTRUCTIONS, seed=3)
+    assert [(i.prompt_id, i.completions) for i in spec.items] == [
+        ("p1", (("base", "old 1"), ("tuned", "new 1"))),
+        ("p2", (("base", "old 2"), ("tuned", "new 2"))),
     ]
-    assert (spec.baseline, spec.contender, spec.identical, spec.unmatched) == ("base", "tuned", 0, 0)
+    assert (spec.contenders, spec.identical, spec.unmatched) == (("base", "tuned"), 0, 0)
 
 
 def test_identical_and_unmatched_prompts_are_left_out_and_counted():
     base = [completion("same", "base", "Yes."), completion("p", "base", "old"), completion("only base", "base", "x")]
     tuned = [completion("same", "tuned", "Yes.\n"), completion("p", "tuned", "new"), completion("other", "tuned", "y")]
-    spec = build_task("demo", base, tuned, INSTRUCTIONS, seed=0)
+    spec = build_task("demo", [base, tuned], INSTRUCTIONS, seed=0)
     assert [item.prompt_id for item in spec.items] == ["p"]
     assert spec.identical == 1  # "Yes." twice, but for a line end nobody sees
     assert spec.unmatched == 2  # "only base" and "other"
@@ -55,7 +56,7 @@ def test_ordinary_words_are_no_leak(text: str):
 
 def test_leaks_are_listed_and_stay_in_the_task():
     base = [completion("p", "base", "I am SmolLM.")]
-    spec = build_task("demo", base, [completion("p", "tuned", "Hello")], INSTRUCTIONS, seed=0)
+    spec = build_task("demo", [base, [completion("p", "tuned", "Hello")]], INSTRUCTIONS, seed=0)
     assert len(spec.items) == 1
     assert [(leak.prompt_id, leak.contender, leak.phrase) for leak in spec.leaks] == [("p", "base", "SmolLM")]
 
@@ -66,10 +67,11 @@ def test_fingerprint_follows_content():
     others = [
         make_spec(size=5),
         make_spec(seed=1),
-        replace(spec, instructions="Other."),
-        replace(spec, contender="sft"),
+        make_spec(overlap=2),
+        replace(spec, contenders=("base", "sft")),
     ]
     assert len({spec.fingerprint, *(other.fingerprint for other in others)}) == 5
+    assert make_spec(instructions="Other.").fingerprint == spec.fingerprint  # revised within the task
 
 
 def test_instruction_version_is_the_start_of_their_sha256():
@@ -84,16 +86,16 @@ BASE, TUNED = completion("p", "base", "old"), completion("p", "tuned", "new")
     ("base", "tuned", "instructions", "message"),
     [
         ([BASE], [TUNED], "  ", "demo: the task has no instructions"),
-        ([], [TUNED], "x", "demo: baseline: no completions. Run `rlhf generate` first"),
-        ([BASE], [], "x", "demo: contender: no completions"),
-        ([BASE, TUNED], [TUNED], "x", r"baseline: completions of several contenders.*\['base', 'tuned'\]"),
-        ([BASE, BASE], [TUNED], "x", r"baseline: prompt ids repeat.*\['p'\]"),
+        ([], [TUNED], "x", "demo: no completions. Run `rlhf generate` first"),
+        ([BASE], [], "x", "demo: no completions"),
+        ([BASE, TUNED], [TUNED], "x", r"completions of several contenders.*\['base', 'tuned'\]"),
+        ([BASE, BASE], [TUNED], "x", r"base: prompt ids repeat.*\['p'\]"),
         ([BASE], [BASE], "x", "a contender cannot be compared with itself.*'base'"),
-        ([BASE], [completion("p", "tuned", "new", "Another?")], "x", r"different prompts under the same ids.*\['p'\]"),
+        ([BASE], [completion("p", "tuned", "new", "Another?")], "x", r"different prompts under the same ids.*'p'"),
         ([BASE], [completion("q", "tuned", "new")], "x", "nothing to judge: 0 prompts in common"),
         ([BASE], [completion("p", "tuned", "old")], "x", "nothing to judge: 1 prompts in common, all answered alike"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(base: list, tuned: list, instructions: str, message: str):
     with pytest.raises(DataError, match=message):
-        build_task("demo", base, tuned, instructions, seed=0)
+        build_task("demo", [base, tuned], instructions, seed=0)

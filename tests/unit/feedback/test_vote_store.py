@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from rlhf_core.errors import VoteError
-from rlhf_core.feedback.store import Assignment, Progress, VoteStore
+from rlhf_core.feedback.records import Assignment, Progress
+from rlhf_core.feedback.store import VoteStore
 from tests.vote_factory import INSTRUCTIONS, contender_side, judge, make_spec, shown
 
 
@@ -28,17 +29,17 @@ def test_a_task_tells_its_owner_what_was_left_out_and_how_far_it_is(store: VoteS
     judge(store, task, "skip")
     judge(store, task, "b", labeller="ben")
     (info,) = store.tasks()
-    assert (info.run_name, info.baseline, info.contender, info.instructions) == ("demo", "base", "tuned", INSTRUCTIONS)
-    assert (info.items, info.identical, info.unmatched, info.leaks) == (3, 0, 0, 0)
+    assert (info.run_name, info.contenders, info.instructions) == ("demo", ("base", "tuned"), INSTRUCTIONS)
+    assert (info.items, info.identical, info.unmatched, info.leaks) == (3, 0, 0, ())
     assert (info.votes, info.labellers) == (2, 2)  # the skip is no vote
 
 
 def test_an_assignment_tells_no_side(store: VoteStore):
     names = {field.name for field in fields(Assignment)}
-    assert names == {"token", "item_id", "prompt", "category", "text_a", "text_b", "position", "total"}
+    assert names == {"token", "item_id", "form", "criteria", "prompt", "category", "texts", "position", "total"}
     item = shown(store, store.ensure_task(make_spec()))
     assert "base" not in repr(item) and "tuned" not in repr(item)
-    assert {item.text_a, item.text_b} == {f"old {item.prompt[9:-1]}", f"new {item.prompt[9:-1]}"}
+    assert set(item.texts) == {f"old {item.prompt[9:-1]}", f"new {item.prompt[9:-1]}"}
 
 
 def test_tokens_are_unguessable_and_never_repeat(store: VoteStore):
@@ -48,11 +49,11 @@ def test_tokens_are_unguessable_and_never_repeat(store: VoteStore):
     assert min(map(len, tokens)) == 22  # 16 random bytes in base64: 128 bits over 6 a character, rounded up
 
 
-def test_the_open_item_comes_back_after_a_reload(store: VoteStore, tmp_path: Path):
+def test_the_open_item_comes_back_after_a_reload(store: VoteStore, url: str):
     task = store.ensure_task(make_spec())
     judge(store, task)
     before = shown(store, task)
-    with closing(VoteStore(tmp_path / "votes.db")) as reopened:
+    with closing(VoteStore(url)) as reopened:
         assert reopened.next_item(task, "ana") == before
     assert before.position == 2
 
@@ -124,6 +125,7 @@ def test_the_votes_frame_holds_everything_about_a_vote(store: VoteStore):
     (row,) = store.votes(task).to_dict("records")
     created = datetime.fromisoformat(row.pop("created_at"))
     assert abs((datetime.now(UTC) - created).total_seconds()) < 60
+    assert all(pd.isna(row.pop(name)) for name in ("strength", "repeat_of", "gold"))
     assert row == {
         "task_id": task,
         "item_id": item.item_id,
@@ -133,6 +135,7 @@ def test_the_votes_frame_holds_everything_about_a_vote(store: VoteStore):
         "labeller": "ana",
         "baseline": "base",
         "contender": "tuned",
+        "criterion": "overall",
         "outcome": "tie",
         "score": 0.5,
         "contender_side": contender_side(item),
@@ -140,6 +143,7 @@ def test_the_votes_frame_holds_everything_about_a_vote(store: VoteStore):
         "reason": "both kind",
         "instruction_version": spec.instruction_version,
         "simulated": True,
+        "kind": "item",
     }
 
 
@@ -175,7 +179,7 @@ def test_skipped_items_come_back_at_the_end_in_order_with_their_sides(store: Vot
     fresh = [judge(store, task), judge(store, task)]
     back = [judge(store, task), judge(store, task)]
     assert [item.item_id for item in back] == [item.item_id for item in skipped]
-    assert [(item.text_a, item.text_b) for item in back] == [(item.text_a, item.text_b) for item in skipped]
+    assert [item.texts for item in back] == [item.texts for item in skipped]
     assert not {item.token for item in back} & {item.token for item in skipped}
     assert {item.item_id for item in fresh}.isdisjoint({item.item_id for item in skipped})
     assert [item.position for item in (*skipped, *fresh, *back)] == [1, 1, 1, 2, 3, 4]
@@ -189,12 +193,12 @@ def test_undo_takes_back_the_last_vote_and_keeps_it_in_the_log(store: VoteStore)
     last = judge(store, task, "b")
     again = store.undo(task, "ana")
     assert again is not None
-    assert (again.item_id, again.text_a, again.text_b) == (last.item_id, last.text_a, last.text_b)
+    assert (again.item_id, again.texts) == (last.item_id, last.texts)
     assert again.token != last.token
     assert store.progress(task, "ana").done == 1
     store.vote(again.token, "tie", reading_seconds=1)
     log = store.log(task)
-    assert list(log["verdict"]) == ["a", "b", "undo", "tie"]
+    assert list(log["action"]) == ["vote", "vote", "undo", "vote"]
     assert log["supersedes"].tolist()[2] == log["vote_id"].tolist()[1]
     assert len(store.votes(task)) == 2
     assert list(store.votes(task)["outcome"])[1] == "tie"

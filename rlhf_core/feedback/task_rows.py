@@ -1,0 +1,131 @@
+"""The rows of a task: storing it, its states and instructions, and how far its judging is."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from rlhf_core.errors import VoteError
+from rlhf_core.feedback.frames import in_force
+from rlhf_core.feedback.records import TaskInfo
+from rlhf_core.feedback.schema import (
+    assignments,
+    claims,
+    completions,
+    instructions,
+    items,
+    task_states,
+    tasks,
+    votes,
+)
+from rlhf_core.feedback.tasks import TaskSpec, version_of
+
+
+def find(connection: sa.Connection, spec: TaskSpec) -> int | None:
+    """Return the id of the task with the same content."""
+    same = tasks.c.fingerprint.in_([spec.fingerprint, spec.first_fingerprint])
+    return connection.execute(sa.select(tasks.c.id).where(same).order_by(tasks.c.id).limit(1)).scalar_one_or_none()
+
+
+def insert(connection: sa.Connection, spec: TaskSpec, state: str, now: str) -> int:
+    """Store a task with its items, in an order drawn from its seed."""
+    design = asdict(spec.design) | {"criteria": list(spec.design.criteria)}
+    fields = {name: getattr(spec, name) for name in ("fingerprint", "run_name", "seed", "identical", "unmatched")}
+    fields |= {"contenders": list(spec.contenders), "leaks": [asdict(leak) for leak in spec.leaks], "created_at": now}
+    task_id = connection.execute(sa.insert(tasks).values(**fields, **design).returning(tasks.c.id)).scalar_one()
+    numbers = list(range(len(spec.items)))
+    random.Random(spec.seed).shuffle(numbers)
+    for number, item in zip(numbers, spec.items, strict=True):
+        row = {name: getattr(item, name) for name in ("prompt_id", "prompt", "category", "gold")}
+        row |= {"task_id": task_id, "number": number, "kind": "gold" if item.gold else "item"}
+        item_id = connection.execute(sa.insert(items).values(row).returning(items.c.id)).scalar_one()
+        texts = [
+            {"item_id": item_id, "place": place, "contender": contender, "text": text}
+            for place, (contender, text) in enumerate(item.completions)
+        ]
+        connection.execute(sa.insert(completions), texts)
+    revise(connection, task_id, spec.instructions, now)
+    set_state(connection, task_id, state, now)
+    return task_id
+
+
+def revise(connection: sa.Connection, task_id: int, text: str, now: str) -> None:
+    """Append a version of the instructions, unless it is the newest already."""
+    version = version_of(text)
+    if (newest := _newest(connection, task_id)) is None or newest.version != version:
+        row = {"task_id": task_id, "version": version, "text": text, "created_at": now}
+        connection.execute(sa.insert(instructions).values(row))
+
+
+def set_state(connection: sa.Connection, task_id: int, state: str, now: str) -> None:
+    """Append a state."""
+    connection.execute(sa.insert(task_states).values(task_id=task_id, state=state, created_at=now))
+
+
+def state_of(connection: sa.Connection, task_id: int) -> str:
+    """Return the newest state."""
+    query = sa.select(task_states.c.state).where(task_states.c.task_id == task_id)
+    return connection.execute(query.order_by(task_states.c.id.desc()).limit(1)).scalar_one()
+
+
+def row(connection: sa.Connection, task_id: int) -> sa.Row[Any]:
+    """Return a task's row."""
+    return _one(connection, sa.select(tasks).where(tasks.c.id == task_id), task_id)
+
+
+def lock(connection: sa.Connection, task_id: int) -> sa.Row[Any]:
+    """Return a task's row, locked: on PostgreSQL who assigns or votes waits here; SQLite has one writer anyway."""
+    return _one(connection, sa.select(tasks).where(tasks.c.id == task_id).with_for_update(), task_id)
+
+
+def total(connection: sa.Connection, task_id: int) -> int:
+    """Count the items, gold among them."""
+    query = sa.select(sa.func.count()).select_from(items)
+    return connection.execute(query.where(items.c.task_id == task_id)).scalar_one()
+
+
+def infos(connection: sa.Connection, task_id: int | None = None) -> list[TaskInfo]:
+    """Return all tasks, oldest first, or one, with how far their judging is."""
+    query = sa.select(tasks).order_by(tasks.c.id)
+    rows = connection.execute(query if task_id is None else query.where(tasks.c.id == task_id)).all()
+    return [_info(connection, one) for one in rows]
+
+
+def _info(connection: sa.Connection, one: sa.Row[Any]) -> TaskInfo:
+    given = connection.execute(
+        sa.select(sa.func.count(), sa.func.count(assignments.c.labeller.distinct()))
+        .select_from(votes.join(assignments, assignments.c.id == votes.c.assignment_id).join(items))
+        .where(items.c.task_id == one.id, in_force(), votes.c.action == "vote", ~assignments.c.repeats)
+    ).one()
+    ordinary = (items.c.task_id == one.id) & (items.c.kind == "item")
+    judged = sa.select(sa.func.count()).select_from(claims.join(items)).where(ordinary, claims.c.state == "judged")
+    count = connection.execute(sa.select(sa.func.count()).select_from(items).where(ordinary)).scalar_one()
+    newest = _newest(connection, one.id)
+    fields = {name: value for name, value in one._mapping.items() if name not in ("fingerprint", "seed")}
+    fields |= {name: tuple(fields[name]) for name in ("contenders", "criteria", "leaks")}
+    return TaskInfo(
+        **fields,
+        state=state_of(connection, one.id),
+        instructions=newest.text if newest else "",
+        instruction_version=newest.version if newest else "",
+        items=count,
+        judged=connection.execute(judged).scalar_one(),
+        places=None if one.overlap is None else count * one.overlap,
+        votes=given[0],
+        labellers=given[1],
+    )
+
+
+def _newest(connection: sa.Connection, task_id: int) -> sa.Row[Any] | None:
+    query = sa.select(instructions).where(instructions.c.task_id == task_id)
+    return connection.execute(query.order_by(instructions.c.id.desc()).limit(1)).one_or_none()
+
+
+def _one(connection: sa.Connection, query: sa.Select[Any], task_id: int) -> sa.Row[Any]:
+    found = connection.execute(query).one_or_none()
+    if found is None:
+        raise VoteError("no such task", where="vote store", value=task_id, remedy="Choose one of the tasks listed")
+    return found
