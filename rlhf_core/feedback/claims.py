@@ -6,38 +6,94 @@ last. The judged and the held together never exceed the task's overlap. Gold ite
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from rlhf_core.feedback.schema import claims
+from rlhf_core.feedback.locks import lock
+from rlhf_core.feedback.schema import assignments, claims, items, votes
 
 HOLD_SECONDS = 1800.0
 
+_NOW, _ITEM, _LABELLER = sa.bindparam("now"), sa.bindparam("item"), sa.bindparam("who")
+TAKEN = (claims.c.state == "judged") | ((claims.c.state == "held") & (claims.c.until > _NOW))
+"""Whether a claim takes one of its item's places; bind `now`."""
+_MINE = (claims.c.item_id == _ITEM) & (claims.c.labeller == _LABELLER)
+_CLAIM = sa.select(claims).where(_MINE)
+_SETTLE = sa.update(claims).where(_MINE)
+_CLAIM_ANEW = sa.insert(claims)
+_OTHERS = sa.select(sa.func.count()).where(claims.c.item_id == _ITEM, claims.c.labeller != _LABELLER, TAKEN)
+_JUDGED, _GOLD = claims.c.state == "judged", claims.c.kind == "gold"
+_STANDING = (
+    sa.select(
+        sa.func.count().label("seen"),
+        sa.func.count().filter(_JUDGED).label("judged"),
+        sa.func.count().filter(_JUDGED & ~_GOLD).label("judged_items"),
+        sa.func.count().filter(_GOLD).label("golds"),
+    )
+    .select_from(claims)
+    .where(claims.c.task_id == sa.bindparam("task"), claims.c.labeller == _LABELLER)
+)
+_UNDO = votes.alias("undo")
+_REPEATS = (
+    sa.select(sa.func.count(assignments.c.item_id.distinct()).label("given"), sa.func.count(votes.c.id).label("judged"))
+    .select_from(
+        assignments.join(items).outerjoin(
+            votes,
+            (votes.c.assignment_id == assignments.c.id)
+            & (votes.c.action == "vote")
+            & ~sa.exists().where(_UNDO.c.supersedes == votes.c.id),
+        )
+    )
+    .where(items.c.task_id == sa.bindparam("task"), assignments.c.labeller == _LABELLER, assignments.c.repeats)
+)
 
-def taken(now: float) -> sa.ColumnElement[bool]:
-    """Return the condition that a row of `claims` takes one of the item's places."""
-    return (claims.c.state == "judged") | ((claims.c.state == "held") & (claims.c.until > now))
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a labeller is in a task.
+
+    Attributes:
+        seen: items ever shown to them; golds: the gold ones among these; repeats: items shown to them once more.
+        judged_items: ordinary items judged; done: everything judged, gold items and repeats too.
+    """
+
+    seen: int
+    golds: int
+    repeats: int
+    judged_items: int
+    done: int
+
+
+def standing(connection: sa.Connection, task: sa.Row[Any], labeller: str) -> Standing:
+    """Return how far a labeller is."""
+    bound = {"task": task.id, "who": labeller}
+    row = connection.execute(_STANDING, bound).one()
+    repeats, judged = connection.execute(_REPEATS, bound).one() if task.repeat_every else (0, 0)
+    return Standing(row.seen, row.golds, repeats, row.judged_items, row.judged + judged)
 
 
 def claim_of(connection: sa.Connection, item_id: int, labeller: str) -> sa.Row[Any] | None:
     """Return the labeller's claim on an item."""
-    return connection.execute(sa.select(claims).where(_of(item_id, labeller))).one_or_none()
+    return connection.execute(_CLAIM, {"item": item_id, "who": labeller}).one_or_none()
 
 
-def hold(connection: sa.Connection, task: sa.Row[Any], item: sa.Row[Any], labeller: str, now: float) -> bool:
+def hold(connection: sa.Connection, task: sa.Row[Any], item_id: int, kind: str, labeller: str, now: float) -> bool:
     """Keep an item for a labeller from now on; False, and the claim is lost, when others have taken every place."""
-    state = "held" if has_room(connection, task, item, labeller, now) else "lost"
-    settle(connection, item.id, labeller, state, until=now + HOLD_SECONDS)
+    lock(connection, "item", item_id)
+    state = "held" if has_room(connection, task, item_id, kind, labeller, now) else "lost"
+    if not settle(connection, item_id, labeller, state, until=now + HOLD_SECONDS) and state == "held":
+        new = {"item_id": item_id, "labeller": labeller, "task_id": task.id, "kind": kind}
+        connection.execute(_CLAIM_ANEW, new | {"state": state, "until": now + HOLD_SECONDS})
     return state == "held"
 
 
-def has_room(connection: sa.Connection, task: sa.Row[Any], item: sa.Row[Any], labeller: str, now: float) -> bool:
+def has_room(connection: sa.Connection, task: sa.Row[Any], item_id: int, kind: str, labeller: str, now: float) -> bool:
     """Say whether the labeller may judge the item without exceeding the overlap."""
-    if task.overlap is None or item.kind == "gold":
+    if task.overlap is None or kind == "gold":
         return True
-    others = sa.select(sa.func.count()).where(claims.c.item_id == item.id, claims.c.labeller != labeller, taken(now))
-    return connection.execute(others).scalar_one() < task.overlap
+    return connection.execute(_OTHERS, {"item": item_id, "who": labeller, "now": now}).scalar_one() < task.overlap
 
 
 def settle(
@@ -48,13 +104,7 @@ def settle(
     *,
     until: float = 0.0,
     vote_id: int | None = None,
-) -> None:
-    """Set what has become of a labeller's claim."""
+) -> bool:
+    """Set what has become of a labeller's claim; False when there is none."""
     values = {"state": state, "until": until, "vote_id": vote_id}
-    changed = connection.execute(sa.update(claims).where(_of(item_id, labeller)).values(values))
-    if not changed.rowcount:
-        connection.execute(sa.insert(claims).values(item_id=item_id, labeller=labeller, **values))
-
-
-def _of(item_id: int, labeller: str) -> sa.ColumnElement[bool]:
-    return (claims.c.item_id == item_id) & (claims.c.labeller == labeller)
+    return connection.execute(_SETTLE, {"item": item_id, "who": labeller, **values}).rowcount > 0

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -22,52 +23,78 @@ MIGRATING = 7_261_948  # key of PostgreSQL's advisory lock
 EXPECTED = "Expected a path, sqlite:///path or postgresql://user@host/database"
 
 
-def open_engine(url_or_path: str | Path) -> sa.Engine:
-    """Open the database, making the SQLite file when it is missing, and bring its tables to today's schema.
+class Database:
+    """An open database, its tables at today's schema.
 
     Raises:
         VoteError: neither SQLite nor PostgreSQL, not a vote store, one of a later version, or nobody answers.
     """
-    url = _checked_url(url_or_path)
-    engine = _sqlite_engine(url) if url.get_backend_name() == "sqlite" else _postgresql_engine(url)
-    try:
-        with write(engine) as connection:
-            _bring_up_to_date(connection)
-    except VoteError:
-        engine.dispose()
-        raise
-    except DatabaseError as error:
-        engine.dispose()
-        raise VoteError(
-            f"cannot be opened as a vote store: {error.orig}",
-            where=named(engine),
-            remedy="Give another path, or move the file away to start a new store",
-        ) from error
-    return engine
 
+    def __init__(self, url_or_path: str | Path) -> None:
+        url = _checked_url(url_or_path)
+        self._on_sqlite = url.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(url) if self._on_sqlite else _postgresql_engine(url)
+        self._turn = Lock()
+        try:
+            with self.write() as connection:
+                _bring_up_to_date(connection, self.name)
+        except VoteError:
+            self.close()
+            raise
+        except DatabaseError as error:
+            self.close()
+            raise VoteError(
+                f"cannot be opened as a vote store: {error.orig}",
+                where=self.name,
+                remedy="Give another path, or move the file away to start a new store",
+            ) from error
 
-@contextmanager
-def write(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Begin a transaction that writes; on SQLite it holds the write lock from its first statement.
+    @property
+    def name(self) -> str:
+        """The path or URL, its password left out."""
+        url = self._engine.url
+        return str(url.database) if self._on_sqlite else url.render_as_string(hide_password=True)
 
-    Raises:
-        VoteError: another writer kept the lock too long, the disk is full, or the database cannot be written or reached.
-    """
-    try:
-        with engine.execution_options(writes=True).begin() as connection:
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Begin a transaction that only reads."""
+        with self._engine.begin() as connection:
             yield connection
-    except OperationalError as error:
-        raise VoteError(
-            f"the vote store cannot be written: {str(error.orig).strip()}; nothing was recorded",
-            where=named(engine),
-            remedy="Check the disk and its permissions, or the server, or wait for the other writer; then try again",
-        ) from error
 
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Begin a transaction that writes; on SQLite it holds the write lock from its first statement.
 
-def named(engine: sa.Engine) -> str:
-    """Return the database's path or URL, its password left out."""
-    url = engine.url
-    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+        Raises:
+            VoteError: another writer kept the lock too long, the disk is full, or the database cannot be written or
+                reached.
+        """
+        try:
+            with self._in_turn(), self._engine.execution_options(writes=True).begin() as connection:
+                yield connection
+        except OperationalError as error:
+            raise VoteError(
+                f"the vote store cannot be written: {str(error.orig).strip()}; nothing was recorded",
+                where=self.name,
+                remedy="Check the disk and its permissions, or the server, or wait for the other writer; then try again",
+            ) from error
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let the threads of this process write one after another: SQLite's own wait is a lottery that some lose for long."""
+        if not self._on_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=BUSY_MS / 1000):
+            raise VoteError("the vote store is busy; nothing was recorded", where=self.name, remedy="Try again")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
 
 def _checked_url(url_or_path: str | Path) -> URL:
@@ -112,7 +139,7 @@ def _postgresql_engine(url: URL) -> sa.Engine:
     return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_size=10, pool_pre_ping=True)
 
 
-def _bring_up_to_date(connection: sa.Connection) -> None:
+def _bring_up_to_date(connection: sa.Connection, name: str) -> None:
     on_sqlite = connection.dialect.name == "sqlite"
     if not on_sqlite:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATING)))
@@ -122,7 +149,7 @@ def _bring_up_to_date(connection: sa.Connection) -> None:
         return
     old = on_sqlite and connection.exec_driver_sql("PRAGMA user_version").scalar_one() == 1
     if found is None and not old and (tables if on_sqlite else tables & set(metadata.tables)):
-        raise VoteError("not a vote store", where=named(connection.engine), remedy="Give another path or database")
+        raise VoteError("not a vote store", where=name, remedy="Give another path or database")
     from rlhf_core.feedback.migrations import upgrade
 
     upgrade(connection, VERSION_TABLE, "0001" if old and found is None else found)

@@ -50,6 +50,7 @@ class TaskInfo:
     instructions: str
     instruction_version: str
     items: int
+    golds: int
     identical: int
     unmatched: int
     leaks: tuple[dict[str, str], ...]

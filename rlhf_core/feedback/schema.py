@@ -53,6 +53,8 @@ tasks = sa.Table(
     sa.Column("overlap", sa.Integer),  # labellers per item; NULL: everybody judges everything
     sa.Column("gold_every", sa.Integer, nullable=False),
     sa.Column("repeat_every", sa.Integer),  # NULL: no hidden repeats
+    sa.Column("size", sa.Integer, nullable=False),  # items, gold among them
+    sa.Column("golds", sa.Integer, nullable=False),
     sa.Column("seed", sa.Integer, nullable=False),
     sa.Column("identical", sa.Integer, nullable=False),
     sa.Column("unmatched", sa.Integer, nullable=False),
@@ -107,13 +109,15 @@ claims = sa.Table(
     metadata,
     sa.Column("item_id", sa.ForeignKey("items.id"), primary_key=True),
     sa.Column("labeller", sa.String, primary_key=True),
+    sa.Column("task_id", sa.ForeignKey("tasks.id"), nullable=False),  # of the item, as `kind`: every click asks
+    sa.Column("kind", sa.String, nullable=False),
     sa.Column("state", sa.String, _one_of("state", ("held", "judged", "skipped", "lost")), nullable=False),
     sa.Column(
         "until", sa.Float, nullable=False
     ),  # a held item is kept for this labeller until then, seconds since 1970
     sa.Column("vote_id", sa.Integer),
 )
-sa.Index("claims_of_a_labeller", claims.c.labeller, claims.c.item_id)
+sa.Index("claims_of_a_labeller", claims.c.task_id, claims.c.labeller)
 
 assignments = sa.Table(
     "assignments",

@@ -14,17 +14,34 @@ import sqlalchemy as sa
 
 from rlhf_core.errors import VoteError
 from rlhf_core.feedback import task_rows
-from rlhf_core.feedback.assign import item_row, items_done, last_vote, next_assignment, show
-from rlhf_core.feedback.claims import claim_of, hold, settle
+from rlhf_core.feedback.assign import last_vote, next_assignment, show
+from rlhf_core.feedback.claims import Standing, claim_of, hold, settle, standing
 from rlhf_core.feedback.clock import stamp
-from rlhf_core.feedback.database import open_engine, write
+from rlhf_core.feedback.database import Database
 from rlhf_core.feedback.frames import in_force, log_frame, votes_frame
+from rlhf_core.feedback.locks import lock
 from rlhf_core.feedback.records import Assignment, Progress, TaskInfo
 from rlhf_core.feedback.schema import STATES, assignments, completions, items, verdicts, votes
 from rlhf_core.feedback.tasks import TaskSpec
 from rlhf_core.feedback.verdicts import STRENGTHS, check_verdict
 
 RELOAD = "Reload the judging page: it brings up the item that awaits a verdict"
+
+_BY_TOKEN = (
+    sa.select(assignments, items.c.task_id, items.c.kind)
+    .select_from(assignments.join(items))
+    .where(assignments.c.token == sa.bindparam("token"))
+)
+_GIVEN = sa.select(votes, in_force().label("in_force")).where(
+    votes.c.assignment_id == sa.bindparam("assignment"), votes.c.action != "undo"
+)
+_TEXTS = (
+    sa.select(items.c.prompt, items.c.category, completions.c.text)
+    .select_from(completions.join(items))
+    .where(items.c.id == sa.bindparam("item"))
+    .order_by(completions.c.place)
+)
+_APPEND = sa.insert(votes).returning(votes.c.id)
 
 
 class VoteStore:
@@ -35,18 +52,18 @@ class VoteStore:
     """
 
     def __init__(self, url_or_path: str | Path, clock: Callable[[], float] = time.time) -> None:
-        self._engine, self._clock = open_engine(url_or_path), clock
+        self._database, self._clock = Database(url_or_path), clock
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._database.close()
 
     def ensure_task(self, spec: TaskSpec, state: str = "open") -> int:
         """Store a task and return its id; a task with the same content is stored once.
 
         Other instructions become its newest version: votes keep the version they were given under.
         """
-        with write(self._engine) as connection:
+        with self._database.write() as connection:
             now = stamp(self._clock())
             task_id = task_rows.find(connection, spec)
             if task_id is None:
@@ -56,7 +73,7 @@ class VoteStore:
 
     def tasks(self) -> list[TaskInfo]:
         """Return all tasks, oldest first, with how far their judging is."""
-        with self._engine.begin() as connection:
+        with self._database.read() as connection:
             return task_rows.infos(connection)
 
     def task(self, task_id: int) -> TaskInfo:
@@ -68,7 +85,8 @@ class VoteStore:
         """Open, pause or close a task: paused gives out no items, closed takes no votes either. Each change is logged."""
         if state not in STATES:
             raise VoteError("unknown state of a task", value=state, remedy=f"Expected one of {', '.join(STATES)}")
-        with self._writing(task_id) as (connection, _):
+        with self._database.write() as connection:
+            task_rows.row(connection, task_id)
             task_rows.set_state(connection, task_id, state, stamp(self._clock()))
 
     def next_item(self, task_id: int, labeller: str) -> Assignment | None:
@@ -77,15 +95,15 @@ class VoteStore:
         Fresh items come before skipped ones, and those with fewest votes first; never more labellers than the overlap.
         """
         labeller = _checked_labeller(labeller)
-        with self._writing(task_id) as (connection, task):
-            if (state := task_rows.state_of(connection, task_id)) != "open":
+        with self._writing(task_id, labeller) as (connection, task):
+            if task.state != "open":
                 raise VoteError(
-                    f"judging is {'not open yet' if state == 'draft' else state}",
+                    f"judging is {'not open yet' if task.state == 'draft' else task.state}",
                     where=task.run_name,
                     remedy="Ask whoever made the task; all votes given so far are kept",
                 )
-            row = next_assignment(connection, task, labeller, self._clock())
-            return None if row is None else _present(connection, task, row)
+            found = next_assignment(connection, task, labeller, self._clock())
+            return None if found is None else _present(connection, task, *found)
 
     def vote(
         self,
@@ -106,9 +124,10 @@ class VoteStore:
         """
         if not (isfinite(reading_seconds) and reading_seconds >= 0):
             raise VoteError("reading_seconds must be 0 or more", value=reading_seconds)
-        with write(self._engine) as connection:
+        with self._database.write() as connection:
             found = _assignment(connection, token)
-            task = task_rows.lock(connection, found.task_id)
+            lock(connection, "labeller", found.task_id, found.labeller)
+            task = task_rows.row(connection, found.task_id)
             said = _checked_verdicts(task, found, verdict)
             strengths = _checked_strengths(said, strength or {})
             if (given := _given(connection, found.id)) is not None:
@@ -116,9 +135,12 @@ class VoteStore:
             self._keep_overlap(connection, task, found)
             more = {"reading_seconds": reading_seconds, "reason": reason, "simulated": simulated}
             vote_id = self._append(connection, found.id, "vote" if said else "skip", **more)
-            for criterion, one in said.items():
-                row = {"criterion": criterion, "verdict": one, "strength": strengths.get(criterion)}
-                connection.execute(sa.insert(verdicts).values(vote_id=vote_id, **row))
+            rows = [
+                {"vote_id": vote_id, "criterion": name, "verdict": one, "strength": strengths.get(name)}
+                for name, one in said.items()
+            ]
+            if rows:
+                connection.execute(sa.insert(verdicts), rows)
             if not found.repeats:
                 became = "judged" if said else "skipped"
                 settle(connection, found.item_id, found.labeller, became, vote_id=vote_id)
@@ -130,22 +152,24 @@ class VoteStore:
         The vote stays in the log: a new row supersedes it.
         """
         labeller = _checked_labeller(labeller)
-        with self._writing(task_id) as (connection, task):
+        with self._writing(task_id, labeller) as (connection, task):
             last = last_vote(connection, task_id, labeller)
             if last is None:
                 return None
-            now, item = self._clock(), item_row(connection, last.item_id)
+            now = self._clock()
             self._append(connection, last.id, "undo", supersedes=last.vote_id)
-            if not last.repeats and not hold(connection, task, item, labeller, now):
+            if not last.repeats and not hold(connection, task, last.item_id, last.kind, labeller, now):
                 raise VoteError("others have judged the skipped item since: it cannot be brought back", remedy=RELOAD)
-            again = show(connection, task, last.item_id, labeller, now, last.shown[::-1] if last.repeats else "")
-            return _present(connection, task, again)
+            stands, reverse = standing(connection, task, labeller), last.shown[::-1] if last.repeats else ""
+            again = show(connection, task, last.item_id, labeller, stands, now, reverse)
+            return _present(connection, task, again, stands)
 
     def progress(self, task_id: int, labeller: str) -> Progress:
         """Return how many items the labeller has judged, skips not counted."""
         labeller = _checked_labeller(labeller)
         with self._reading(task_id) as connection:
-            return Progress(items_done(connection, task_id, labeller), task_rows.total(connection, task_id))
+            task = task_rows.row(connection, task_id)
+            return Progress(standing(connection, task, labeller).done, task.size)
 
     def votes(self, task_id: int, kinds: Sequence[str] = ("item",)) -> pd.DataFrame:
         """Return the votes in force as a frame (columns: `frames.VOTE_TYPES`), skips left out."""
@@ -158,29 +182,37 @@ class VoteStore:
             return log_frame(connection, task_id)
 
     def _keep_overlap(self, connection: sa.Connection, task: sa.Row[Any], found: sa.Row[Any]) -> None:
-        if task_rows.state_of(connection, task.id) == "closed":
+        if task.state == "closed":
             raise VoteError("the task is closed: the vote was not recorded", where=task.run_name)
         claim = claim_of(connection, found.item_id, found.labeller)
         if found.repeats or (claim and claim.state == "held" and claim.until > self._clock()):
             return
-        if not hold(connection, task, item_row(connection, found.item_id), found.labeller, self._clock()):
+        if not hold(connection, task, found.item_id, found.kind, found.labeller, self._clock()):
             raise VoteError(
                 "this item has been judged by as many people as planned: the vote was not recorded", remedy=RELOAD
             )
 
     def _append(self, connection: sa.Connection, assignment_id: int, action: str, **fields: Any) -> int:
-        values = {"reading_seconds": 0.0, "reason": "", "simulated": False, "created_at": stamp(self._clock())} | fields
-        row = sa.insert(votes).values(assignment_id=assignment_id, action=action, **values)
-        return connection.execute(row.returning(votes.c.id)).scalar_one()
+        row = {
+            "assignment_id": assignment_id,
+            "action": action,
+            "supersedes": None,
+            "reading_seconds": 0.0,
+            "reason": "",
+        }
+        row |= {"simulated": False, "created_at": stamp(self._clock())} | fields
+        return connection.execute(_APPEND, row).scalar_one()
 
     @contextmanager
-    def _writing(self, task_id: int) -> Iterator[tuple[sa.Connection, sa.Row[Any]]]:
-        with write(self._engine) as connection:
-            yield connection, task_rows.lock(connection, task_id)
+    def _writing(self, task_id: int, labeller: str) -> Iterator[tuple[sa.Connection, sa.Row[Any]]]:
+        """A transaction in which one labeller does something, one thing at a time."""
+        with self._database.write() as connection:
+            lock(connection, "labeller", task_id, labeller)
+            yield connection, task_rows.row(connection, task_id)
 
     @contextmanager
     def _reading(self, task_id: int) -> Iterator[sa.Connection]:
-        with self._engine.begin() as connection:
+        with self._database.read() as connection:
             task_rows.row(connection, task_id)
             yield connection
 
@@ -213,17 +245,14 @@ def _checked_strengths(said: Mapping[str, str], strength: Mapping[str, int]) -> 
 
 
 def _assignment(connection: sa.Connection, token: str) -> sa.Row[Any]:
-    found = connection.execute(
-        sa.select(assignments, items.c.task_id).select_from(assignments.join(items)).where(assignments.c.token == token)
-    ).one_or_none()
+    found = connection.execute(_BY_TOKEN, {"token": token}).one_or_none()
     if found is None:
         raise VoteError("unknown token: the vote was not recorded", value=token, remedy=RELOAD)
     return found
 
 
 def _given(connection: sa.Connection, assignment_id: int) -> sa.Row[Any] | None:
-    query = sa.select(votes, in_force().label("in_force")).where(votes.c.assignment_id == assignment_id)
-    return connection.execute(query.where(votes.c.action != "undo")).one_or_none()
+    return connection.execute(_GIVEN, {"assignment": assignment_id}).one_or_none()
 
 
 def _same_vote(connection: sa.Connection, given: sa.Row[Any], said: Mapping[str, str]) -> int:
@@ -238,19 +267,16 @@ def _same_vote(connection: sa.Connection, given: sa.Row[Any], said: Mapping[str,
     return given.id
 
 
-def _present(connection: sa.Connection, task: sa.Row[Any], assignment: sa.Row[Any]) -> Assignment:
-    item = item_row(connection, assignment.item_id)
-    texts = connection.scalars(
-        sa.select(completions.c.text).where(completions.c.item_id == item.id).order_by(completions.c.place)
-    ).all()
+def _present(connection: sa.Connection, task: sa.Row[Any], assignment: sa.Row[Any], stands: Standing) -> Assignment:
+    rows = connection.execute(_TEXTS, {"item": assignment.item_id}).all()
     return Assignment(
         token=assignment.token,
-        item_id=item.id,
+        item_id=assignment.item_id,
         form=task.form,
         criteria=tuple(task.criteria),
-        prompt=item.prompt,
-        category=item.category,
-        texts=tuple(texts[int(place)] for place in assignment.shown),
-        position=items_done(connection, task.id, assignment.labeller) + 1,
-        total=task_rows.total(connection, task.id),
+        prompt=rows[0].prompt,
+        category=rows[0].category,
+        texts=tuple(rows[int(place)].text for place in assignment.shown),
+        position=stands.done + 1,
+        total=task.size,
     )

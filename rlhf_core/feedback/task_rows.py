@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from rlhf_core.errors import VoteError
 from rlhf_core.feedback.frames import in_force
+from rlhf_core.feedback.locks import lock
 from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.schema import (
     assignments,
@@ -23,9 +24,20 @@ from rlhf_core.feedback.schema import (
 )
 from rlhf_core.feedback.tasks import TaskSpec, version_of
 
+_STATE = (
+    sa.select(task_states.c.state)
+    .where(task_states.c.task_id == tasks.c.id)
+    .order_by(task_states.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("state")
+)
+_TASK = sa.select(tasks, _STATE).where(tasks.c.id == sa.bindparam("task"))
+
 
 def find(connection: sa.Connection, spec: TaskSpec) -> int | None:
-    """Return the id of the task with the same content."""
+    """Return the id of the task with the same content; who asks at the same time waits, so that one of them stores it."""
+    lock(connection, "task", spec.fingerprint)
     same = tasks.c.fingerprint.in_([spec.fingerprint, spec.first_fingerprint])
     return connection.execute(sa.select(tasks.c.id).where(same).order_by(tasks.c.id).limit(1)).scalar_one_or_none()
 
@@ -35,6 +47,7 @@ def insert(connection: sa.Connection, spec: TaskSpec, state: str, now: str) -> i
     design = asdict(spec.design) | {"criteria": list(spec.design.criteria)}
     fields = {name: getattr(spec, name) for name in ("fingerprint", "run_name", "seed", "identical", "unmatched")}
     fields |= {"contenders": list(spec.contenders), "leaks": [asdict(leak) for leak in spec.leaks], "created_at": now}
+    fields |= {"size": len(spec.items), "golds": sum(item.gold is not None for item in spec.items)}
     task_id = connection.execute(sa.insert(tasks).values(**fields, **design).returning(tasks.c.id)).scalar_one()
     numbers = list(range(len(spec.items)))
     random.Random(spec.seed).shuffle(numbers)
@@ -65,31 +78,17 @@ def set_state(connection: sa.Connection, task_id: int, state: str, now: str) -> 
     connection.execute(sa.insert(task_states).values(task_id=task_id, state=state, created_at=now))
 
 
-def state_of(connection: sa.Connection, task_id: int) -> str:
-    """Return the newest state."""
-    query = sa.select(task_states.c.state).where(task_states.c.task_id == task_id)
-    return connection.execute(query.order_by(task_states.c.id.desc()).limit(1)).scalar_one()
-
-
 def row(connection: sa.Connection, task_id: int) -> sa.Row[Any]:
-    """Return a task's row."""
-    return _one(connection, sa.select(tasks).where(tasks.c.id == task_id), task_id)
-
-
-def lock(connection: sa.Connection, task_id: int) -> sa.Row[Any]:
-    """Return a task's row, locked: on PostgreSQL who assigns or votes waits here; SQLite has one writer anyway."""
-    return _one(connection, sa.select(tasks).where(tasks.c.id == task_id).with_for_update(), task_id)
-
-
-def total(connection: sa.Connection, task_id: int) -> int:
-    """Count the items, gold among them."""
-    query = sa.select(sa.func.count()).select_from(items)
-    return connection.execute(query.where(items.c.task_id == task_id)).scalar_one()
+    """Return a task's row, with its `state`."""
+    found = connection.execute(_TASK, {"task": task_id}).one_or_none()
+    if found is None:
+        raise VoteError("no such task", where="vote store", value=task_id, remedy="Choose one of the tasks listed")
+    return found
 
 
 def infos(connection: sa.Connection, task_id: int | None = None) -> list[TaskInfo]:
     """Return all tasks, oldest first, or one, with how far their judging is."""
-    query = sa.select(tasks).order_by(tasks.c.id)
+    query = sa.select(tasks, _STATE).order_by(tasks.c.id)
     rows = connection.execute(query if task_id is None else query.where(tasks.c.id == task_id)).all()
     return [_info(connection, one) for one in rows]
 
@@ -100,15 +99,17 @@ def _info(connection: sa.Connection, one: sa.Row[Any]) -> TaskInfo:
         .select_from(votes.join(assignments, assignments.c.id == votes.c.assignment_id).join(items))
         .where(items.c.task_id == one.id, in_force(), votes.c.action == "vote", ~assignments.c.repeats)
     ).one()
-    ordinary = (items.c.task_id == one.id) & (items.c.kind == "item")
-    judged = sa.select(sa.func.count()).select_from(claims.join(items)).where(ordinary, claims.c.state == "judged")
-    count = connection.execute(sa.select(sa.func.count()).select_from(items).where(ordinary)).scalar_one()
+    judged = (
+        sa.select(sa.func.count())
+        .select_from(claims)
+        .where(claims.c.task_id == one.id, claims.c.kind == "item", claims.c.state == "judged")
+    )
+    count = one.size - one.golds
     newest = _newest(connection, one.id)
-    fields = {name: value for name, value in one._mapping.items() if name not in ("fingerprint", "seed")}
+    fields = {name: value for name, value in one._mapping.items() if name not in ("fingerprint", "seed", "size")}
     fields |= {name: tuple(fields[name]) for name in ("contenders", "criteria", "leaks")}
     return TaskInfo(
         **fields,
-        state=state_of(connection, one.id),
         instructions=newest.text if newest else "",
         instruction_version=newest.version if newest else "",
         items=count,
@@ -122,10 +123,3 @@ def _info(connection: sa.Connection, one: sa.Row[Any]) -> TaskInfo:
 def _newest(connection: sa.Connection, task_id: int) -> sa.Row[Any] | None:
     query = sa.select(instructions).where(instructions.c.task_id == task_id)
     return connection.execute(query.order_by(instructions.c.id.desc()).limit(1)).one_or_none()
-
-
-def _one(connection: sa.Connection, query: sa.Select[Any], task_id: int) -> sa.Row[Any]:
-    found = connection.execute(query).one_or_none()
-    if found is None:
-        raise VoteError("no such task", where="vote store", value=task_id, remedy="Choose one of the tasks listed")
-    return found

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from rlhf_core.feedback.database import open_engine
+from rlhf_core.feedback.database import Database
 from rlhf_core.feedback.schema import metadata
 from rlhf_core.feedback.store import VoteStore
 from tests.vote_factory import make_spec, shown
@@ -108,8 +108,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(old: Path, monkeypat
 
 
 def test_the_migrated_schema_is_that_of_the_tables(url: str):
-    engine = open_engine(url)
-    with engine.connect() as connection:
+    with closing(Database(url)) as database, database.read() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "version_table": "vote_store_revision"}
         )
@@ -119,7 +118,6 @@ def test_the_migrated_schema_is_that_of_the_tables(url: str):
             for table in metadata.sorted_tables
             for check in sa.inspect(connection).get_check_constraints(table.name)
         }
-    engine.dispose()
     declared = {
         (table.name, check.name)
         for table in metadata.sorted_tables

@@ -41,7 +41,10 @@ def make_tasks() -> None:
         *(text(name) for name in ("fingerprint", "run_name", "form")),
         *(sa.Column(name, sa.JSON, nullable=False) for name in ("contenders", "criteria", "leaks")),
         *(sa.Column(name, sa.Integer) for name in ("overlap", "repeat_every")),
-        *(sa.Column(name, sa.Integer, nullable=False) for name in ("gold_every", "seed", "identical", "unmatched")),
+        *(
+            sa.Column(name, sa.Integer, nullable=False)
+            for name in ("gold_every", "size", "golds", "seed", "identical", "unmatched")
+        ),
         text("created_at"),
         sa.UniqueConstraint("fingerprint"),
         one_of("form", "pairwise", "ranking"),
@@ -84,12 +87,14 @@ def make_votes() -> None:
         "claims",
         link("item_id", "items.id", primary_key=True),
         sa.Column("labeller", sa.String, primary_key=True),
+        link("task_id", "tasks.id"),
+        text("kind"),
         text("state"),
         sa.Column("until", sa.Float, nullable=False),
         sa.Column("vote_id", sa.Integer),
         one_of("state", "held", "judged", "skipped", "lost"),
     )
-    op.create_index("claims_of_a_labeller", "claims", ["labeller", "item_id"])
+    op.create_index("claims_of_a_labeller", "claims", ["task_id", "labeller"])
     op.create_table(
         "assignments",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -163,10 +168,11 @@ def one_of(column: str, *values: str) -> sa.CheckConstraint:
 
 
 MOVES = (
-    """INSERT INTO tasks (id, fingerprint, run_name, form, contenders, criteria, leaks, gold_every, seed, identical,
-           unmatched, created_at)
-       SELECT id, fingerprint, run_name, 'pairwise', json_array(baseline, contender), '["overall"]', '[]', 10, seed,
-           identical, unmatched, created_at FROM old_tasks""",
+    """INSERT INTO tasks (id, fingerprint, run_name, form, contenders, criteria, leaks, gold_every, size, golds, seed,
+           identical, unmatched, created_at)
+       SELECT id, fingerprint, run_name, 'pairwise', json_array(baseline, contender), '["overall"]', '[]', 10,
+           (SELECT count(*) FROM old_items i WHERE i.task_id = old_tasks.id), 0, seed, identical, unmatched, created_at
+       FROM old_tasks""",
     "INSERT INTO task_states (task_id, state, created_at) SELECT id, 'open', created_at FROM old_tasks",
     """INSERT INTO instructions (id, task_id, version, text, created_at)
        SELECT id, id, instruction_version, instructions, created_at FROM old_tasks""",
@@ -186,8 +192,9 @@ MOVES = (
     """INSERT INTO verdicts (vote_id, criterion, verdict)
        SELECT id, 'overall', verdict FROM old_votes WHERE verdict NOT IN ('skip', 'undo')""",
     # The last vote in force of a labeller on an item says what became of it; an item that awaits a verdict is held anew.
-    """INSERT INTO claims (item_id, labeller, state, until, vote_id)
-       SELECT a.item_id, a.labeller, 'held', 0, NULL FROM old_assignments a GROUP BY a.item_id, a.labeller""",
+    """INSERT INTO claims (item_id, labeller, task_id, kind, state, until, vote_id)
+       SELECT DISTINCT a.item_id, a.labeller, i.task_id, 'item', 'held', 0, NULL
+       FROM old_assignments a JOIN old_items i ON i.id = a.item_id""",
     """UPDATE claims SET (state, vote_id) = (
            SELECT CASE v.verdict WHEN 'skip' THEN 'skipped' ELSE 'judged' END, v.id
            FROM old_votes v JOIN old_assignments a ON a.id = v.assignment_id
