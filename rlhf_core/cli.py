@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlhf_core.errors import RlhfError
+from rlhf_core.task_commands import app as task_app
 
 if TYPE_CHECKING:
     from rlhf_core.config import PipelineConfig
@@ -32,6 +33,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Check the data a pipeline lea
 models_app = typer.Typer(no_args_is_help=True, help="The models that come as packages.")
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
+app.add_typer(task_app, name="task")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="For example configs/quickstart.yaml.")]
 Overrides = Annotated[

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rlhf_core.errors import RunError
+from rlhf_core.errors import RunError, VoteError
+from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.process import settle_in
 from rlhf_core.report.refusals import find_refusals
 from rlhf_core.runs.directory import PRETRAIN, STAGES
@@ -57,6 +58,30 @@ def print_runs(root: Path) -> None:
         cells = {stage.name: _stage_cell(stage) for stage in status.stages}
         table.add_row(name, status.state, *(cells.get(column, "–") for column in columns))
     Console(markup=False, emoji=False).print(table)
+
+
+def print_tasks(tasks: Sequence[TaskInfo]) -> None:
+    """Print one row per judging task with its state and progress."""
+    if not tasks:
+        raise VoteError("no tasks yet", remedy="`rlhf task create` makes one")
+    table = Table("task", "name", "state", "form", "contenders", "items", "votes", "labellers", "done", box=None)
+    for task in tasks:
+        done = "–" if task.places is None else f"{task.judged} of {task.places}"
+        numbers = map(str, (task.items, task.votes, task.labellers))
+        table.add_row(str(task.id), task.run_name, task.state, task.form, ", ".join(task.contenders), *numbers, done)
+    Console(markup=False, emoji=False).print(table)
+
+
+def print_task(task: TaskInfo) -> None:
+    """Print what a task is, how far it is, and the completions that name their author, each with its prompt."""
+    print_tasks([task])
+    console = Console(markup=False, emoji=False, highlight=False)
+    console.print(f"criteria: {', '.join(task.criteria)}; instructions {task.instruction_version}")
+    console.print(f"left out: {task.identical} items with equal texts, {task.unmatched} completions not all answered")
+    if task.leaks:
+        console.print(f"{len(task.leaks)} completions name their author:")
+    for leak in task.leaks:
+        console.print(f"  {leak['prompt_id']}  {leak['contender']}  {leak['phrase']!r}")
 
 
 def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:

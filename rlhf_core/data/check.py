@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlhf_core.data.io import read_jsonl
-from rlhf_core.data.records import Demonstration, Prompt, Ranking, Record
+from rlhf_core.data.io import iterate_jsonl, read_jsonl
+from rlhf_core.data.records import Demonstration, Preference, Prompt, Ranking, Record
 from rlhf_core.data.splits import near_duplicates, refuse_overlap
 from rlhf_core.errors import DataError
 
-KINDS: dict[str, type[Record]] = {"completions": Ranking, "response": Demonstration, "prompt": Prompt}
+KINDS: dict[str, type[Record]] = {
+    "completions": Ranking,
+    "chosen": Preference,
+    "response": Demonstration,
+    "prompt": Prompt,
+}
 
 
 def check_files(paths: Sequence[Path]) -> list[str]:
@@ -44,26 +48,17 @@ def kind_of(path: Path) -> type[Record]:
     Raises:
         DataError: the first row is not an object, or has the fields of no record.
     """
-    if not path.is_file():
-        raise DataError("no such file", where=path)
-    with path.open("rb") as file:
-        number, first = next(((n, line) for n, line in enumerate(file, 1) if line.strip()), (1, b""))
-    if not first:
+    number, row = next(iterate_jsonl(path), (0, None))
+    if row is None:
         raise DataError("holds no rows", where=path, remedy="Expected one JSON object a line")
-    try:
-        row = json.loads(first.decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(
-            f"not JSON in UTF-8: {error}", where=f"{path}:{number}", remedy="Expected one JSON object a line"
-        ) from error
     for field, kind in KINDS.items():
-        if isinstance(row, dict) and field in row:
+        if field in row:
             return kind
     raise DataError(
-        "neither a prompt, a demonstration nor a ranking",
+        "neither a prompt, a demonstration, a preference nor a ranking",
         where=f"{path}:{number}",
         value=row,
-        remedy="Expected the fields prompt; prompt and response; or prompt, completions and ranking",
+        remedy="Expected prompt; prompt and response; prompt, chosen and rejected; or prompt, completions and ranking",
     )
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from rlhf_core.config import DataConfig
+from rlhf_core.data.check import kind_of
 from rlhf_core.data.formats.xstest import read_xstest
 from rlhf_core.data.io import read_jsonl
-from rlhf_core.data.records import Asked, Demonstration, Prompt, Ranking, RefusalPrompt
+from rlhf_core.data.records import Asked, Demonstration, Preference, Prompt, Ranking, RefusalPrompt
 from rlhf_core.data.splits import refuse_overlap
 from rlhf_core.errors import DataError
 
@@ -39,7 +40,7 @@ def load_datasets(config: DataConfig) -> Datasets:
     """
     prompts = read_jsonl(config.prompts, Prompt)
     demonstrations = read_jsonl(config.demonstrations, Demonstration)
-    rankings = read_jsonl(config.rankings, Ranking)
+    rankings = read_rankings(config.rankings)
     tested = read_refusal_prompts(config.refusal_prompts) if config.refusal_prompts else []
     for path, rows in ((config.prompts, prompts), (config.demonstrations, demonstrations), (config.rankings, rankings)):
         _refuse_repeated_ids(path, [row.id for row in rows])
@@ -63,6 +64,17 @@ def load_datasets(config: DataConfig) -> Datasets:
         rankings=_spread(rankings, config.limit),
         refusal_prompts=_spread(tested, config.limit),
     )
+
+
+def read_rankings(path: Path) -> list[Ranking]:
+    """Read ranked completions, or preferences as rankings of two.
+
+    Raises:
+        DataError: the file is missing, malformed, or holds neither.
+    """
+    if kind_of(path) is Preference:
+        return [row.as_ranking() for row in read_jsonl(path, Preference)]
+    return read_jsonl(path, Ranking)
 
 
 def read_refusal_prompts(path: Path) -> list[RefusalPrompt]:

@@ -99,12 +99,53 @@ class Completion(Record):
     source: str = ""
 
 
+class Provenance(Record):
+    """Where an exported judgement comes from: the task and criterion, how many voted, how far they agreed, who decided."""
+
+    task: int
+    criterion: str
+    instruction_versions: list[str]
+    votes: int
+    agreement: float
+    method: str
+
+
+Weight = Annotated[float, Field(gt=0, le=1)]
+"""How sure a judgement is: its share of a prompt's loss; 1 unless it is a consensus of several people."""
+
+
+class Preference(Asked):
+    """Two completions of one prompt, `chosen` preferred to `rejected`."""
+
+    chosen: Text
+    rejected: Text
+    prompt_id: str = ""
+    weight: Weight = 1.0
+    provenance: Provenance | None = None
+
+    def as_ranking(self) -> Ranking:
+        """Return it as a ranking of two."""
+        return Ranking(
+            id=self.id,
+            prompt=self.prompt,
+            history=self.history,
+            category=self.category,
+            prompt_id=self.prompt_id,
+            completions=[Completion(id="chosen", text=self.chosen), Completion(id="rejected", text=self.rejected)],
+            ranking=[["chosen"], ["rejected"]],
+            weight=self.weight,
+            provenance=self.provenance,
+        )
+
+
 class Ranking(Asked):
-    """K completions of one prompt, ranked by a person: `ranking` lists tie groups of completion ids, best first."""
+    """K completions of one prompt, ranked by people: `ranking` lists tie groups of completion ids, best first."""
 
     completions: list[Completion] = Field(min_length=2, max_length=9)
     ranking: list[list[str]]
     prompt_id: str = ""
+    weight: Weight = Field(default=1.0, exclude_if=lambda weight: weight == 1)
+    provenance: Provenance | None = Field(default=None, exclude_if=lambda origin: origin is None)
 
     @model_validator(mode="after")
     def _ranks_every_completion_once(self) -> Ranking:

@@ -176,6 +176,11 @@ class VoteStore:
         with self._reading(task_id) as connection:
             return votes_frame(connection, task_id, kinds)
 
+    def texts(self, task_id: int) -> dict[int, dict[str, Any]]:
+        """Return what each item shows, by its id: prompt, prompt_id, category, and texts by contender. Not for labellers."""
+        with self._reading(task_id) as connection:
+            return task_rows.texts(connection, task_id)
+
     def log(self, task_id: int) -> pd.DataFrame:
         """Return every row of the log, skips and undos included."""
         with self._reading(task_id) as connection:

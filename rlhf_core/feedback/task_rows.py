@@ -86,6 +86,24 @@ def row(connection: sa.Connection, task_id: int) -> sa.Row[Any]:
     return found
 
 
+def texts(connection: sa.Connection, task_id: int) -> dict[int, dict[str, Any]]:
+    """Return what each item shows, by its id, completions by contender in their stored order."""
+    columns = (
+        items.c.id,
+        items.c.prompt,
+        items.c.prompt_id,
+        items.c.category,
+        completions.c.contender,
+        completions.c.text,
+    )
+    query = sa.select(*columns).select_from(completions.join(items)).where(items.c.task_id == task_id)
+    shown: dict[int, dict[str, Any]] = {}
+    for one in connection.execute(query.order_by(items.c.id, completions.c.place)):
+        asked = {"prompt": one.prompt, "prompt_id": one.prompt_id, "category": one.category, "texts": {}}
+        shown.setdefault(one.id, asked)["texts"][one.contender] = one.text
+    return shown
+
+
 def infos(connection: sa.Connection, task_id: int | None = None) -> list[TaskInfo]:
     """Return all tasks, oldest first, or one, with how far their judging is."""
     query = sa.select(tasks, _STATE).order_by(tasks.c.id)

@@ -44,8 +44,11 @@ def kwise_loss(
     margin: float = 0.0,
     label_smoothing: float = 0.0,
     centering: float = 0.0,
+    weights: Float[Tensor, "prompts"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean over prompts of the mean pairwise loss over each prompt's pairs.
+    """Mean over prompts of w_p times the mean pairwise loss over each prompt's pairs.
+
+    `weights` are by the numbers in `prompt_of_pair`, 1 unless given: how sure people are of a prompt's order.
 
     All C(K, 2) untied pairs of a ranked prompt share one forward pass: `chosen` and `rejected` index into `scores`.
     Without any pair the loss is 0. InstructGPT (arXiv 2203.02155), equation 1.
@@ -53,6 +56,8 @@ def kwise_loss(
     c, r = scores[chosen], scores[rejected]
     losses = pairwise_loss(c, r, margin, label_smoothing) + centering * centering_loss(c, r)
     prompts, inverse, counts = prompt_of_pair.unique(return_inverse=True, return_counts=True)
+    if weights is not None:
+        losses = losses * weights[prompt_of_pair]
     return (losses / counts[inverse]).sum() / max(1, len(prompts))
 
 

@@ -91,7 +91,7 @@ def accumulate(model: RewardModel, rankings: Sequence[Ranking], config: RewardCo
 
 
 def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> tuple[Tensor, float]:
-    """Return (K-wise loss, share of pairs ordered as people did) of ranked prompts, every completion scored once."""
+    """Return (weighted K-wise loss, share of pairs ordered as people did) of ranked prompts, every completion scored once."""
     prompts = [r.transcript for r in rankings for _ in r.completions]
     texts = [c.text for r in rankings for c in r.completions]
     chosen, rejected, owner = pair_indices(rankings)
@@ -99,6 +99,7 @@ def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: Reward
     chosen, rejected, owner = (index.to(scores.device) for index in (chosen, rejected, owner))
     loss = kwise_loss(
         scores, chosen, rejected, owner, config.margin, config.label_smoothing, config.centering,
+        scores.new_tensor([r.weight for r in rankings]),
     )  # fmt: skip
     return loss, (scores[chosen] > scores[rejected]).float().mean().item()
 
