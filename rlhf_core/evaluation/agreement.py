@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlhf_core.errors import DataError
+from rlhf_core.evaluation.ballots import Counts, by_criterion, count_outcomes, item_votes
 from rlhf_core.evaluation.resampling import Floats, cluster_estimate
 from rlhf_core.evaluation.statistics import OUTCOMES, Estimate, accuracy_interval
-from rlhf_core.evaluation.ballots import Counts, by_criterion, count_outcomes, item_votes
 
 T = TypeVar("T")
 
@@ -79,9 +79,11 @@ def krippendorff_alpha(counts: Counts, clusters: Sequence[Any] | NDArray[Any] | 
     if not len(counts):
         raise DataError("no item has two votes", remedy="Agreement needs several labellers on the same items")
     if np.count_nonzero(counts.sum(axis=0)) < 2:
-        raise DataError("every vote is for the same outcome", remedy="Chance alone explains agreement without variation")
+        raise DataError(
+            "every vote is for the same outcome", remedy="Chance alone explains agreement without variation"
+        )
     value = float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
-    sums = _sum_by(labels, np.column_stack([_disagreement(counts), counts]))
+    sums = _sum_by(labels, np.column_stack([_disagreement(counts), counts.astype(np.float64)]))
     if not sums[:, 0].any():
         n = counts.sum()
         return _perfect(labels, (n**2 - np.sum(counts.sum(axis=0) ** 2)) / (n * (n - 1)))
@@ -118,11 +120,15 @@ def fleiss_kappa(counts: Counts) -> tuple[float, int]:
     common = np.bincount(sizes[sizes >= 2])
     table = counts[sizes == len(common) - 1 - int(common[::-1].argmax())]
     if np.count_nonzero(table.sum(axis=0)) < 2:
-        raise DataError("every vote is for the same outcome", remedy="Chance alone explains agreement without variation")
+        raise DataError(
+            "every vote is for the same outcome", remedy="Chance alone explains agreement without variation"
+        )
     return float(statsmodels_fleiss_kappa(table)), len(table)
 
 
-def cohen_kappa(first: Sequence[str], second: Sequence[str], clusters: Sequence[Any] | NDArray[Any] | None = None) -> Estimate:
+def cohen_kappa(
+    first: Sequence[str], second: Sequence[str], clusters: Sequence[Any] | NDArray[Any] | None = None
+) -> Estimate:
     """Estimate Cohen's κ between two raters' outcomes, with an interval over resampled clusters.
 
     κ = (p_o − p_e)/(1 − p_e), p_o = Σ_c p_cc, p_e = Σ_c p_c·p_·c. A resample in which p_e = 1 counts as κ = 0. Perfect
@@ -152,8 +158,8 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str], clusters: Sequence[
     labels = np.arange(len(cells)) if clusters is None else np.asarray(clusters)
     if np.array_equal(rows, columns):
         return _perfect(labels, 1 - np.sum((table.sum(axis=0) / len(cells)) ** 2))
-    value = float(cohens_kappa(table, return_results=False))
-    return cluster_estimate(value, _sum_by(labels, cells), kappa_of_sums, len(cells), _unit(clusters))
+    value: Any = cohens_kappa(table, return_results=False)
+    return cluster_estimate(float(value), _sum_by(labels, cells), kappa_of_sums, len(cells), _unit(clusters))
 
 
 def kappa_of_sums(totals: Floats) -> Floats:
@@ -176,7 +182,7 @@ def _agreement(criterion: str, votes: pd.DataFrame) -> Agreement:
     fleiss, fleiss_items = _or_say(lambda: fleiss_kappa(counts), "Fleiss' κ", problems) or (None, 0)
     return Agreement(
         criterion=criterion,
-        labellers=votes["labeller"].nunique(),
+        labellers=len(set(votes["labeller"])),
         items=int(paired.sum()),
         single_items=int((~paired).sum()),
         votes=int(counts[paired].sum()),
@@ -222,4 +228,5 @@ def _disagreement(counts: Counts) -> Floats:
 def _sum_by(labels: NDArray[Any], values: Floats) -> Floats:
     """Return the sums of rows with one label, (label, column)."""
     codes, names = pd.factorize(labels)
-    return np.stack([np.bincount(codes, weights=column, minlength=len(names)) for column in values.T], axis=1)
+    sums = [np.bincount(codes, weights=column, minlength=len(names)) for column in values.T]
+    return np.stack(sums, axis=1).astype(np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ def item_votes(votes: pd.DataFrame, *columns: str) -> pd.DataFrame:
             of one labeller on the same item and criterion.
     """
     check_votes(votes, (*COLUMNS, *columns))
-    kept = votes[votes["kind"] == "item"]
+    kept = votes.loc[(votes["kind"] == "item").to_numpy()]
     if kept.empty:
         raise DataError("no votes on items", where="votes", remedy="Judge some pairs first")
     return kept
@@ -39,10 +40,10 @@ def check_votes(votes: pd.DataFrame, columns: Sequence[str]) -> None:
         raise DataError("columns are missing", where="votes", value=missing, remedy=f"There are {list(votes.columns)}")
     if unknown := sorted(set(votes["outcome"]) - set(OUTCOMES)):
         raise DataError("unknown outcomes", where="votes", value=unknown, remedy=f"Expected {', '.join(OUTCOMES)}")
-    if votes["simulated"].nunique() > 1:
+    if len(set(votes["simulated"])) > 1:
         remedy = "Filter the votes by `simulated` first: these are never pooled"
         raise DataError("votes of people and of simulations together", where="votes", remedy=remedy)
-    twice = votes.duplicated(["item_id", "criterion", "labeller"])
+    twice = votes.duplicated(["item_id", "criterion", "labeller", "kind"])
     if twice.any():
         row = votes.loc[twice, ["labeller", "item_id", "criterion"]].iloc[0].to_dict()
         what = f"{int(twice.sum())} votes repeat an item, a criterion and a labeller"
@@ -55,14 +56,20 @@ def by_criterion(votes: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield str(criterion), part
 
 
-def outcome_codes(outcomes: pd.Series) -> Counts:
+def outcome_codes(outcomes: Any) -> Counts:
     """Return the place of each outcome in OUTCOMES, (vote,); −1 where there is none."""
     return pd.Index(OUTCOMES).get_indexer(pd.Index(outcomes)).astype(np.int64)
 
 
+def one_row_each(votes: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return the columns of each item's first vote, in the order of `item_id`."""
+    first = votes.loc[~votes["item_id"].duplicated().to_numpy(), list(columns)]
+    return first.sort_values("item_id", ignore_index=True)
+
+
 def count_outcomes(votes: pd.DataFrame) -> tuple[pd.DataFrame, Counts]:
     """Return the items of one criterion (`item_id`, `prompt_id`), by item, and their votes by outcome, (item, outcome)."""
-    items = votes[["item_id", "prompt_id"]].drop_duplicates("item_id").sort_values("item_id", ignore_index=True)
+    items = one_row_each(votes, ("item_id", "prompt_id"))
     rows = pd.Index(items["item_id"]).get_indexer(pd.Index(votes["item_id"]))
     width = len(OUTCOMES)
     flat = np.bincount(rows * width + outcome_codes(votes["outcome"]), minlength=len(items) * width)

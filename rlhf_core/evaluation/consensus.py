@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import expit
 
 from rlhf_core.errors import DataError
-from rlhf_core.evaluation.ballots import by_criterion, item_votes, outcome_codes
+from rlhf_core.evaluation.ballots import by_criterion, item_votes, one_row_each, outcome_codes
 from rlhf_core.evaluation.label_models import Ballots, Floats, dawid_skene, mace
 from rlhf_core.evaluation.side_bias import Comparisons, noisy_bradley_terry
 from rlhf_core.evaluation.statistics import OUTCOMES
@@ -93,12 +93,13 @@ METHODS: Mapping[str, Callable[[pd.DataFrame], Floats]] = {
 
 
 def _of_criterion(votes: pd.DataFrame, method: str) -> pd.DataFrame:
-    items = votes[list(ITEM_COLUMNS)].drop_duplicates("item_id").sort_values("item_id", ignore_index=True)
+    items = one_row_each(votes, ITEM_COLUMNS)
     labelled = label(METHODS[method](votes))
     shares = majority(votes)
     agreement = shares[np.arange(len(items)), outcome_codes(labelled["outcome"])]
     counts = votes.groupby("item_id", sort=True).size().to_numpy()
-    return items.join(labelled).assign(votes=counts, agreement=agreement, method=method)[list(COLUMNS)]
+    rows = items.join(labelled).assign(votes=counts, agreement=agreement, method=method)
+    return rows.loc[:, list(COLUMNS)]
 
 
 def _probabilities(votes: pd.DataFrame, model: Callable[[Ballots], Floats]) -> Floats:

@@ -116,4 +116,5 @@ def _expected(counts: Floats) -> Floats:
 
 
 def _sums(codes: Codes, values: Floats, size: int = 0) -> Floats:
-    return np.stack([np.bincount(codes, weights=column, minlength=size) for column in values.T], axis=1)
+    sums = [np.bincount(codes, weights=column, minlength=size) for column in values.T]
+    return np.stack(sums, axis=1).astype(np.float64)

@@ -86,9 +86,14 @@ def loss_and_gradient(parameters: Floats, votes: Comparisons) -> tuple[float, Fl
     m = gamma * judged + (1 - gamma) * guessed
     apart = gamma * judged * (1 - judged) * y / m
     gradient = [
-        np.bincount(votes.contenders, apart, answers) - np.bincount(votes.baselines, apart, answers) - s / STRENGTH_SD**2,
-        np.bincount(votes.labellers, gamma * (1 - gamma) * (judged - guessed) / m) - (g - ATTENTION_MEAN) / ATTENTION_SD**2,
+        np.bincount(votes.contenders, apart, answers)
+        - np.bincount(votes.baselines, apart, answers)
+        - s / STRENGTH_SD**2,
+        np.bincount(votes.labellers, gamma * (1 - gamma) * (judged - guessed) / m)
+        - (g - ATTENTION_MEAN) / ATTENTION_SD**2,
         np.bincount(votes.labellers, (1 - gamma) * guessed * (1 - guessed) * a / m) - q / LEAN_SD**2,
     ]
-    prior = np.sum(s**2) / STRENGTH_SD**2 + np.sum((g - ATTENTION_MEAN) ** 2) / ATTENTION_SD**2 + np.sum(q**2) / LEAN_SD**2
+    prior = (
+        np.sum(s**2) / STRENGTH_SD**2 + np.sum((g - ATTENTION_MEAN) ** 2) / ATTENTION_SD**2 + np.sum(q**2) / LEAN_SD**2
+    )
     return float(prior / 2 - np.log(m).sum()), -np.concatenate(gradient)
