@@ -206,7 +206,8 @@ def _or_say(measure: Callable[[], T], name: str, problems: list[str]) -> T | Non
 def _perfect(labels: NDArray[Any], expected: float) -> Estimate:
     """Return 1 with raw agreement's interval in units of the disagreement that chance gives."""
     raw = accuracy_interval(np.ones(len(labels)), labels)
-    return replace(raw, low=float(1 - (1 - raw.low) / expected), method=f"raw agreement's interval: {raw.method}")
+    low = float(1 - (1 - raw.low) / expected)
+    return replace(raw, low=low, high=1.0, method=f"raw agreement's interval: {raw.method}")
 
 
 def _unit(clusters: object) -> str:

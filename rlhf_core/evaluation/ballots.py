@@ -34,13 +34,15 @@ def check_votes(votes: pd.DataFrame, columns: Sequence[str]) -> None:
     """Check that a frame of votes has the columns, known outcomes, votes of one kind of voter, and no vote twice.
 
     Raises:
-        DataError: says which of these does not hold.
+        DataError: there are none, or says which of these does not hold.
     """
     if missing := [name for name in columns if name not in votes.columns]:
         raise DataError("columns are missing", where="votes", value=missing, remedy=f"There are {list(votes.columns)}")
-    if unknown := sorted(set(votes["outcome"]) - set(OUTCOMES)):
+    if votes.empty:
+        raise DataError("no votes to count", where="votes", remedy="Judge some pairs first")
+    if unknown := sorted(set(votes["outcome"].unique()) - set(OUTCOMES)):
         raise DataError("unknown outcomes", where="votes", value=unknown, remedy=f"Expected {', '.join(OUTCOMES)}")
-    if len(set(votes["simulated"])) > 1:
+    if len(votes["simulated"].unique()) > 1:
         remedy = "Filter the votes by `simulated` first: these are never pooled"
         raise DataError("votes of people and of simulations together", where="votes", remedy=remedy)
     twice = votes.duplicated(["item_id", "criterion", "labeller", "kind"])

@@ -51,13 +51,13 @@ def score_outcomes(contender: ArrayLike, baseline: ArrayLike, margin: float = 0.
     ours, theirs = np.asarray(contender, dtype=float), np.asarray(baseline, dtype=float)
     if ours.shape != theirs.shape or ours.ndim != 1:
         raise DataError("expected one score for each side of an item", value=[list(ours.shape), list(theirs.shape)])
-    difference = ours - theirs
-    if bad := int(np.sum(~np.isfinite(difference))):
+    if bad := int(np.sum(~(np.isfinite(ours) & np.isfinite(theirs)))):
         raise DataError(
-            f"{bad} of {len(difference)} scores are missing or infinite", remedy="Leave those items out, and say so"
+            f"{bad} of {len(ours)} pairs of scores are missing or infinite", remedy="Leave those items out, and say so"
         )
     if not 0 <= margin < np.inf:
         raise DataError("a tie margin is a number from 0", value=margin)
+    difference = ours - theirs
     return np.where(difference > margin, "contender", np.where(difference < -margin, "baseline", "tie"))
 
 

@@ -12,14 +12,16 @@ from scipy import stats
 from rlhf_core.evaluation.ballots import check_votes, outcome_codes
 from rlhf_core.evaluation.statistics import LEVEL, OUTCOMES
 
+Ints = NDArray[np.int64]
 COLUMNS = (
     *("item_id", "labeller", "criterion", "outcome", "contender_side", "reading_seconds"),
     *("simulated", "kind", "repeat_of", "gold"),
 )
 WORDS_PER_MINUTE = 500
 """Nobody is taken to read faster: about twice the mean of adults reading silently, 238 (Brysbaert 2019, J. Mem. Lang. 109)."""
-FEW = 0.1
-"""A share of votes given faster than reading that calls for no remark."""
+EXPECTED = {"gold": 0.7, "side_a": 0.5, "too_fast": 0.1}
+"""What these shares are compared with; the others with the share of all other labellers."""
+LOW_IS_ODD, HIGH_IS_ODD = {"gold", "consistency", "with_others", "side_a"}, {"side_a", "too_fast", "ties"}
 SHARES = {
     "gold": "known answers right",
     "consistency": "hidden repeats answered alike",
@@ -43,9 +45,10 @@ def labeller_quality(votes: pd.DataFrame) -> pd.DataFrame:
     - ties: ordinary votes for a tie or both bad.
 
     A share of nothing is NaN with n = 0. Intervals are Clopper & Pearson's (1934), whose coverage is never below 95%, of
-    votes taken as independent. A remark says in words what stands out, with its evidence. It is made where an interval at level
-    1 − 0.05/labellers (Bonferroni: among many somebody stands out by chance) lies wholly below the others' pooled share
-    (gold, consistency, with_others; ½ when there are no others), above it (ties), off ½ (side_a) or above 0.1 (too_fast).
+    votes taken as independent. A remark says in words what stands out, with its evidence: gold below 0.7, side_a off ½,
+    too_fast above 0.1 (binomial tail), consistency or with_others below, ties above the other labellers' (Fisher's exact
+    test), each where the tail's probability is at most 0.025/labellers (Bonferroni: among many somebody stands out by
+    chance).
 
     Raises:
         DataError: columns missing, unknown outcomes, a vote that is there twice, or people and simulations together.
@@ -127,32 +130,30 @@ def _share(name: str, k: NDArray[Any], n: NDArray[Any], index: pd.Index) -> pd.D
 
 
 def _remarks(table: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the remarks on each row of the table."""
-    level = 1 - (1 - LEVEL) / len(set(table["labeller"]))
+    """Return what stands out in each row of the table."""
+    rare = (1 - LEVEL) / 2 / len(set(table["labeller"]))
     said: list[list[str]] = [[] for _ in range(len(table))]
     for name, what in SHARES.items():
         k, n = table[f"{name}_k"].to_numpy(), table[f"{name}_n"].to_numpy()
-        low, high = exact_interval(k, n, level)
-        expected = _expected(table, name)
-        below = (name not in ("too_fast", "ties")) & (high < expected)
-        above = (name in ("side_a", "too_fast", "ties")) & (low > expected)
-        for row in np.flatnonzero((n > 0) & (below | above)):
-            said[row].append(_sentence(table.iloc[row], name, what, expected[row]))
+        others_k, others_n = (_of_others(table, column) for column in (f"{name}_k", f"{name}_n"))
+        below, above = _tails(name, k, n, others_k, others_n)
+        odd = ((below <= rare) & (name in LOW_IS_ODD)) | ((above <= rare) & (name in HIGH_IS_ODD))
+        for row in np.flatnonzero(odd):
+            compared = (
+                f"expected {EXPECTED[name]:.2f}" if name in EXPECTED else f"others {others_k[row]} of {others_n[row]}"
+            )
+            ends = f"[{table[f'{name}_low'].iloc[row]:.2f}, {table[f'{name}_high'].iloc[row]:.2f}]"
+            said[row].append(f"{k[row]} of {n[row]} {what} {ends}; {compared}")
     return [tuple(one) for one in said]
 
 
-def _expected(table: pd.DataFrame, name: str) -> np.ndarray:
-    """Return the share with which each row is compared."""
-    if name in ("side_a", "too_fast"):
-        return np.full(len(table), {"side_a": 0.5, "too_fast": FEW}[name])
-    counts = table[[f"{name}_k", f"{name}_n"]].to_numpy(dtype=float)
-    others = table.groupby("criterion")[[f"{name}_k", f"{name}_n"]].transform("sum").to_numpy(dtype=float) - counts
-    return np.where(others[:, 1] > 0, others[:, 0] / np.maximum(others[:, 1], 1), 0.5)
+def _tails(name: str, k: Ints, n: Ints, others_k: Ints, others_n: Ints) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return P(K ≤ k) and P(K ≥ k) if the labeller were as expected, or like the others; 1 where nothing is compared."""
+    expected, like_others = name in EXPECTED, (n + others_n, k + others_k, n)
+    law = stats.binom(n, EXPECTED[name]) if expected else stats.hypergeom(*like_others)
+    return law.cdf(k), law.sf(k - 1)
 
 
-def _sentence(row: pd.Series, name: str, what: str, expected: float) -> str:
-    compared = {"side_a": "without bias 0.50", "too_fast": f"at most {FEW:.2f} expected"}.get(
-        name, f"others {expected:.2f}"
-    )
-    evidence = f"[{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
-    return f"{row[f'{name}_k']} of {row[f'{name}_n']} {what} {evidence}; {compared}"
+def _of_others(table: pd.DataFrame, column: str) -> Ints:
+    """Return the sum over the other labellers of one criterion, (row,)."""
+    return (table.groupby("criterion")[column].transform("sum") - table[column]).to_numpy()

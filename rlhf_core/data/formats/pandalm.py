@@ -75,7 +75,8 @@ def read_pandalm(path: str | Path) -> pd.DataFrame:
                 problems.append(f"{path}:{line}: idx: {pair.idx} occurs twice")
             pairs[pair.idx] = pair
     if problems:
-        raise DataError("\n".join(problems[:MAX_PROBLEMS]), remedy=f"Nothing was read. {REMEDY}")
+        hidden = [f"… and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
+        raise DataError("\n".join(problems[:MAX_PROBLEMS] + hidden), remedy=f"Nothing was read. {REMEDY}")
     if not pairs:
         raise DataError("holds no judged pairs", where=path, remedy=REMEDY)
     return _votes(list(pairs.values()))
