@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, isfinite, sqrt
+from math import inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def cluster_estimate(
     if np.ptp(left_out) <= 1e-12:
         return Estimate(value, -inf, inf, n, groups, f"none: no difference between {unit}")
     low, high = _bca(sums, statistic)
-    if not (isfinite(low) and isfinite(high)):
+    if not low < high:
         return Estimate(value, -inf, inf, n, groups, f"none: the resamples of {unit} are too much alike")
     return Estimate(value, low, high, n, groups, f"BCa bootstrap, {RESAMPLES} resamples of {unit}")
 
