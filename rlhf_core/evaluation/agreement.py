@@ -16,6 +16,7 @@ from rlhf_core.evaluation.resampling import Floats, cluster_estimate
 from rlhf_core.evaluation.statistics import OUTCOMES, Estimate, accuracy_interval
 
 T = TypeVar("T")
+NO_VARIATION = "Chance alone explains agreement without variation"
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,7 @@ def krippendorff_alpha(counts: Counts, clusters: Sequence[Any] | NDArray[Any] | 
     if not len(counts):
         raise DataError("no item has two votes", remedy="Agreement needs several labellers on the same items")
     if np.count_nonzero(counts.sum(axis=0)) < 2:
-        raise DataError(
-            "every vote is for the same outcome", remedy="Chance alone explains agreement without variation"
-        )
+        raise DataError("every vote is for the same outcome", remedy=NO_VARIATION)
     value = float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
     sums = _sum_by(labels, np.column_stack([_disagreement(counts), counts.astype(np.float64)]))
     if not sums[:, 0].any():
@@ -120,9 +119,7 @@ def fleiss_kappa(counts: Counts) -> tuple[float, int]:
     common = np.bincount(sizes[sizes >= 2])
     table = counts[sizes == len(common) - 1 - int(common[::-1].argmax())]
     if np.count_nonzero(table.sum(axis=0)) < 2:
-        raise DataError(
-            "every vote is for the same outcome", remedy="Chance alone explains agreement without variation"
-        )
+        raise DataError("every vote is for the same outcome", remedy=NO_VARIATION)
     return float(statsmodels_fleiss_kappa(table)), len(table)
 
 

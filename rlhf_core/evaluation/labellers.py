@@ -139,9 +139,8 @@ def _remarks(table: pd.DataFrame) -> list[tuple[str, ...]]:
         below, above = _tails(name, k, n, others_k, others_n)
         odd = ((below <= rare) & (name in LOW_IS_ODD)) | ((above <= rare) & (name in HIGH_IS_ODD))
         for row in np.flatnonzero(odd):
-            compared = (
-                f"expected {EXPECTED[name]:.2f}" if name in EXPECTED else f"others {others_k[row]} of {others_n[row]}"
-            )
+            others = f"others {others_k[row]} of {others_n[row]}"
+            compared = f"expected {EXPECTED[name]:.2f}" if name in EXPECTED else others
             ends = f"[{table[f'{name}_low'].iloc[row]:.2f}, {table[f'{name}_high'].iloc[row]:.2f}]"
             said[row].append(f"{k[row]} of {n[row]} {what} {ends}; {compared}")
     return [tuple(one) for one in said]

@@ -82,6 +82,7 @@ def test_alpha_resamples_prompts():
     often = krippendorff_alpha(np.repeat(counts, 5, axis=0), np.repeat(np.arange(40), 5))
     alone = krippendorff_alpha(np.repeat(counts, 5, axis=0))
     assert (often.n, often.clusters, once.clusters) == (200, 40, 40)
+    assert (once.low + once.high) / 2 == pytest.approx(once.value, abs=(once.high - once.low) / 8)
     assert often.high - often.low == pytest.approx(once.high - once.low, rel=0.1)
     assert (once.high - once.low) / (alone.high - alone.low) == pytest.approx(5**0.5, rel=0.15)
     assert often.method == "BCa bootstrap, 2000 resamples of prompts"
@@ -138,6 +139,11 @@ def test_fleiss_takes_the_items_with_the_commonest_number_of_votes():
     # = 2/3, p = (5/6, 1/6), P̄_e = 26/36; κ = (2/3 − 13/18)/(5/18) = −1/5
     kappa, items = fleiss_kappa(np.array([[2, 0], [3, 0], [2, 1], [1, 1], [1, 0]]))
     assert (kappa, items) == (pytest.approx(-1 / 5), 2)
+
+
+def test_fleiss_leaves_out_a_lone_item_of_more_votes():
+    # Three items of two votes, one of three: P̄ = 2/3, p = (½, ½), κ = (2/3 − ½)/½ = 1/3
+    assert fleiss_kappa(np.array([[2, 0], [1, 1], [0, 2], [3, 0]])) == (pytest.approx(1 / 3), 3)
 
 
 def test_cohens_kappa_by_hand():

@@ -70,6 +70,12 @@ def test_an_outcome_nobody_gave_is_nobodys_truth(method: str):
     assert found["confidence"].between(0.25, 1).all()
 
 
+@pytest.mark.parametrize("method", ["majority", "dawid_skene", "mace"])
+def test_an_outcome_nobody_gave_has_no_probability(method: str):
+    # Only c was ever said, so nothing is left for another outcome.
+    assert consensus(ballots({"ana": "cc", "ben": "c–"}), method)["confidence"].tolist() == [1, 1]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_where_everybody_agrees_so_does_the_consensus(method: str):
     found = consensus(ballots({"ana": "ccbbtx", "ben": "ccbbtx", "cy": "ccbbtx"}), method)
