@@ -69,6 +69,13 @@ def test_where_kappa_is_not_defined_it_is_said():
     assert report.problem == "Cohen's κ is not defined: both raters always gave the same outcome (found 'contender')"
 
 
+def test_a_judge_that_cannot_decide_is_left_out_of_the_decided_share():
+    # People c c c b b, the judge c t x b c: decided by both 3, alike 2.
+    report = judge_against_people(judge("ctxbc"), PEOPLE)
+    assert report.decided is not None and (report.decided.value, report.decided.n) == (pytest.approx(2 / 3), 3)
+    assert report.agreement.value == pytest.approx(2 / 5)
+
+
 def test_without_a_decided_pair_there_is_no_decided_share():
     assert judge_against_people(judge("tt", first=5), PEOPLE).decided is None
 

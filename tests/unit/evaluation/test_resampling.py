@@ -42,7 +42,7 @@ def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_clusters_that_are_alike_alone_may_differ_together():
-    # The rarer kind's share of four of one kind and eight of the other: 0 in any cluster alone, 1/3 in all, 3/11 or 4/11 without one.
+    # The rarer kind's share, four of one and eight of the other: 0 in a cluster alone, 1/3 in all, 3/11 or 4/11 without one.
     kinds = np.eye(2)[[0] * 4 + [1] * 8]
     estimate = cluster_estimate(1 / 3, kinds, lambda t: t.min(axis=-1) / t.sum(axis=-1), 12)
     assert 0 <= estimate.low < 1 / 3 < estimate.high <= 0.5
