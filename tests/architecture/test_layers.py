@@ -18,6 +18,8 @@ TORCH_FREE = (
     "rlhf_core.config", "rlhf_core.config.files", "rlhf_core.config.pretrain", "rlhf_core.errors", "rlhf_core.data",
     "rlhf_core.feedback", "rlhf_core.runs", "rlhf_core.report",
     "rlhf_core.evaluation.statistics", "dashboard",
+    "rlhf_core.evaluation.agreement", "rlhf_core.evaluation.consensus", "rlhf_core.evaluation.labellers",
+    "rlhf_core.evaluation.judges",
 )  # fmt: skip
 SERVICES_MAY_USE = (
     "rlhf_core.runs", "rlhf_core.feedback", "rlhf_core.data", "rlhf_core.evaluation.statistics", "rlhf_core.report",

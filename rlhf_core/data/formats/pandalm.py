@@ -1,0 +1,137 @@
+"""The PandaLM test set (Wang et al. 2024, ICLR, arXiv 2306.05087): pairs of answers, each judged by the same three people.
+
+[{"idx": 0, "cmp_key": "bloom-7b_llama-7b", "instruction": "…", "input": "…", "response1": "…", "response2": "…",
+  "annotator1": 2, "annotator2": 2, "annotator3": 0, "motivation_app": "Grammarly"}, …], 0 a tie, 1 and 2 the better one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import ValidationError, field_validator
+
+from rlhf_core.data.records import Record
+from rlhf_core.errors import DataError, shorten
+
+CRITERION = "overall"
+ANNOTATORS = ("annotator1", "annotator2", "annotator3")
+OUTCOMES = {0: ("tie", 0.5), 1: ("baseline", 0.0), 2: ("contender", 1.0)}
+REMEDY = "Expected PandaLM's testset-v1.json, a JSON list of objects"
+BETWEEN = ", \t\r\n"
+MAX_PROBLEMS = 20
+
+
+class JudgedPair(Record):
+    """One object of the file. Some answers are the JSON value true; they are read as the text that JSON writes."""
+
+    idx: int
+    motivation_app: str
+    cmp_key: str
+    instruction: str
+    input: str
+    response1: str
+    response2: str
+    annotator1: Literal[0, 1, 2]
+    annotator2: Literal[0, 1, 2]
+    annotator3: Literal[0, 1, 2]
+
+    @field_validator("response1", "response2", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return json.dumps(value) if isinstance(value, bool) else value
+
+    @field_validator("cmp_key")
+    @classmethod
+    def _two_names(cls, key: str) -> str:
+        if len([name for name in key.split("_") if name]) != 2:
+            raise ValueError(f"expected two names joined by _, found {key!r}")
+        return key
+
+
+def read_pandalm(path: str | Path) -> pd.DataFrame:
+    """Read the votes, three for each pair: the first answer is the baseline's, the second the contender's.
+
+    Pairs with the same instruction and input share a `prompt_id`. The side on which people saw an answer is not in the
+    file: `contender_side` is the file's order, "b", so that nothing about side bias follows from it.
+
+    Raises:
+        DataError: the file is missing, not UTF-8, not a list, or holds objects that are no judged pairs or repeat an
+            `idx`; lists up to 20 as `file:line: field: what`.
+    """
+    path = Path(path)
+    pairs: dict[int, JudgedPair] = {}
+    problems: list[str] = []
+    for line, value in _objects(path):
+        try:
+            pair = JudgedPair.model_validate(value)
+        except ValidationError as error:
+            problems += [f"{path}:{line}: {text}" for text in _explain(error)]
+        else:
+            if pair.idx in pairs:
+                problems.append(f"{path}:{line}: idx: {pair.idx} occurs twice")
+            pairs[pair.idx] = pair
+    if problems:
+        hidden = [f"… and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
+        raise DataError("\n".join(problems[:MAX_PROBLEMS] + hidden), remedy=f"Nothing was read. {REMEDY}")
+    if not pairs:
+        raise DataError("holds no judged pairs", where=path, remedy=REMEDY)
+    return _votes(list(pairs.values()))
+
+
+def _objects(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield each element of the list with the line it begins on."""
+    if not path.is_file():
+        raise DataError("no such file", where=path, remedy="Check the path in the configuration or the command")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        whole = json.loads(text)
+    except UnicodeDecodeError as error:
+        raise DataError(f"byte {error.start + 1} is not UTF-8", where=path, remedy="Save the file as UTF-8") from error
+    except json.JSONDecodeError as error:
+        what = f"not JSON: {error.msg} at column {error.colno}"
+        raise DataError(what, where=f"{path}:{error.lineno}", remedy=REMEDY) from error
+    if not isinstance(whole, list):
+        raise DataError(f"expected a list, found {type(whole).__name__}", where=path, remedy=REMEDY)
+    end = text.index("[") + 1
+    line = 1 + text.count("\n", 0, end)
+    for value in whole:
+        start = next(i for i in range(end, len(text)) if text[i] not in BETWEEN)
+        line += text.count("\n", end, start)
+        yield line, value
+        end = json.JSONDecoder().raw_decode(text, start)[1]
+        line += text.count("\n", start, end)
+
+
+def _explain(error: ValidationError) -> list[str]:
+    return [
+        f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg'].removeprefix('Value error, ')} (found {shorten(e['input'])})"
+        for e in error.errors(include_url=False)
+    ]
+
+
+def _votes(pairs: Sequence[JudgedPair]) -> pd.DataFrame:
+    prompts: dict[tuple[str, str], str] = {}
+    rows = []
+    for pair in pairs:
+        baseline, contender = pair.cmp_key.split("_")
+        prompt_id = prompts.setdefault((pair.instruction, pair.input), f"pandalm-{len(prompts) + 1:03d}")
+        asked = {"item_id": pair.idx, "prompt_id": prompt_id, "category": pair.motivation_app}
+        for annotator in ANNOTATORS:
+            outcome, score = OUTCOMES[getattr(pair, annotator)]
+            who = {"labeller": annotator, "baseline": baseline, "contender": contender}
+            rows.append(asked | who | {"outcome": outcome, "score": score})
+    return pd.DataFrame(rows).assign(
+        task_id=0,
+        criterion=CRITERION,
+        contender_side="b",
+        reading_seconds=float("nan"),
+        created_at=None,
+        simulated=False,
+        kind="item",
+        repeat_of=pd.array([pd.NA] * len(rows), dtype="Int64"),
+        gold=None,
+    )

@@ -1,0 +1,111 @@
+"""PandaLM's votes from JSON, what is said of a file that is none, and the known agreement of the real file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.consensus import held_out, main
+from rlhf_core.data.formats.pandalm import read_pandalm
+from rlhf_core.errors import DataError
+from rlhf_core.evaluation.agreement import agreement
+from tests.ballot_factory import ballots
+from tests.real_data import REAL_DATA, ROOT, needs
+
+FILE = "pandalm/testset-v1.json"
+ROW = {
+    "idx": 4, "motivation_app": "Netflix", "cmp_key": "base-7b_tuned-7b", "instruction": "Say it.", "input": "",
+    "response1": "A", "response2": "B", "annotator1": 2, "annotator2": 0, "annotator3": 1,
+}  # fmt: skip
+
+
+def written(folder: Path, *rows: object) -> Path:
+    """The file with one row a line, the first on line 2."""
+    (folder / "p.json").write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    return folder / "p.json"
+
+
+def test_each_row_is_three_votes(tmp_path: Path):
+    votes = read_pandalm(written(tmp_path, ROW, ROW | {"idx": 5, "response1": True}, ROW | {"idx": 6, "input": "it"}))
+    assert votes["outcome"].tolist()[:3] == ["contender", "tie", "baseline"]
+    assert votes["score"].tolist()[:3] == [1.0, 0.5, 0.0]
+    assert votes["labeller"].tolist()[:3] == ["annotator1", "annotator2", "annotator3"]
+    assert votes["item_id"].tolist() == [4] * 3 + [5] * 3 + [6] * 3
+    assert votes["prompt_id"].tolist() == ["pandalm-001"] * 6 + ["pandalm-002"] * 3
+    first = votes.iloc[0]
+    assert (first["baseline"], first["contender"], first["category"]) == ("base-7b", "tuned-7b", "Netflix")
+    assert (first["kind"], first["criterion"], bool(first["simulated"])) == ("item", "overall", False)
+    assert set(ballots({"ana": "c"}).columns) == set(votes.columns)
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([ROW, ROW | {"idx": 5, "annotator2": 3}], r"p\.json:3: annotator2: Input should be 0, 1 or 2 \(found 3\)"),
+        ([ROW | {"cmp_key": "base"}], r"p\.json:2: cmp_key: expected two names joined by _, found 'base'"),
+        ([ROW | {"extra": 1}], r"p\.json:2: extra: Extra inputs are not permitted \(found 1\)"),
+        ([ROW, ROW], r"p\.json:3: idx: 4 occurs twice\. Nothing was read\. Expected PandaLM's testset-v1\.json"),
+        ([ROW, [ROW]], r"p\.json:3: row: Input should be a valid dictionary"),
+        ([], r"p\.json: holds no judged pairs\. Expected PandaLM's"),
+    ],
+)
+def test_what_is_no_judged_pair_is_named_with_its_line(tmp_path: Path, rows: list[object], problem: str):
+    with pytest.raises(DataError, match=problem):
+        read_pandalm(written(tmp_path, *rows))
+
+
+def test_twenty_problems_at_most_are_listed(tmp_path: Path):
+    with pytest.raises(DataError) as caught:
+        read_pandalm(written(tmp_path, *[ROW | {"idx": i, "annotator1": 9} for i in range(30)]))
+    assert str(caught.value).count("annotator1") == 20
+    assert str(caught.value).endswith(
+        "… and 10 more\nNothing was read. Expected PandaLM's testset-v1.json, a JSON list of objects"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"[\n{,\n]", r"p\.json:2: not JSON: Expecting property name .* at column 2"),
+        (b"{}", r"p\.json: expected a list, found dict\. Expected PandaLM's"),
+        (b'["caf\xe9"]', r"p\.json: byte 6 is not UTF-8\. Save the file as UTF-8"),
+    ],
+)
+def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes, problem: str):
+    (tmp_path / "p.json").write_bytes(content)
+    with pytest.raises(DataError, match=problem):
+        read_pandalm(tmp_path / "p.json")
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match=r"q\.json: no such file\. Check the path"):
+        read_pandalm(tmp_path / "q.json")
+
+
+@needs(FILE)
+def test_the_known_agreement_comes_out():
+    # 879 items are unanimous and 120 are two to one, 2 each: D_o = 240/2997. 326 ties, 1255 ones, 1416 twos:
+    # D_e = (2997² − 326² − 1255² − 1416²)/(2997·2996) = 0.58978; α = 1 − 0.08008/0.58978 = 0.86422
+    found = agreement(read_pandalm(REAL_DATA / FILE))["overall"]
+    assert (found.items, found.labellers, found.votes, found.problems) == (999, 3, 2997, ())
+    assert found.alpha is not None and found.alpha.value == pytest.approx(0.864, abs=5e-4)
+    assert found.alpha.clusters == 170
+    assert found.alpha.low < 0.864 < found.alpha.high
+
+
+@needs(FILE)
+def test_the_page_shows_what_the_command_prints(capsys: pytest.CaptureFixture[str]):
+    assert main([str(REAL_DATA / FILE)]) == 0
+    printed = capsys.readouterr().out.strip()
+    assert len(printed.splitlines()) == 6
+    assert printed in (ROOT / "docs" / "statistics-consensus.md").read_text(encoding="utf-8")
+
+
+def test_the_one_held_out_is_compared_with_the_others():
+    # Others c c, c b, t t, b b: c, split (tie), t, b against ana's c t c b: right, right, wrong, right.
+    found = held_out(ballots({"ana": "ctcb", "ben": "cctb", "cy": "cbtb"}), "ana", "majority")
+    assert found["right"].tolist() == [1, 1, 0, 1]
+    assert found["split"].tolist() == [False, True, False, False]
+    assert found["prompt_id"].tolist() == ["p0", "p1", "p2", "p3"]
