@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from rlhf_core.config.task import TaskConfig
 from rlhf_core.data.io import read_jsonl, write_jsonl
 from rlhf_core.data.records import Completion, ContenderCompletion, Preference, Provenance, Ranking
 from rlhf_core.errors import DataError
@@ -19,11 +20,12 @@ from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import TaskDesign, build_task
 
 FORMATS = ("rankings", "preferences")
+POINTS = {"contender": 1.0, "baseline": 0.0}
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export_task` wrote: `rows`, and why items are not among them."""
+    """What `export_task` wrote: `rows`, and how many items are not among them: without a vote, or without an order."""
 
     rows: int
     without_votes: int
@@ -34,41 +36,34 @@ def read_contenders(sources: Sequence[Path]) -> list[list[ContenderCompletion]]:
     """Read one contender from each completions file, and all of them from a run directory.
 
     Raises:
-        DataError: a source is neither, or a file holds several contenders.
+        DataError: there are no completions, or a row is not one.
     """
-    files: list[Path] = []
-    for source in sources:
-        files += sorted((source / "completions").glob("*.jsonl")) if source.is_dir() else [source]
+    files = [
+        file
+        for source in sources
+        for file in (sorted(source.glob("completions/*.jsonl")) if source.is_dir() else [source])
+    ]
     if not files:
-        raise DataError(
-            "no completions",
-            value=[str(source) for source in sources],
-            remedy="Name completions files, or a run with them",
-        )
+        names = [str(source) for source in sources]
+        raise DataError("no completions", value=names, remedy="Name completions files, or a run that has some")
     return [read_jsonl(file, ContenderCompletion) for file in files]
 
 
-def create_task(
-    database: Path | str,
-    name: str,
-    sources: Sequence[Path],
-    instructions: Path,
-    design: TaskDesign,
-    gold: Path | None,
-    seed: int,
-) -> TaskInfo:
-    """Store a task as a draft, or open at once where no completion names its author.
+def create_task(config: TaskConfig, database: Path | str) -> TaskInfo:
+    """Store a task: open at once where no completion names its author, else as a draft.
 
     Raises:
-        DataError: the sources do not make a task, or a file is missing or malformed.
+        DataError: the contenders do not make a task, or a file is missing or malformed.
         VoteError: the database cannot be used.
     """
     try:
-        text = instructions.read_text(encoding="utf-8")
+        text = config.instructions.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read: {error}", where=instructions, remedy="Give a Markdown file, UTF-8") from error
-    known = read_jsonl(gold, Ranking) if gold else []
-    spec = build_task(name, read_contenders(sources), text, seed, design, known)
+        where, remedy = config.instructions, "Give a Markdown file in UTF-8"
+        raise DataError(f"the instructions cannot be read: {error}", where=where, remedy=remedy) from error
+    design = TaskDesign(config.form, config.criteria, config.overlap, config.gold_every, config.repeat_every)
+    known = read_jsonl(config.gold, Ranking) if config.gold else []
+    spec = build_task(config.name, read_contenders(config.contenders), text, config.seed, design, known)
     with closing(VoteStore(database)) as store:
         return store.task(store.ensure_task(spec, "draft" if spec.leaks else "open"))
 
@@ -79,7 +74,7 @@ def export_task(
     """Write people's consensus as rankings or preferences that `rlhf reward` trains on, weighted by its confidence.
 
     Simulated votes, gold items and repeats are never exported; ties and split items say nothing about order and are
-    counted. Every row says where it comes from.
+    counted. Every row says where it comes from. An item's completions are ordered by the others they beat (Copeland).
 
     Raises:
         DataError: an unknown form, method or criterion, or there is nothing to export.
@@ -91,68 +86,79 @@ def export_task(
         chosen = criterion or info.criteria[0]
         if chosen not in info.criteria:
             raise DataError("unknown criterion", value=chosen, remedy=f"Expected one of {', '.join(info.criteria)}")
-        votes = store.votes(task_id)
-        votes = votes.loc[(votes["criterion"] == chosen) & ~votes["simulated"]]
-        if votes.empty:
-            raise DataError("no votes of people to export", where=f"task {task_id}", remedy="Judge some items first")
-        texts = store.texts(task_id)
-    versions = votes.groupby("item_id")["instruction_version"].agg(lambda column: sorted(set(column)))
-    rankings = []
-    for item_id, pairs in _by_pair(votes, method).groupby("of_item", sort=True):
-        origin = Provenance(
-            task=task_id,
-            criterion=chosen,
-            instruction_versions=versions[item_id],
-            votes=int(pairs["votes"].max()),
-            agreement=float(pairs["agreement"].mean()),
-            method=method,
-        )
-        if (ranking := _ranking(item_id, pairs, texts[item_id], origin)) is not None:
-            rankings.append(ranking)
-    rows = rankings if form == "rankings" else [row for ranking in rankings for row in preferences_of(ranking)]
-    write_jsonl(out, rows)
-    voted = len(versions)
-    return Exported(rows=len(rows), without_votes=info.items - voted, undecided=voted - len(rankings))
+        votes, texts = store.votes(task_id), store.texts(task_id)
+    votes = votes.loc[(votes["criterion"] == chosen) & ~votes["simulated"]]
+    if votes.empty:
+        raise DataError("no votes of people to export", where=f"task {task_id}", remedy="Judge some items first")
+    versions = votes.groupby("item_id")["instruction_version"].unique().map(sorted).to_dict()
+    found = [
+        _ranking(texts[item_id], item_id, pairs, versions[item_id])
+        for item_id, pairs in _pairs_by_item(consensus_of_pairs(votes, method)).items()
+    ]
+    rankings = [ranking for ranking in found if ranking is not None]
+    write_jsonl(
+        out, rankings if form == "rankings" else [pair for ranking in rankings for pair in preferences(ranking)]
+    )
+    rows = len(rankings) if form == "rankings" else sum(len(ranking.pairs()) for ranking in rankings)
+    return Exported(rows, without_votes=info.items - len(found), undecided=len(found) - len(rankings))
 
 
-def preferences_of(ranking: Ranking) -> list[Preference]:
+def consensus_of_pairs(votes: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return the consensus on each compared pair; a ranking has several in one item, which `item_id` still names."""
+    pairs = votes.groupby(["item_id", "baseline", "contender"], sort=True)
+    of_item = pairs["item_id"].first().tolist()
+    agreed = consensus(votes.assign(item_id=pairs.ngroup()), method)
+    return agreed.assign(item_id=[of_item[number] for number in agreed["item_id"]])
+
+
+def preferences(ranking: Ranking) -> list[Preference]:
     """Return the pairs of a ranking that are in order."""
-    shared = {name: getattr(ranking, name) for name in ("prompt", "history", "category", "weight", "provenance")}
+    shared = {name: getattr(ranking, name) for name in ("prompt", "history", "category", "prompt_id")}
+    shared |= {"weight": ranking.weight, "provenance": ranking.provenance}
     return [
         Preference(id=f"{ranking.id}-{n}", chosen=chosen, rejected=rejected, **shared)
         for n, (chosen, rejected) in enumerate(ranking.pairs())
     ]
 
 
-def _by_pair(votes: pd.DataFrame, method: str) -> pd.DataFrame:
-    """The consensus of each compared pair; `of_item` is the item it belongs to (a ranking has several)."""
-    pairs = votes.groupby(["item_id", "baseline", "contender"], sort=True)
-    own = votes.assign(item_id=pairs.ngroup())
-    items = dict(zip(own["item_id"], votes["item_id"], strict=True))
-    agreed = consensus(own, method)
-    return agreed.assign(of_item=agreed["item_id"].map(items))
+def _pairs_by_item(agreed: pd.DataFrame) -> dict[int, list[dict[Hashable, Any]]]:
+    grouped: dict[int, list[dict[Hashable, Any]]] = {}
+    for row in agreed.to_dict("records"):
+        grouped.setdefault(row["item_id"], []).append(row)
+    return grouped
 
 
-def _ranking(item_id: Any, pairs: pd.DataFrame, item: dict[str, Any], origin: Provenance) -> Ranking | None:
-    """Completions by the share of others they beat (Copeland); None when no pair is in order."""
-    decided = pairs.loc[pairs["outcome"].isin(["contender", "baseline"])]
-    if decided.empty:
+def _ranking(
+    item: dict[str, Any], item_id: int, pairs: Sequence[dict[Hashable, Any]], versions: list[str]
+) -> Ranking | None:
+    """The item with its completions in order; None when nothing is preferred to anything."""
+    beaten = dict.fromkeys(item["texts"], 0.0)
+    for pair in pairs:
+        points = POINTS.get(pair["outcome"], 0.5)
+        beaten[pair["contender"]] += points
+        beaten[pair["baseline"]] += 1 - points
+    levels = sorted(set(beaten.values()), reverse=True)
+    decided = [pair for pair in pairs if pair["outcome"] in POINTS]
+    if len(levels) < 2:
         return None
-    wins = dict.fromkeys(item["texts"], 0.0)
-    for row in pairs.itertuples():
-        score = {"contender": 1.0, "baseline": 0.0}.get(str(row.outcome), 0.5)
-        wins[str(row.contender)] += score
-        wins[str(row.baseline)] += 1 - score
-    if len(set(wins.values())) < 2:
-        return None
-    groups = [[name for name in wins if wins[name] == value] for value in sorted(set(wins.values()), reverse=True)]
     return Ranking(
-        id=f"task-{origin.task}-{item_id}",
+        id=f"task-{pairs[0]['task_id']}-{item_id}",
         prompt=item["prompt"],
         prompt_id=item["prompt_id"],
         category=item["category"],
         completions=[Completion(id=name, text=text, source=name) for name, text in item["texts"].items()],
-        ranking=groups,
-        weight=float(decided["confidence"].mean()),
-        provenance=origin,
+        ranking=[[name for name, points in beaten.items() if points == level] for level in levels],
+        weight=_mean([pair["confidence"] for pair in decided]),
+        provenance=Provenance(
+            task=pairs[0]["task_id"],
+            criterion=pairs[0]["criterion"],
+            instruction_versions=versions,
+            votes=max(pair["votes"] for pair in pairs),
+            agreement=_mean([pair["agreement"] for pair in pairs]),
+            method=pairs[0]["method"],
+        ),
     )
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers)

@@ -15,59 +15,48 @@ app = typer.Typer(
     no_args_is_help=True,
     help="""Let people judge completions side by side, and export what they say.
 
-    `rlhf task create summaries runs/a/completions/base.jsonl runs/b/completions/tuned.jsonl --instructions guide.md`
-    makes a task; people judge it on the dashboard's Judge page; `rlhf task list` shows how far they are.
+    `rlhf task create configs/judging.yaml` makes a task; people judge it on the dashboard's Judge page; `rlhf task list`
+    shows how far they are; `rlhf task export` writes data for the next reward model.
     """,
 )
 
-Database = Annotated[
+Votes = Annotated[
     str,
-    typer.Option("--votes", metavar="PATH|URL", help="Vote database: a SQLite file or postgresql://user@host/name."),
+    typer.Option("--votes", metavar="PATH|URL", help="Vote database: a SQLite file, or postgresql://user@host/name."),
 ]
 TaskId = Annotated[int, typer.Argument(metavar="TASK", help="The task's number, from `rlhf task list`.")]
-DEFAULT = "runs/votes.db"
+TaskFile = Annotated[Path, typer.Argument(metavar="TASK.yaml", help="For example configs/judging.yaml.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, e.g. --set overlap=3. May repeat."),
+]
+Form = Annotated[Literal["rankings", "preferences"], typer.Option("--format", help="One row a prompt, or one a pair.")]
+Method = Annotated[
+    Literal["majority", "dawid_skene", "mace", "noisy_bradley_terry"],
+    typer.Option(help="How votes become one verdict."),
+]
+BESIDE_THE_RUNS = "runs/votes.db"
 
 
 @app.command()
-def create(
-    name: Annotated[str, typer.Argument(help="What the task is called.")],
-    contenders: Annotated[
-        list[Path], typer.Argument(metavar="COMPLETIONS...", help="Files, or runs with completions/.")
-    ],
-    instructions: Annotated[Path, typer.Option(help="What labellers should prefer, in Markdown.")],
-    votes: Database = DEFAULT,
-    form: Annotated[
-        Literal["pairwise", "ranking"], typer.Option(help="Two completions at a time, or all of a prompt's ranked.")
-    ] = "pairwise",
-    criterion: Annotated[
-        list[str] | None,
-        typer.Option(help="What a verdict is about: overall, helpful, honest, harmless, … May repeat."),
-    ] = None,
-    overlap: Annotated[
-        int | None, typer.Option(min=1, help="Labellers for each item. Without it everybody judges everything.")
-    ] = None,
-    gold: Annotated[Path | None, typer.Option(help="Rankings whose order is known, shown among the others.")] = None,
-    gold_every: Annotated[int, typer.Option(min=1, help="After so many items comes a gold one.")] = 10,
-    repeat_every: Annotated[
-        int | None,
-        typer.Option(min=1, help="After so many items one comes again, sides swapped, to see who is consistent."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the order of items and sides.")] = 0,
-) -> None:
-    """Make a task. It opens at once, unless completions name their author: then look at them and open it yourself."""
-    from rlhf_core.feedback.tasks import TaskDesign
+def create(config: TaskFile, overrides: Overrides = None, votes: Votes = BESIDE_THE_RUNS) -> None:
+    """Make a task. It opens at once, unless completions name their author: look at them, then open it yourself.
+
+    Settings: name, contenders, instructions, form, criteria, overlap, gold, gold_every, repeat_every, seed.
+    """
+    from rlhf_core.config.files import read_config
+    from rlhf_core.config.task import TaskConfig
     from rlhf_core.judging import create_task
     from rlhf_core.terminal import print_task
 
-    design = TaskDesign(form, tuple(criterion or ["overall"]), overlap, gold_every, repeat_every)
-    info = create_task(votes, name, contenders, instructions, design, gold, seed)
+    info = create_task(read_config(TaskConfig, config, overrides or []), votes)
     print_task(info)
     if info.state == "draft":
-        typer.echo(f"Not open yet. To let people see these as they are: rlhf task open {info.id} --votes {votes}")
+        typer.echo(f"Not open yet. To let people see them as they are: rlhf task open {info.id} --votes {votes}")
 
 
 @app.command("list")
-def list_tasks(votes: Database = DEFAULT) -> None:
+def list_tasks(votes: Votes = BESIDE_THE_RUNS) -> None:
     """List the tasks and how far they are."""
     from rlhf_core.terminal import print_tasks
 
@@ -76,7 +65,7 @@ def list_tasks(votes: Database = DEFAULT) -> None:
 
 
 @app.command()
-def show(task: TaskId, votes: Database = DEFAULT) -> None:
+def show(task: TaskId, votes: Votes = BESIDE_THE_RUNS) -> None:
     """Show one task: contenders, progress, and the completions that name their author."""
     from rlhf_core.terminal import print_task
 
@@ -85,19 +74,19 @@ def show(task: TaskId, votes: Database = DEFAULT) -> None:
 
 
 @app.command("open")
-def open_task(task: TaskId, votes: Database = DEFAULT) -> None:
+def open_task(task: TaskId, votes: Votes = BESIDE_THE_RUNS) -> None:
     """Let people judge: for the first time, or again."""
     _set_state(task, "open", votes)
 
 
 @app.command()
-def pause(task: TaskId, votes: Database = DEFAULT) -> None:
+def pause(task: TaskId, votes: Votes = BESIDE_THE_RUNS) -> None:
     """Give out no more items for now. What is on a screen can still be judged."""
     _set_state(task, "paused", votes)
 
 
 @app.command()
-def close(task: TaskId, votes: Database = DEFAULT) -> None:
+def close(task: TaskId, votes: Votes = BESIDE_THE_RUNS) -> None:
     """Take no more votes. All votes are kept."""
     _set_state(task, "closed", votes)
 
@@ -106,22 +95,18 @@ def close(task: TaskId, votes: Database = DEFAULT) -> None:
 def export(
     task: TaskId,
     out: Annotated[Path, typer.Argument(metavar="OUT.jsonl")],
-    votes: Database = DEFAULT,
-    form: Annotated[
-        Literal["rankings", "preferences"], typer.Option("--format", help="One row a prompt, or one a pair.")
-    ] = "rankings",
-    method: Annotated[
-        Literal["majority", "dawid_skene", "mace", "noisy_bradley_terry"],
-        typer.Option(help="How votes become one verdict."),
-    ] = "majority",
+    votes: Votes = BESIDE_THE_RUNS,
+    form: Form = "rankings",
+    method: Method = "majority",
     criterion: Annotated[str | None, typer.Option(help="Default: the task's first.")] = None,
 ) -> None:
     """Write people's consensus as data for the next reward model: name the file as data.rankings."""
     from rlhf_core.judging import export_task
 
-    done = export_task(votes, task, form, out, method, criterion)
+    with _store(votes):
+        done = export_task(votes, task, form, out, method, criterion)
     typer.echo(f"{out}: {done.rows} {form}")
-    typer.echo(f"left out: {done.undecided} items without an order (ties), {done.without_votes} without votes")
+    typer.echo(f"left out: {done.undecided} items without an order, {done.without_votes} without votes")
 
 
 def _set_state(task: int, state: str, votes: str) -> None:

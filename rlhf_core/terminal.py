@@ -64,11 +64,11 @@ def print_tasks(tasks: Sequence[TaskInfo]) -> None:
     """Print one row per judging task with its state and progress."""
     if not tasks:
         raise VoteError("no tasks yet", remedy="`rlhf task create` makes one")
-    table = Table("task", "name", "state", "form", "contenders", "items", "votes", "labellers", "done", box=None)
+    table = Table("task", "name", "state", "form", "items", "votes", "labellers", "done", "contenders", box=None)
     for task in tasks:
         done = "–" if task.places is None else f"{task.judged} of {task.places}"
         numbers = map(str, (task.items, task.votes, task.labellers))
-        table.add_row(str(task.id), task.run_name, task.state, task.form, ", ".join(task.contenders), *numbers, done)
+        table.add_row(str(task.id), task.run_name, task.state, task.form, *numbers, done, ", ".join(task.contenders))
     Console(markup=False, emoji=False).print(table)
 
 

@@ -11,10 +11,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from rlhf_core.config.anchors import anchor_paths
-from rlhf_core.config.section import RunConfig
+from rlhf_core.config.section import FileConfig
 from rlhf_core.errors import ConfigError, shorten
 
-C = TypeVar("C", bound=RunConfig)
+C = TypeVar("C", bound=FileConfig)
 
 
 def read_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:

@@ -31,8 +31,8 @@ class Section(BaseModel):
         }
 
 
-class RunConfig(Section):
-    """What the configuration of every run has: its name, its place, its seed.
+class FileConfig(Section):
+    """What every configuration file has: a name and a seed.
 
     Attributes:
         command: the `rlhf` command that reads such a file.
@@ -47,8 +47,17 @@ class RunConfig(Section):
     model_keys: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    run_root: Path = Path("runs")
     seed: int = Field(default=0, ge=0)
+
+    def to_yaml(self) -> str:
+        """Return the resolved configuration as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class RunConfig(FileConfig):
+    """What the configuration of every run has besides: its place, and what it computes with."""
+
+    run_root: Path = Path("runs")
     threads: int | None = Field(default=None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto takes the first graphics card torch finds, else the processor"
@@ -58,7 +67,3 @@ class RunConfig(Section):
     def run_path(self) -> Path:
         """The run directory of this configuration."""
         return self.run_root / self.name
-
-    def to_yaml(self) -> str:
-        """Return the resolved configuration as YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

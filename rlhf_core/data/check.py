@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlhf_core.data.io import iterate_jsonl, read_jsonl
+from rlhf_core.data.io import first_object, read_jsonl
 from rlhf_core.data.records import Demonstration, Preference, Prompt, Ranking, Record
 from rlhf_core.data.splits import near_duplicates, refuse_overlap
 from rlhf_core.errors import DataError
@@ -48,9 +48,7 @@ def kind_of(path: Path) -> type[Record]:
     Raises:
         DataError: the first row is not an object, or has the fields of no record.
     """
-    number, row = next(iterate_jsonl(path), (0, None))
-    if row is None:
-        raise DataError("holds no rows", where=path, remedy="Expected one JSON object a line")
+    number, row = first_object(path)
     for field, kind in KINDS.items():
         if field in row:
             return kind

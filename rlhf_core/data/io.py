@@ -58,6 +58,21 @@ def iterate_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     raise DataError(error.what, where=f"{path}:{number}") from error
 
 
+def first_object(path: str | Path) -> tuple[int, dict[str, Any]]:
+    """Return (line number, object) of the first line that is not blank; a gzip file is read as what it holds.
+
+    Raises:
+        DataError: the file is missing, holds no rows, or its first row is not a JSON object in UTF-8.
+    """
+    for number, line in enumerate(_lines(Path(path)), 1):
+        if line.strip():
+            try:
+                return number, _parse(line)
+            except DataError as error:
+                raise DataError(error.what, where=f"{path}:{number}") from error
+    raise DataError("holds no rows", where=path, remedy="Expected one JSON object a line")
+
+
 def write_jsonl(path: str | Path, rows: Iterable[BaseModel | Mapping[str, Any]]) -> None:
     """Write rows to `path` aside and rename, so that a reader never meets half a file."""
     lines = [json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) for row in rows]

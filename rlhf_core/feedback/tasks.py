@@ -35,13 +35,6 @@ class TaskDesign:
     gold_every: int = 10
     repeat_every: int | None = None
 
-    def __post_init__(self) -> None:
-        if not self.criteria or len(set(self.criteria)) < len(self.criteria) or not all(map(str.strip, self.criteria)):
-            raise DataError("a task needs criteria with different names", value=list(self.criteria))
-        for name in ("overlap", "gold_every", "repeat_every"):
-            if (number := getattr(self, name)) is not None and number < 1:
-                raise DataError(f"{name} must be 1 or more", value=number)
-
 
 @dataclass(frozen=True)
 class TaskItem:

@@ -98,6 +98,7 @@ def test_every_promised_command_is_there() -> None:
         ("data", "check"),
         ("models", "fetch"),
         ("models", "list"),
+        *(("task", name) for name in ("create", "list", "show", "open", "pause", "close", "export")),
     }
 
 

@@ -14,7 +14,8 @@ from rlhf_core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAIN = ROOT / "configs" / "pretrain.yaml"
-CONFIGS = sorted(set((ROOT / "configs").glob("*.yaml")) - {PRETRAIN})
+JUDGING = ROOT / "configs" / "judging.yaml"
+CONFIGS = sorted(set((ROOT / "configs").glob("*.yaml")) - {PRETRAIN, JUDGING})
 MINIMAL = "name: x\ndata: {prompts: p.jsonl, demonstrations: d.jsonl, rankings: r.jsonl}\n"
 
 

@@ -59,10 +59,13 @@ def test_blank_lines_before_the_first_row_are_passed_over(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b'\n{"text": "hi"}\n', "x.jsonl:2: neither a prompt, a demonstration nor a ranking (found {'text': 'hi'})"),
-        (b"[1]\n", "x.jsonl:1: neither a prompt, a demonstration nor a ranking (found [1])"),
-        (b"not json\n", "x.jsonl:1: not JSON in UTF-8: Expecting value"),
-        ('"é"'.encode("latin-1"), "x.jsonl:1: not JSON in UTF-8: 'utf-8' codec can't decode byte 0xe9"),
+        (
+            b'\n{"text": "hi"}\n',
+            "x.jsonl:2: neither a prompt, a demonstration, a preference nor a ranking (found {'text': 'hi'})",
+        ),
+        (b"[1]\n", "x.jsonl:1: expected a JSON object, found list"),
+        (b"not json\n", "x.jsonl:1: not JSON: Expecting value at column 1"),
+        ('"é"'.encode("latin-1"), "x.jsonl:1: byte 2 is not UTF-8"),
         (b"", "x.jsonl: holds no rows"),
         (b"\n \n", "x.jsonl: holds no rows"),
     ],

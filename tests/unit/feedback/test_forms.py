@@ -162,17 +162,3 @@ def test_an_undone_repeat_comes_back_as_it_was(store: VoteStore):
     assert shown(store, task) == again
     store.vote(again.token, "tie", reading_seconds=1)
     assert len(store.votes(task, kinds=("repeat",))) == 1
-
-
-@pytest.mark.parametrize(
-    ("design", "message"),
-    [
-        ({"criteria": ()}, "criteria with different names"),
-        ({"criteria": ("a", "a")}, "criteria with different names"),
-        ({"overlap": 0}, "overlap must be 1 or more .found 0"),
-        ({"gold_every": 0}, "gold_every must be 1 or more"),
-    ],
-)
-def test_impossible_designs_are_refused(design: dict, message: str):
-    with pytest.raises(DataError, match=message):
-        TaskDesign(**design)

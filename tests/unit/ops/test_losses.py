@@ -174,3 +174,11 @@ def test_explained_variance_of_constant_returns_is_nan():
     assert explained_variance(
         torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 3.0]]), torch.ones(1, 2, dtype=torch.bool)
     ).isnan()
+
+
+def test_a_prompt_counts_as_much_as_people_are_sure_of_it():
+    """Two prompts of one pair each, both losses ln 2: (1·ln 2 + ½·ln 2)/2 = 0.75·ln 2; without weights ln 2."""
+    scores = torch.zeros(4)
+    pairs = torch.tensor([0, 2]), torch.tensor([1, 3]), torch.tensor([0, 1])
+    assert kwise_loss(scores, *pairs).item() == pytest.approx(math.log(2))
+    assert kwise_loss(scores, *pairs, weights=torch.tensor([1.0, 0.5])).item() == pytest.approx(0.75 * math.log(2))
