@@ -1,15 +1,11 @@
-"""Blind judging by keyboard. Owns the keys that begin with `judge`; nothing it sends names a side.
-
-Every button holds the token of the pair it stands under, in its key and in its callback: a second press, queued while
-the next pair is on its way, still speaks of the pair that was seen and cannot vote on one that was not.
-"""
+"""Blind judging by keyboard: the instructions, the item, the bar below. Owns the keys that begin with `judge`."""
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
+from dashboard.components.ballot import PAIR_KEYS, RANKING_KEYS, begin_reading, cast, pair_ballot, ranking_ballot
+from dashboard.services.voting import JudgingTask
 from dashboard.services.wording import plain
 from rlhf_core.errors import VoteError
 from rlhf_core.feedback.records import Assignment
@@ -17,24 +13,17 @@ from rlhf_core.feedback.store import VoteStore
 
 PANEL_HEIGHTS = (150, 360)
 LINE_HEIGHT, LINE_LETTERS = 26, 50
-VERDICTS = (
-    ("a", "A", "1"),
-    ("tie", "Tie", "0"),
-    ("both_bad", "Both bad", "9"),
-    ("b", "B", "2"),
-)
-KEYS = (
-    "Keys: **1** A is better, **2** B is better, **0** tie, **9** both bad, **S** skip, **U** undo, **H** instructions."
-)
+STRENGTHS = {"slightly": 1, "clearly": 2, "much": 3}
 
 
-def instructions_screen(instructions: str) -> None:
+def instructions_screen(task: JudgingTask) -> None:
     """Show the instructions, ask for a name, and wait for the start."""
+    ranking = task.form == "ranking"
     st.title("Judge", anchor=False)
-    st.subheader("Which of two answers is better?", anchor=False)
+    st.subheader("Which answers are better?" if ranking else "Which of two answers is better?", anchor=False)
     with st.container(border=True):
-        st.markdown(instructions)
-    st.markdown(KEYS)
+        st.markdown(task.instructions)
+    st.markdown(f"Keys: {RANKING_KEYS if ranking else PAIR_KEYS}, **S** skip, **U** undo, **H** instructions.")
     st.text_input(
         "Your name",
         key="judge-name-field",
@@ -43,13 +32,13 @@ def instructions_screen(instructions: str) -> None:
         help="Keeps people's votes apart",
         width=320,
     )
-    label = "Back to the pair" if st.session_state.get("judge-begun") else "Start judging"
-    st.button(label, key="judge-start", type="primary", shortcut="Enter", on_click=_start)
+    label = "Back to the item" if st.session_state.get("judge-begun") else "Start judging"
+    st.button(label, key="judge-start", type="primary", shortcut="Enter", on_click=_start, args=(task.id,))
 
 
-def judging() -> bool:
-    """Say whether the labeller has left the instructions for the pairs."""
-    return bool(st.session_state.get("judge-open"))
+def judging(task_id: int) -> bool:
+    """Say whether the labeller has left the instructions of this task for its items."""
+    return st.session_state.get("judge-open") == task_id
 
 
 def labeller() -> str:
@@ -57,29 +46,33 @@ def labeller() -> str:
     return st.session_state.get("judge-name") or "labeller"
 
 
-def pair_screen(store: VoteStore, task_id: int) -> None:
-    """Show the pair that awaits a verdict, or that all are judged; the bar below stays in sight."""
-    assignment = store.next_item(task_id, labeller())
+def item_screen(store: VoteStore, task_id: int) -> None:
+    """Show the item that awaits a verdict, or that nothing is left; the bar below stays in sight."""
+    item = store.next_item(task_id, labeller())
     if message := st.session_state.pop("judge-message", ""):
         st.warning(plain(message), icon=":material/error:")
-    if assignment is None:
-        st.subheader("All pairs are judged.", anchor=False)
+    if item is None:
+        st.subheader("Everything is judged.", anchor=False)
         st.markdown("The Results page shows what the votes say. Undo takes back the last one.")
     else:
-        _show_pair(assignment)
-    _verdict_bar(store, task_id, assignment)
+        begin_reading(item)
+        _show_item(item)
+    _bar(store, task_id, item)
 
 
-def _show_pair(assignment: Assignment) -> None:
-    st.session_state.setdefault("judge-shown", {}).setdefault(assignment.token, time.monotonic())
-    height = _panel_height(*assignment.texts)
+def _show_item(item: Assignment) -> None:
     with st.container(border=True, gap="xsmall"):
         st.caption("Prompt")
-        st.text(assignment.prompt)
-    for column, name, text in zip(st.columns(2, gap="small"), ("A", "B"), assignment.texts, strict=True):
-        with column.container(border=True, height=height, gap="xsmall", key=f"judge-panel-{name}"):
-            st.markdown(f"**{name}**")
-            st.text(text)
+        st.text(item.prompt)
+    height = _panel_height(*item.texts)
+    names = "ABCDEFGHI"[: len(item.texts)]
+    across = 2 if len(names) in (2, 4) else 3
+    for first in range(0, len(names), across):
+        columns = st.columns(across, gap="small")
+        for column, name, text in zip(columns, names[first:], item.texts[first : first + across], strict=False):
+            with column.container(border=True, height=height, gap="xsmall", key=f"judge-panel-{name}"):
+                st.markdown(f"**{name}**")
+                st.text(text)
 
 
 def _panel_height(*texts: str) -> int:
@@ -89,26 +82,21 @@ def _panel_height(*texts: str) -> int:
     return min(max(80 + LINE_HEIGHT * lines, low), high)
 
 
-def _verdict_bar(store: VoteStore, task_id: int, assignment: Assignment | None) -> None:
-    token = assignment.token if assignment else "done"
+def _bar(store: VoteStore, task_id: int, item: Assignment | None) -> None:
+    token = item.token if item else "done"
     with st.bottom:
-        with st.container(horizontal=True, gap="xsmall"):
-            for verdict, label, key in VERDICTS:
-                st.button(
-                    label,
-                    key=f"judge-{verdict}-{token}",
-                    shortcut=key,
-                    width="stretch",
-                    disabled=assignment is None,
-                    on_click=_vote,
-                    args=(store, token, verdict),
-                )
+        if item and item.form == "ranking":
+            ranking_ballot(store, item)
+        else:
+            pair_ballot(store, item)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             done = store.progress(task_id, labeller())
             st.caption(f"{done.done} of {done.total} judged", width="stretch")
+            if item:
+                _reason(item)
             st.button(
-                "Skip", key=f"judge-skip-{token}", shortcut="S", disabled=assignment is None,
-                on_click=_vote, args=(store, token, "skip"), type="tertiary",
+                "Skip", key=f"judge-skip-{token}", shortcut="S", disabled=item is None,
+                on_click=cast, args=(store, token, "skip"), type="tertiary",
             )  # fmt: skip
             st.button(
                 "Undo", key=f"judge-undo-{token}", shortcut="U", on_click=_undo, args=(store, task_id), type="tertiary"
@@ -116,25 +104,32 @@ def _verdict_bar(store: VoteStore, task_id: int, assignment: Assignment | None) 
             st.button("Help", key="judge-help", shortcut="H", on_click=_reopen, type="tertiary")
 
 
-def _start() -> None:
+def _reason(item: Assignment) -> None:
+    """Why, and how much better: for those who want to say."""
+    with st.popover("Say why", type="tertiary"):
+        st.text_input(
+            "Reason", key=f"judge-reason-{item.token}", max_chars=1000, help="Goes with the verdict you give next"
+        )
+        if item.form == "pairwise":
+            st.segmented_control(
+                "Better by how much", list(STRENGTHS.values()), key=f"judge-strength-{item.token}",
+                format_func=dict(zip(STRENGTHS.values(), STRENGTHS, strict=True)).__getitem__,
+            )  # fmt: skip
+
+
+def _start(task_id: int) -> None:
     st.session_state["judge-name"] = st.session_state["judge-name-field"].strip()
-    st.session_state["judge-open"] = st.session_state["judge-begun"] = True
+    st.session_state["judge-open"], st.session_state["judge-begun"] = task_id, True
 
 
 def _reopen() -> None:
-    st.session_state["judge-open"] = False
+    st.session_state["judge-open"] = None
     st.session_state["judge-shown"] = {}
 
 
-def _vote(store: VoteStore, token: str, verdict: str) -> None:
-    shown = st.session_state.get("judge-shown", {}).pop(token, None)
-    seconds = time.monotonic() - shown if shown else 0.0
+def _undo(store: VoteStore, task_id: int) -> None:
     try:
-        store.vote(token, verdict, reading_seconds=seconds)
+        if store.undo(task_id, labeller()) is None:
+            st.session_state["judge-message"] = "There is no vote to undo."
     except VoteError as error:
         st.session_state["judge-message"] = str(error)
-
-
-def _undo(store: VoteStore, task_id: int) -> None:
-    if store.undo(task_id, labeller()) is None:
-        st.session_state["judge-message"] = "There is no vote to undo."

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
-from dashboard.services.catalogue import RunEntry
+from dashboard.services.catalogue import RunEntry, list_entries
 from dashboard.services.settings import Settings
 from rlhf_core.errors import DataError, RunError
+from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import build_task
 from rlhf_core.runs.reader import RunReader
 
 BASELINE, CONTENDER = "base", "tuned"
+
+
+@dataclass(frozen=True)
+class JudgingTask:
+    """A task as labellers may know it."""
+
+    id: int
+    label: str
+    form: str
+    instructions: str
 
 
 @lru_cache(maxsize=4)
@@ -60,6 +72,20 @@ def open_task(settings: Settings, entry: RunEntry) -> int:
     return _task(settings.votes, entry.path, read_instructions(settings), stamps)
 
 
+def task_of_run(settings: Settings, entry: RunEntry) -> JudgingTask:
+    """Return the run's own pairs as a task; raises what `open_task` raises."""
+    return _as_task(open_store(settings.votes).task(open_task(settings, entry)))
+
+
+def made_tasks(settings: Settings) -> list[JudgingTask]:
+    """Return the open tasks that are not some run's own pairs, newest first."""
+    if "://" not in settings.votes and not Path(settings.votes).is_file():
+        return []
+    runs = {entry.path.name for entry in list_entries(settings)}
+    tasks = open_store(settings.votes).tasks()
+    return [_as_task(task) for task in reversed(tasks) if task.state == "open" and task.run_name not in runs]
+
+
 def human_votes(settings: Settings, entry: RunEntry) -> pd.DataFrame:
     """Return the votes people gave on this run; empty while there is nothing to judge."""
     votes = _stored(settings, entry)
@@ -90,6 +116,10 @@ def simulation_rule(entry: RunEntry) -> str:
     """Return how the simulated votes were made (Markdown); empty when nothing says so."""
     path = entry.path / "votes_rule.md"
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _as_task(info: TaskInfo) -> JudgingTask:
+    return JudgingTask(info.id, f"{info.run_name} ({info.id})", info.form, info.instructions)
 
 
 def _stored(settings: Settings, entry: RunEntry) -> pd.DataFrame:

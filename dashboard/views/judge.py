@@ -1,28 +1,21 @@
-"""Judge: instructions first, then pairs, blind."""
+"""Judge: instructions first, then one item after another, blind."""
 
 from __future__ import annotations
 
-from dashboard.components.judging import instructions_screen, judging, pair_screen
-from dashboard.components.look import page_heading
-from dashboard.components.runs import pick_run
-from dashboard.components.states import empty_state, guarded
+from dashboard.components.judging import instructions_screen, item_screen, judging
+from dashboard.components.states import guarded
+from dashboard.components.tasks import pick_task
 from dashboard.services.settings import read_settings
-from dashboard.services.voting import can_judge, open_store, open_task, read_instructions
+from dashboard.services.voting import open_store
 
 
 def show() -> None:
     """Draw the page."""
     settings = read_settings()
-    if (entry := pick_run(settings)) is None:
-        return
-    if not can_judge(entry):
-        page_heading("Judge")
-        text = "Pairs of answers appear here once the run has written its completions."
-        empty_state("Nothing to judge yet", text, "rlhf generate CONFIG.yaml")
-        return
     with guarded("Judging"):
-        task_id = open_task(settings, entry)
-        if judging():
-            pair_screen(open_store(settings.votes), task_id)
+        if (task := pick_task(settings)) is None:
+            return
+        if judging(task.id):
+            item_screen(open_store(settings.votes), task.id)
         else:
-            instructions_screen(read_instructions(settings))
+            instructions_screen(task)

@@ -40,7 +40,7 @@ def test_instructions_come_first_and_can_be_opened_again(studio: Studio) -> None
     assert "Prefer the answer that helps more." not in said(app)
     app = app.button(key="judge-help").click().run()
     assert "Prefer the answer that helps more." in said(app)
-    assert app.button(key="judge-start").label == "Back to the pair"
+    assert app.button(key="judge-start").label == "Back to the item"
 
 
 def test_nothing_the_page_sends_names_a_side(studio: Studio) -> None:
@@ -92,7 +92,7 @@ def test_after_the_last_pair_the_page_says_so(studio: Studio) -> None:
     app = start(studio)
     for _ in range(12):
         app = press(app, "tie")
-    assert "All pairs are judged." in said(app) and "12 of 12 judged" in said(app)
+    assert "Everything is judged." in said(app) and "12 of 12 judged" in said(app)
 
 
 def test_a_vote_that_is_refused_is_told_and_the_page_goes_on(studio: Studio) -> None:
