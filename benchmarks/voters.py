@@ -112,4 +112,3 @@ def _correlated(voters: Voters, prompt: Any, rng: np.random.Generator) -> Floats
     """Draw uniform numbers, a prompt's common one with probability √ρ, so that two of one prompt correlate by ρ."""
     common = rng.random(voters.prompts)[prompt]
     return np.where(rng.random(len(prompt)) < sqrt(voters.correlation), common, rng.random(len(prompt)))
-

@@ -9,7 +9,8 @@ from rlhf_core.evaluation.statistics.checks import Floats, shares
 from rlhf_core.evaluation.statistics.estimates import LEVEL
 
 GRID = 1000
-BLOCK = 64
+BLOCK = 16_000
+"""Steps times means that are worked on at once."""
 FRACTIONS = np.array([0.4, 0.2, 0.1, 0.05])
 """The shares of their wealth that a bettor's purses stake: the large ones find large differences, the small small ones."""
 LIMIT = 2 / (1 - LEVEL)
@@ -35,8 +36,10 @@ def confidence_sequence(scores: ArrayLike) -> tuple[Floats, Floats]:
     low, high = np.zeros_like(x), np.ones_like(x)
     means, ends = np.arange(1, GRID) / GRID, (0.0, 1.0)
     purses = np.ones((2, len(means), len(FRACTIONS)))
-    for start in range(0, len(x), BLOCK):
-        block = slice(start, start + BLOCK)
+    end = 0
+    while end < len(x):
+        start, end = end, end + BLOCK // len(means)
+        block = slice(start, end)
         with np.errstate(over="ignore"):  # a wealth beyond all numbers is beyond the limit
             grown = purses[:, None] * growth(x[block, None], means).cumprod(axis=1)
         up, down = grown.mean(axis=-1)
@@ -45,7 +48,7 @@ def confidence_sequence(scores: ArrayLike) -> tuple[Floats, Floats]:
         ends = float(low[block][-1]), float(high[block][-1])
         active = (means > ends[0]) & (means < ends[1])
         if not active.any():
-            return _kept(low, high, start + BLOCK)
+            return _kept(low, high, end)
         means, purses = means[active], grown[:, -1, active]
     return low, high
 
@@ -58,6 +61,6 @@ def growth(x: Floats, mean: Floats | float) -> Floats:
 
 def _kept(low: Floats, high: Floats, end: int) -> tuple[Floats, Floats]:
     """Keep the last interval that holds a mean, from where none is left before `end`: as rare as one that misses."""
-    step = int(np.argmax(np.append(low[:end] >= high[:end] - 1 / GRID, True)))
+    step = int(np.argmax(np.append(high[:end] - low[:end] < 1.5 / GRID, True)))
     low[step:], high[step:] = (low[step - 1], high[step - 1]) if step else (0.0, 1.0)
     return low, high

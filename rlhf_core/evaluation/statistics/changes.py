@@ -13,6 +13,8 @@ from rlhf_core.errors import DataError
 from rlhf_core.evaluation.statistics.checks import Floats, codes_of, numbers, same_length
 from rlhf_core.evaluation.statistics.estimates import Estimate, t
 
+FEW = 10
+"""Below this many clusters that carry a difference its interval covers less than it says, and says so."""
 MIN_BOOTSTRAP = 10
 """Below this many clusters the bootstrap has too few distinct resamples, and the t interval is used."""
 
@@ -34,6 +36,8 @@ def paired_difference(
 
     BCa bootstrap (Efron 1987) with its level widened for few clusters, α/2 = Φ(−√(G/(G−1))·t_{G−1}) (Hesterberg 2015).
     Below ten clusters: the cluster-robust t interval. One cluster has no interval: its ends are −∞ and ∞.
+    Where most clusters hardly change, few carry the difference, (Σ_g u_g²)²/Σ_g u_g⁴ of them for residuals u_g; below ten
+    the interval is known to be short (30 prompts, a tenth of them toxic: 92%), and `method` ends in "resting on few".
 
     Raises:
         DataError: no pairs, a value missing, or lengths that differ.
@@ -51,7 +55,8 @@ def paired_difference(
         half = t(groups - 1) * error
         return Estimate(mean, mean - half, mean + half, n, groups, "cluster-robust t")
     low, high = _bca(sums, counts, bootstrap, seed)
-    return Estimate(mean, low, high, n, groups, f"BCa bootstrap, {bootstrap} resamples of clusters")
+    few = ", resting on few" if _carrying(sums, counts) < FEW else ""
+    return Estimate(mean, low, high, n, groups, f"BCa bootstrap, {bootstrap} resamples of clusters{few}")
 
 
 def mcnemar_exact(before: ArrayLike, after: ArrayLike) -> McNemar:
@@ -82,9 +87,17 @@ def _cluster_sums(x: Floats, clusters: ArrayLike | None) -> tuple[Floats, Floats
 
 
 def _variance_of_mean(sums: Floats, counts: Floats) -> float:
-    groups, n = len(sums), counts.sum()
-    residuals = sums - counts * (sums.sum() / n)
-    return float(groups / (groups - 1) * np.sum(residuals**2) / n**2)
+    groups = len(sums)
+    return float(groups / (groups - 1) * np.sum(_residuals(sums, counts) ** 2) / counts.sum() ** 2)
+
+
+def _carrying(sums: Floats, counts: Floats) -> float:
+    squares = _residuals(sums, counts) ** 2
+    return float(squares.sum() ** 2 / np.sum(squares**2))
+
+
+def _residuals(sums: Floats, counts: Floats) -> Floats:
+    return sums - counts * (sums.sum() / counts.sum())
 
 
 def _bca(sums: Floats, counts: Floats, resamples: int, seed: int) -> tuple[float, float]:

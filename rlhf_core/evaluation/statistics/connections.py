@@ -17,18 +17,23 @@ APART = "those it shares with the ranked lost to both, or beat both: which is st
 NOBODY = "no two contenders have both won and lost against each other, not even through others"
 
 
-def why_unplaced(names: Sequence[str], winners: Codes, losers: Codes) -> dict[str, str]:
-    """Return {name: reason} for contenders without a finite strength; `winners[i]` scored against `losers[i]`.
+def why_unplaced(names: Sequence[str], won: Codes, tied: Codes) -> dict[str, str]:
+    """Return {name: reason} for contenders without a finite strength; `won` is (winners, losers), `tied` those who tied.
 
-    Strengths are finite exactly within a group where everyone has beaten everyone, if only through others: a strongly
-    connected component (Zermelo 1929; Ford 1957). The largest one is ranked.
+    Strengths are finite within a group where everyone has beaten everyone, if only through others: a strongly
+    connected component (Zermelo 1929; Ford 1957). A tie counts both ways once someone in the group has beaten and lost
+    to the same contenders, if only in a circle; before, more and more ties explain a tie as well as equal strength does.
+    The largest such group is ranked.
     """
-    size = len(names)
-    edges = sparse.csr_array((np.ones(len(winners)), (winners, losers)), shape=(size, size))
+    wins = _graph(won, len(names))
+    edges = _graph(np.hstack([won, tied, tied[::-1]]), len(names))
+    circles = connected_components(wins, connection="strong")[1]
     groups = connected_components(edges, connection="strong")[1]
-    ranked = groups == np.bincount(groups).argmax()
-    if ranked.sum() < 2:
+    circular = np.bincount(circles)[circles] > 1
+    if not circular.any():
         return dict.fromkeys(names, NOBODY)
+    candidates = np.unique(groups[circular])
+    ranked = groups == candidates[np.bincount(groups)[candidates].argmax()]
     centre = int(np.flatnonzero(ranked)[0])
     linked = connected_components(edges, connection="weak")[1]
     behind, ahead = (set(breadth_first_order(graph, centre)[0].tolist()) for graph in (edges, edges.T.tocsr()))
@@ -39,3 +44,7 @@ def why_unplaced(names: Sequence[str], winners: Codes, losers: Codes) -> dict[st
         else:
             found[names[i]] = BEHIND if i in behind else AHEAD if i in ahead else APART
     return found
+
+
+def _graph(pairs: Codes, size: int) -> sparse.csr_array:
+    return sparse.csr_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(size, size))

@@ -102,14 +102,20 @@ def cluster_spread(x: Floats, codes: Codes) -> Spread:
     return Spread(float(np.sum(residuals**2 * factor)) / n**2, _freedom(w, factor))
 
 
-def crossed_spread(x: Floats, prompts: Codes, labellers: Codes) -> Spread:
+def crossed(one: Codes, other: Codes) -> Codes:
+    """Number the pairs of clusters that occur together, such as a prompt and a labeller."""
+    return codes_of(one * (int(other.max()) + 1) + other)
+
+
+def crossed_spread(x: Floats, prompts: Codes, labellers: Codes, cells: Codes) -> Spread:
     """Estimate the variance of x̄ when values share a prompt, a labeller, or both (Cameron, Gelbach & Miller 2011).
+
+    `cells` numbers the pairs of both (`crossed`).
 
     V = max(V_p + V_l − V_pl, V_p, V_l), the last two because a difference of estimates can fall below either;
     ν = V²/(V_p²/ν_p + V_l²/ν_l) (Satterthwaite 1946). Where labellers spread no more than single votes do
     (V_l ≤ V_pl) they add nothing, and prompts alone decide.
     """
-    cells = codes_of(prompts * (int(labellers.max()) + 1) + labellers)
     by_prompt, by_labeller, by_cell = (cluster_spread(x, codes) for codes in (prompts, labellers, cells))
     if by_labeller.variance <= by_cell.variance:
         return by_prompt

@@ -44,7 +44,7 @@ def length_controlled(votes: pd.DataFrame) -> AtEqualLength:
     has_votes(votes)
     has_columns(votes, ("length_difference",))
     decided = votes.loc[votes["outcome"].isin(["contender", "baseline"])]
-    undecided = 1 - len(decided) / len(votes)
+    undecided = (len(votes) - len(decided)) / len(votes)
     if decided.empty:
         return AtEqualLength(None, None, undecided, "no vote is decided")
     won = (decided["outcome"].to_numpy(object) == "contender").astype(float)

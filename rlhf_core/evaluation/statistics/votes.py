@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from rlhf_core.evaluation.statistics.checks import OUTCOMES, Codes, Floats, codes_of, has_columns, has_votes
-from rlhf_core.evaluation.statistics.estimates import Estimate, crossed_spread, share_estimate, spread_of
+from rlhf_core.evaluation.statistics.estimates import Estimate, crossed, crossed_spread, share_estimate, spread_of
 
 MIN_LABELLERS = 8
 """Below this many labellers their spread is known too badly to speak for others, and the interval is for these alone."""
@@ -75,6 +76,10 @@ class _Design:
     prompts: Codes
     labellers: Codes
 
+    @cached_property
+    def cells(self) -> Codes:
+        return crossed(self.prompts, self.labellers)
+
     @classmethod
     def of(cls, votes: pd.DataFrame) -> _Design:
         return cls(codes_of(votes["prompt_id"]), codes_of(votes["labeller"]))
@@ -82,7 +87,7 @@ class _Design:
     def share(self, x: Floats) -> Estimate:
         groups, people = int(self.prompts.max()) + 1, int(self.labellers.max()) + 1
         if people >= MIN_LABELLERS:
-            spread = crossed_spread(x, self.prompts, self.labellers)
+            spread = crossed_spread(x, self.prompts, self.labellers, self.cells)
             return share_estimate(x, spread, groups, "by prompt and by labeller")
         whom = "this labeller" if people == 1 else f"these {people} labellers"
         return share_estimate(x, spread_of(x, self.prompts), groups, f"by prompt, for {whom}")

@@ -1,216 +1,113 @@
-"""Estimates: each against a value worked out by hand, coverage by simulation, and every refusal."""
+"""Intervals of a mean over clusters: by hand, against slow matrices, by simulation, and every refusal."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from math import inf, nan, sqrt
+from math import nan, sqrt
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlhf_core.errors import DataError
-from rlhf_core.evaluation.statistics import (
-    McNemar,
-    accuracy_interval,
-    mcnemar_exact,
-    outcome_shares,
-    paired_difference,
-    position_bias,
-    win_rate,
-    win_rate_by,
-)
-from tests.vote_factory import vote_frame
+from rlhf_core.evaluation.statistics import Estimate, accuracy_interval, side_of_zero
+from rlhf_core.evaluation.statistics.estimates import cluster_spread, crossed, crossed_spread
 
-W, L, T, B = "contender", "baseline", "tie", "both_bad"
-T_3, T_7 = 3.182446, 2.364624  # two-sided 95% points of Student's t with 3 and 7 degrees of freedom
+T_3 = 3.182446  # two-sided 95% point of Student's t with 3 degrees of freedom
 Z = 1.959964
 
 
-def ends(estimate) -> tuple[float, float]:
+def ends(estimate: Estimate) -> tuple[float, float]:
     return estimate.low, estimate.high
 
 
-def test_win_rate_of_independent_votes_is_the_t_interval():
-    # Scores 1 1 1 0 0 0 ½ ½: mean ½; squared deviations 6·¼ = 1.5; V = 1.5/(8·7); half width t₇·√V = 0.38701
-    estimate = win_rate(vote_frame([W, W, W, L, L, L, T, B]))
-    assert estimate.value == 0.5
-    assert ends(estimate) == pytest.approx((0.5 - T_7 * sqrt(1.5 / 56), 0.5 + T_7 * sqrt(1.5 / 56)), abs=1e-6)
-    assert (estimate.n, estimate.clusters, estimate.level) == (8, 8, 0.95)
-    assert estimate.method == "cluster-robust t, by prompt"
+def around_half(s: float) -> tuple[float, float]:
+    """Wilson's ends around a mean of ½ for s = quantile²/n*: ½ ± √(s/4 + s²/4)/(1 + s) = ½ ± ½·√(s/(1 + s))."""
+    return 0.5 - 0.5 * sqrt(s / (1 + s)), 0.5 + 0.5 * sqrt(s / (1 + s))
 
 
-def test_win_rate_clusters_by_prompt():
-    # Prompts p: 1 1 0, q: 1 0 0, r: ½ ½, s: 1 0: mean ½, cluster residual sums ½ −½ 0 0, n = 10.
-    # V = 4/3 · (¼ + ¼)/100 = 1/150; half width t₃/√150 = 0.25984. As ten single votes: t₉·√(2/90) = 0.337.
-    frame = vote_frame([W, W, L, W, L, L, T, T, W, L], prompts=list("pppqqqrrss"))
-    estimate = win_rate(frame)
-    assert ends(estimate) == pytest.approx((0.5 - T_3 / sqrt(150), 0.5 + T_3 / sqrt(150)), abs=1e-6)
-    assert (estimate.n, estimate.clusters) == (10, 4)
+def test_yes_or_no_one_by_one_is_the_textbook_wilson_interval():
+    # 3 of 5 at z: s = z²/5 = 0.76829, centre (0.6 + s/2)/(1 + s) = 0.55655, half √(0.24s + s²/4)/(1 + s) = 0.32584
+    estimate = accuracy_interval([1, 0, 1, 0, 1])
+    assert ends(estimate) == pytest.approx((0.55655 - 0.32584, 0.55655 + 0.32584), abs=2e-5)
+    assert (estimate.n, estimate.clusters, estimate.level, estimate.method) == (5, 5, 0.95, "Wilson, by cluster")
+    assert estimate == accuracy_interval([1, 0, 1, 0, 1], list("vwxyz"))
 
 
-def test_win_rate_takes_the_wider_of_prompts_and_labellers():
-    # Four prompts × four labellers; ana and ben always prefer the contender's answer but once, cy and dan mirror them.
-    # By prompt every column sums to 2 of 4 (no spread at all); by labeller: sums 4 3 1 0, residuals 2 1 −1 −2.
-    # V = 4/3 · (4+1+1+4)/16² = 0.0520833; t₃·√V = 0.7263 leaves 0…1, so Wilson with ¼/V = 4.8 votes at t₃:
-    # (½ + t²/9.6)/(1 + t²/4.8) = ½ ± √(t²·¼/4.8 + t⁴/(4·4.8²))/(1 + t²/4.8) = ½ ± 0.41181
-    rows = {"ana": [W, W, W, W], "ben": [W, W, W, L], "cy": [L, L, L, W], "dan": [L, L, L, L]}
-    outcomes = [outcome for row in rows.values() for outcome in row]
-    frame = vote_frame(outcomes, prompts=list("pqrs") * 4, labellers=[name for name in rows for _ in range(4)])
-    estimate = win_rate(frame)
-    squared = T_3**2 / 4.8
-    half = sqrt(squared / 4 + squared**2 / 4) / (1 + squared)
-    assert half == pytest.approx(0.41181, abs=1e-4)
-    assert ends(estimate) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
-    assert estimate.method == "Wilson, cluster-robust, by labeller"
-    assert estimate.clusters == 4
+def test_clusters_by_hand():
+    # Four of two: 1 1 | 0 0 | ½ ½ | 1 0. Mean ½, residual sums 1 −1 0 0: V = 4/3·2/64 = 1/24, n* = ¼/V = 6, at t₃.
+    estimate = accuracy_interval([1, 1, 0, 0, 0.5, 0.5, 1, 0], list("ppqqrrss"))
+    assert ends(estimate) == pytest.approx(around_half(T_3**2 / 6), abs=1e-6)
+    assert (estimate.n, estimate.clusters, estimate.method) == (8, 4, "Wilson, cluster-robust, by cluster")
 
 
-def test_two_labellers_say_nothing_about_other_labellers():
-    # t with one degree of freedom multiplies by 12.7: a second labeller must not blow the interval up.
-    frame = vote_frame([W, L, T, W, L, W, L, T] * 2, prompts=list("pqrstuvw") * 2, labellers=["ana"] * 8 + ["ben"] * 8)
-    assert win_rate(frame).method == "cluster-robust t, by prompt"
-
-
-@pytest.mark.parametrize(("outcome", "value"), [(W, 1.0), (L, 0.0)])
-def test_all_the_same_outcome_still_has_an_interval(outcome: str, value: float):
-    # Wilson at 10 of 10: low = n/(n + z²) = 10/13.8415 = 0.72247, high = 1; at 0 of 10 mirrored.
-    estimate = win_rate(vote_frame([outcome] * 10))
+def test_all_alike_still_has_an_interval():
+    # Wilson at 10 of 10: low = n/(n + z²) = 10/13.8415, high = 1; at 0 of 10 mirrored. All ½: s = z²/4.
     far = 10 / (10 + Z**2)
-    assert estimate.value == value
-    assert ends(estimate) == pytest.approx((far, 1.0) if value else (0.0, 1 - far), abs=1e-6)
-    assert estimate.method == "Wilson, one observation per cluster, by prompt"
+    assert ends(accuracy_interval([1] * 10)) == pytest.approx((far, 1.0), abs=1e-6)
+    assert ends(accuracy_interval([0] * 10)) == pytest.approx((0.0, 1 - far), abs=1e-6)
+    halves = accuracy_interval([0.5] * 4)
+    assert ends(halves) == pytest.approx(around_half(Z**2 / 4), abs=1e-6)
+    assert halves.method == "Wilson, one observation each, by cluster"
 
 
-def test_all_ties_still_have_an_interval():
-    # Wilson at ½ with n = 4: ½ ± (√(z²/16 + z⁴/64))/(1 + z²/4) = ½ ± 0.34996
-    estimate = win_rate(vote_frame([T] * 4))
-    half = sqrt(Z**2 / 16 + Z**4 / 64) / (1 + Z**2 / 4)
-    assert half == pytest.approx(0.34996, abs=1e-5)
-    assert ends(estimate) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
+def test_two_clusters_are_two_observations():
+    assert ends(accuracy_interval([1, 1, 0, 0], list("ppqq"))) == pytest.approx(around_half(Z**2 / 2), abs=1e-6)
 
 
-def test_many_votes_on_one_prompt_count_as_one():
-    # One prompt, 50 wins: Wilson at 1 of 1, low = 1/(1 + z²) = 0.20655
-    estimate = win_rate(vote_frame([W] * 50, prompts=["p"] * 50))
-    assert ends(estimate) == pytest.approx((1 / (1 + Z**2), 1.0), abs=1e-6)
-    assert (estimate.n, estimate.clusters) == (50, 1)
+def spread_by_matrices(x: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
+    """V and ν from their definition: residuals are M·m for cluster means m, and V a quadratic form in them."""
+    counts = np.bincount(codes)
+    w = counts / len(x)
+    m = np.bincount(codes, weights=x) / counts
+    maker = np.eye(len(w)) - np.ones((len(w), 1)) * w  # m_g − Σ w_h m_h
+    form = np.diag(w**2 / (1 - 2 * w + np.sum(w**2)))
+    middle = maker.T @ form @ maker
+    return float(m @ middle @ m), float(np.trace(middle) ** 2 / np.trace(middle @ middle))
 
 
-def test_two_prompts_fall_back_to_wilson():
-    # 1 of 2: ½ ± √(z²/8 + z⁴/16)/(1 + z²/2) = ½ ± 0.40547
-    estimate = win_rate(vote_frame([W, L]))
-    assert ends(estimate) == pytest.approx((0.5 - 0.40547, 0.5 + 0.40547), abs=1e-5)
+@given(
+    rows=st.lists(st.tuples(st.sampled_from([0, 0.5, 1]), st.integers(0, 5)), min_size=2, max_size=40).filter(
+        lambda rows: len({cluster for _, cluster in rows}) > 1
+    )
+)
+def test_spread_equals_its_matrices(rows: list[tuple[float, int]]):
+    x = np.array([value for value, _ in rows])
+    codes = np.unique([cluster for _, cluster in rows], return_inverse=True)[1]
+    spread = cluster_spread(x, codes)
+    assert (spread.variance, spread.freedom) == pytest.approx(spread_by_matrices(x, codes), abs=1e-12)
 
 
-def test_near_the_edge_the_interval_stays_inside():
-    # 2 of 3: V = 3/2 · (1/9 + 1/9 + 4/9)/9 = 1/9, t₂·√V = 4.30265/3 leaves 0…1; effective n = (2/9)/(1/9) = 2; Wilson
-    # at t₂: s = t₂²/2 = 9.25641, centre (2/3 + s/2)/(1 + s) = 0.51625, half √(s·2/9 + s²/4)/(1 + s) = 0.47242
-    estimate = accuracy_interval([1, 1, 0])
-    assert ends(estimate) == pytest.approx((0.51625 - 0.47242, 0.51625 + 0.47242), abs=1e-4)
-    assert estimate.method == "Wilson, cluster-robust"
+def test_equal_clusters_have_one_degree_of_freedom_less_than_there_are():
+    assert cluster_spread(np.arange(12.0) / 12, np.repeat(np.arange(6), 2)).freedom == pytest.approx(5)
 
 
-def test_outcome_shares_keep_ties_and_both_bad_apart():
-    shares = outcome_shares(vote_frame([W, W, W, L, L, T, B, B]))
-    assert {name: share.value for name, share in shares.items()} == {W: 3 / 8, L: 2 / 8, T: 1 / 8, B: 2 / 8}
-    assert all(0 <= share.low < share.value < share.high <= 1 for share in shares.values())
+def test_uneven_clusters_have_a_variance_without_bias():
+    # Cluster means with variance 1, sizes 1 2 3 10 of 16: Var(x̄) = Σw² = 114/256, whatever the draw of 20,000.
+    rng, codes = np.random.default_rng(4), np.repeat(np.arange(4), [1, 2, 3, 10])
+    found = [cluster_spread(rng.normal(size=4)[codes], codes).variance for _ in range(20_000)]
+    assert np.mean(found) == pytest.approx(114 / 256, abs=4 * np.std(found) / sqrt(20_000))
 
 
-def test_an_outcome_nobody_chose_has_an_upper_end():
-    # Wilson at 0 of 6: high = z²/(6 + z²) = 0.39033
-    assert ends(outcome_shares(vote_frame([W, L, W, L, T, T]))[B]) == pytest.approx((0.0, 0.39033), abs=1e-5)
+def test_crossed_clusters_by_hand():
+    # 8 labellers × 4 prompts; four always say yes, four only on the last two prompts: 24 of 32, mean ¾.
+    # Prompt sums 4 4 8 8, residuals ∓2: V_p = 4/3·16/32² = 1/48. Labeller sums 4 or 2, residuals ±1:
+    # V_l = 8/7·8/32² = 1/112. Single votes: Σ(x − ¾)² = 24/16 + 8·9/16 = 6, V_pl = 32/31·6/32² = 3/496.
+    x = np.array([[1, 1, 1, 1]] * 4 + [[0, 0, 1, 1]] * 4, dtype=float).ravel()
+    labellers, prompts = np.repeat(np.arange(8), 4), np.tile(np.arange(4), 8)
+    spread = crossed_spread(x, prompts, labellers, crossed(prompts, labellers))
+    variance = 1 / 48 + 1 / 112 - 3 / 496
+    assert spread.variance == pytest.approx(variance)
+    assert spread.freedom == pytest.approx(variance**2 / (1 / 48**2 / 3 + 1 / 112**2 / 7))
+    assert crossed_spread(x, labellers, prompts, crossed(labellers, prompts)) == spread
 
 
-def test_position_bias_is_the_share_that_side_a_won():
-    # Contender on a a b b b: outcomes W (A won), L (B), W (B), L (A), L (A); the tie does not count: 3 of 5.
-    frame = vote_frame([W, L, W, L, L, T]).assign(contender_side=list("aabbba"))
-    bias = position_bias(frame)
-    assert bias is not None
-    assert (bias.value, bias.n) == (0.6, 5)
-
-
-def test_position_bias_of_undecided_votes_is_none():
-    assert position_bias(vote_frame([T, B, T])) is None
-
-
-def test_win_rate_by_category():
-    frame = vote_frame([W, W, L, T]).assign(category=["honest", "harmless", "honest", "harmless"])
-    rates = win_rate_by(frame, "category")
-    assert [(name, rate.value, rate.n) for name, rate in rates.items()] == [("harmless", 0.75, 2), ("honest", 0.5, 2)]
-
-
-def test_accuracy_without_clusters_takes_each_value_alone():
-    assert accuracy_interval([1, 0, 1, 0, 1]) == accuracy_interval([1, 0, 1, 0, 1], list("vwxyz"))
-
-
-def test_paired_difference_of_few_clusters_is_the_t_interval():
-    # Differences 1 2 3 4: mean 2.5, sd √(5/3), half width t₃·√(5/3)/2 = 2.05427
-    estimate = paired_difference([0, 0, 0, 0], [1, 2, 3, 4])
-    half = T_3 * sqrt(5 / 3) / 2
-    assert (estimate.value, *ends(estimate)) == pytest.approx((2.5, 2.5 - half, 2.5 + half), abs=1e-5)
-    assert estimate.method == "cluster-robust t"
-
-
-def test_paired_difference_is_after_minus_before():
-    assert paired_difference([3, 3], [1, 2]).value == -1.5
-
-
-def test_paired_difference_resamples_prompts():
-    # 20 prompts, each measured five times alike. Resampling rows would make the interval √5 times too narrow.
-    per_prompt = np.linspace(-1, 1, 20)
-    once = paired_difference(np.zeros(20), per_prompt)
-    often = paired_difference(np.zeros(100), np.repeat(per_prompt, 5), clusters=np.repeat(np.arange(20), 5))
-    assert ends(often) == pytest.approx(ends(once), abs=1e-9)
-    assert (often.n, often.clusters) == (100, 20)
-    rows = paired_difference(np.zeros(100), np.repeat(per_prompt, 5))
-    assert (once.high - once.low) / (rows.high - rows.low) == pytest.approx(sqrt(5), rel=0.15)
-
-
-def test_paired_difference_bootstrap_is_near_t_for_symmetric_data():
-    # 25 evenly spaced differences from −12 to 12: V = (Σ d²)/(24·25) = 1300/600, half width t₂₄·√V = 2.0639·1.47196
-    estimate = paired_difference(np.zeros(25), np.arange(-12.0, 13.0))
-    assert estimate.value == 0
-    assert ends(estimate) == pytest.approx((-3.038, 3.038), rel=0.08)  # resampling noise of 2000 draws
-    assert estimate.method == "BCa bootstrap, 2000 resamples of clusters"
-
-
-def test_paired_difference_leans_towards_the_long_tail():
-    # Ten large values among forty: the data could well have missed some, so the upper arm must be the longer one.
-    estimate = paired_difference(np.zeros(40), np.array([0.0] * 30 + [10.0] * 8 + [40.0] * 2))
-    assert estimate.high - estimate.value > 1.2 * (estimate.value - estimate.low)
-
-
-def test_paired_difference_repeats_with_its_seed_only():
-    after = np.arange(30.0) ** 2
-    estimates = [paired_difference(np.zeros(30), after, seed=seed) for seed in (1, 1, 2)]
-    assert estimates[0] == estimates[1]
-    assert estimates[0].low != estimates[2].low
-
-
-def test_paired_difference_that_never_varies_says_so():
-    estimate = paired_difference([1, 2, 3], [1, 2, 3])
-    assert (estimate.value, *ends(estimate)) == (0, 0, 0)
-    assert estimate.method == "none: no difference between clusters"
-
-
-def test_paired_difference_of_one_cluster_is_unbounded_and_still_json():
-    estimate = paired_difference([0, 0], [1, 3], clusters=["p", "p"])
-    assert (estimate.value, *ends(estimate)) == (2, -inf, inf)
-    held = json.loads(json.dumps(estimate.as_json(), allow_nan=False))
-    assert (held["value"], held["low"], held["high"], held["clusters"]) == (2.0, None, None, 1)
-
-
-def test_mcnemar_counts_the_pairs_that_changed():
-    # Six changed, one of them towards yes: p = 2·(C(6,0) + C(6,1))/2⁶ = 14/64
-    before, after = [1, 1, 1, 1, 1, 0, 1, 0], [0, 0, 0, 0, 0, 1, 1, 0]
-    result = mcnemar_exact(before, after)
-    assert (result.n, result.only_before, result.only_after) == (8, 5, 1)
-    assert result.p_value == pytest.approx(14 / 64)
-
-
-def test_mcnemar_without_changes_is_certain_of_nothing():
-    assert mcnemar_exact([True, False], [True, False]) == McNemar(2, 0, 0, 1.0)
+def test_labellers_who_spread_like_single_votes_add_nothing():
+    # Every labeller says yes to half of 4 prompts: V_l = 0, so the prompts' spread stands, with its 3 degrees.
+    x = np.array([[1, 1, 0, 0], [1, 0, 1, 0]] * 4, dtype=float).ravel()
+    labellers, prompts = np.repeat(np.arange(8), 4), np.tile(np.arange(4), 8)
+    assert crossed_spread(x, prompts, labellers, crossed(prompts, labellers)) == cluster_spread(x, prompts)
 
 
 def coverage(interval: Callable, groups: int, per_group: int, spread: float, runs: int = 1500) -> float:
@@ -237,39 +134,11 @@ def test_intervals_that_forget_the_prompts_do_not_cover():
     assert coverage(lambda x, _: accuracy_interval(x), 40, 5, 0.4) == pytest.approx(0.70, abs=0.05)
 
 
-def test_paired_differences_cover_95_percent():
-    # 400 runs: three standard errors are 0.033.
-    rng = np.random.default_rng(5)
-    covered = 0
-    for seed in range(400):
-        estimate = paired_difference(np.zeros(24), rng.normal(1.0, 2.0, 24), bootstrap=500, seed=seed)
-        covered += estimate.low <= 1.0 <= estimate.high
-    assert covered / 400 == pytest.approx(0.95, abs=0.033)
-
-
-FRAME = vote_frame([W, L])
-
-
 @pytest.mark.parametrize(
-    ("frame", "message"),
-    [
-        (FRAME.iloc[:0], "votes: no votes to count. Judge some pairs first"),
-        (FRAME.drop(columns=["score"]), r"votes: columns are missing \(found \['score'\]\)"),
-        (FRAME.assign(outcome=["contender", "won"]), r"votes: unknown outcomes \(found \['won'\]\).*both_bad"),
-        (FRAME.assign(simulated=[True, False]), r"several values of `simulated` in one estimate.*never pooled"),
-        (FRAME.assign(baseline=["base", "sft"]), r"several values of `baseline`.*\['base', 'sft'\]"),
-        (FRAME.assign(contender=["sft", "tuned"]), "several values of `contender`"),
-    ],
+    ("low", "high", "side"), [(0.1, 0.2, 1), (-0.2, -0.1, -1), (-0.1, 0.1, 0), (0.0, 0.1, 0), (None, 0.1, 0)]
 )
-@pytest.mark.parametrize("estimate", [win_rate, outcome_shares, position_bias])
-def test_votes_that_cannot_be_counted_are_refused(estimate: Callable, frame, message: str):
-    with pytest.raises(DataError, match=message):
-        estimate(frame)
-
-
-def test_a_slice_by_an_unknown_column_is_refused():
-    with pytest.raises(DataError, match=r"columns are missing \(found \['topic'\]\)"):
-        win_rate_by(FRAME, "topic")
+def test_the_side_of_zero(low: float | None, high: float, side: int):
+    assert side_of_zero(low, high) == side
 
 
 @pytest.mark.parametrize(
@@ -280,11 +149,6 @@ def test_a_slice_by_an_unknown_column_is_refused():
         (lambda: accuracy_interval([0, 2]), r"a share needs values from 0 to 1 \(found \[0.0, 2.0\]\)"),
         (lambda: accuracy_interval([0, 1], ["p"]), r"lengths differ: .*\(found \[2, 1\]\)"),
         (lambda: accuracy_interval([0, 1], np.array(["p", None])), r"some cluster labels are missing \(found 1\)"),
-        (lambda: paired_difference([], []), "no values before"),
-        (lambda: paired_difference([1], [inf]), "1 of 1 values after are missing or infinite"),
-        (lambda: paired_difference([1, 2], [1]), "lengths differ"),
-        (lambda: mcnemar_exact([0, 1], [0, 0.7]), "McNemar's test compares yes/no values. Apply a threshold first"),
-        (lambda: mcnemar_exact([0, 1], [0]), "lengths differ"),
     ],
 )
 def test_numbers_that_cannot_be_used_are_refused(call: Callable, message: str):

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from rlhf_core.errors import DataError
 from rlhf_core.evaluation.statistics.checks import OUTCOMES, Codes, Floats, codes_of, has_columns, has_votes
 from rlhf_core.evaluation.statistics.connections import why_unplaced
 from rlhf_core.evaluation.statistics.estimates import Estimate, t
@@ -18,6 +19,7 @@ from rlhf_core.evaluation.statistics.estimates import Estimate, t
 ENOUGH = 10
 """Below this many prompts a spread over prompts says too little, and strengths come without an interval."""
 CHUNK = 10
+STEPS = 10_000
 Flags = NDArray[np.bool_]
 TIE, WON, LOST = 0, 1, 2  # evalica's names for outcomes, from the first contender's view
 
@@ -48,9 +50,11 @@ class _Table:
     size: int
     prompts: int
 
-    def rows(self, chosen: Flags) -> _Table:
-        kept = (self.first[chosen], self.second[chosen], self.outcome[chosen], self.counts[chosen])
-        return _Table(*kept, self.size, self.prompts)
+    def among(self, placed: Flags) -> _Table:
+        """Keep the comparisons among those placed, and number these anew."""
+        chosen, number = placed[self.first] & placed[self.second], placed.cumsum() - 1
+        pairs = number[self.first[chosen]], number[self.second[chosen]]
+        return _Table(*pairs, self.outcome[chosen], self.counts[chosen], int(placed.sum()), self.prompts)
 
 
 def bradley_terry(votes: pd.DataFrame, bootstrap: int = 200, seed: int = 0) -> Ranking:
@@ -63,25 +67,26 @@ def bradley_terry(votes: pd.DataFrame, bootstrap: int = 200, seed: int = 0) -> R
     votes can place every replicate can.
 
     Raises:
-        DataError: as `win_rate`; several pairs of contenders are welcome.
+        DataError: as `win_rate`, but several pairs of contenders are welcome; or so few votes link some contenders that
+            the iteration does not settle.
     """
     has_votes(votes, pooled=("baseline", "contender"))
     names, table, both_bad = _tabulate(votes)
-    unplaced = why_unplaced(names, *_beaten(table))
+    unplaced = why_unplaced(names, *_won_and_tied(table))
     placed = np.array([name not in unplaced for name in names])
     if not placed.any():
         return Ranking({}, unplaced, both_bad, 0.0)
-    kept = table.rows(placed[table.first] & placed[table.second])
-    log_strengths, tie = _fit(kept, kept.counts.sum(axis=1), placed)
+    kept = table.among(placed)
+    log_strengths, tie = _fit(kept, kept.counts.sum(axis=1))
     groups, n = int((kept.counts.sum(axis=0) > 0).sum()), int(kept.counts.sum())
-    half, method = np.full(len(placed), inf), f"none: fewer than {ENOUGH} prompts"
+    half, method = np.full(kept.size, inf), f"none: fewer than {ENOUGH} prompts"
     if groups >= ENOUGH:
-        half = t(groups - 1) * _bootstrap_sd(kept, placed, bootstrap, seed)
+        half = t(groups - 1) * _bootstrap_sd(kept, bootstrap, seed)
         method = f"Bayesian bootstrap of prompts, {bootstrap} replicates"
-    order = [i for i in np.argsort(-log_strengths, kind="stable") if placed[i]]
+    ranked = [name for name in names if name not in unplaced]
     strengths = {
-        names[i]: Estimate(s := float(log_strengths[i]), s - float(half[i]), s + float(half[i]), n, groups, method)
-        for i in order
+        ranked[i]: Estimate(s := float(log_strengths[i]), s - float(half[i]), s + float(half[i]), n, groups, method)
+        for i in np.argsort(-log_strengths, kind="stable")
     }
     return Ranking(strengths, unplaced, both_bad, tie)
 
@@ -124,31 +129,32 @@ def _tabulate(votes: pd.DataFrame) -> tuple[list[str], _Table, dict[str, float]]
     return names, table, dict(zip(names, share.tolist(), strict=True))
 
 
-def _beaten(table: _Table) -> tuple[Codes, Codes]:
-    """Return (winner, loser) of every kind of vote; a tie goes both ways."""
-    one_won, other_won = table.outcome != LOST, table.outcome != WON
-    winners = np.concatenate([table.first[one_won], table.second[other_won]])
-    return winners, np.concatenate([table.second[one_won], table.first[other_won]])
+def _won_and_tied(table: _Table) -> tuple[Codes, Codes]:
+    """Return the kinds of votes there are, as (winner, loser) and as (one, other): (2, kinds) each."""
+    pairs, won = np.stack([table.first, table.second]), table.outcome == WON
+    lost, tied = table.outcome == LOST, table.outcome == TIE
+    return np.hstack([pairs[:, won], pairs[::-1, lost]]), pairs[:, tied]
 
 
-def _fit(table: _Table, weights: Floats, placed: Flags) -> tuple[Floats, float]:
-    """Return log strengths, mean 0 over those placed, and ν. Newman's iteration needs ties; without, ν is 0."""
+def _fit(table: _Table, weights: Floats) -> tuple[Floats, float]:
+    """Return log strengths, mean 0, and ν. Newman's iteration needs ties; without any, ν is 0 and it is Bradley–Terry's."""
     import evalica
 
     arguments = (table.first.tolist(), table.second.tolist(), table.outcome.tolist())
-    settings = {"index": pd.RangeIndex(table.size), "weights": weights.tolist(), "tolerance": 1e-8, "limit": 10_000}
-    if (table.outcome == TIE).any():
-        result = evalica.newman(*arguments, **settings)
-        tie = float(result.v)
-    else:
-        result, tie = evalica.bradley_terry(*arguments, **settings), 0.0
-    strengths = np.log(result.scores.sort_index().to_numpy(), where=placed, out=np.zeros(table.size))
-    return np.where(placed, strengths - strengths[placed].mean(), 0.0), tie
+    settings = {"index": pd.RangeIndex(table.size), "weights": weights.tolist(), "tolerance": 1e-8, "limit": STEPS}
+    tied = bool((table.outcome == TIE).any())
+    result = (evalica.newman if tied else evalica.bradley_terry)(*arguments, **settings)
+    if result.iterations >= STEPS:
+        raise DataError(
+            f"strengths did not settle in {STEPS} steps", remedy="Judge more pairs that link the contenders"
+        )
+    strengths = np.log(result.scores.sort_index().to_numpy())
+    return strengths - strengths.mean(), float(result.v) if tied else 0.0
 
 
-def _bootstrap_sd(table: _Table, placed: Flags, replicates: int, seed: int) -> Floats:
+def _bootstrap_sd(table: _Table, replicates: int, seed: int) -> Floats:
     rng, found = np.random.default_rng(seed), []
     for start in range(0, replicates, CHUNK):
         weights = rng.standard_exponential((table.prompts, min(CHUNK, replicates - start)))
-        found += [_fit(table, column, placed)[0] for column in (table.counts @ weights).T]
+        found += [_fit(table, column)[0] for column in (table.counts @ weights).T]
     return np.std(found, axis=0, ddof=1)
