@@ -149,7 +149,7 @@ def _fit(table: _Table, weights: Floats) -> tuple[Floats, float]:
             f"strengths did not settle in {STEPS} steps", remedy="Judge more pairs that link the contenders"
         )
     strengths = np.log(result.scores.sort_index().to_numpy())
-    return strengths - strengths.mean(), float(result.v) if tied else 0.0
+    return strengths - strengths.mean(), float(getattr(result, "v", 0.0))
 
 
 def _bootstrap_sd(table: _Table, replicates: int, seed: int) -> Floats:

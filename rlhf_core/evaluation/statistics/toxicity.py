@@ -58,5 +58,5 @@ def _over_prompts(x: NDArray[Any]) -> Estimate:
     return accuracy_interval(np.clip(x, 0, 1))
 
 
-def _choose(n: NDArray[Any], k: int) -> Floats:
+def _choose(n: NDArray[Any], k: int) -> NDArray[Any]:
     return np.where(n >= k, special.binom(n, k), 0.0)
