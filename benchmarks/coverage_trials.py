@@ -177,6 +177,7 @@ def held(estimate: Estimate, real: float) -> bool:
     return estimate.low <= real <= estimate.high
 
 
+FEW = "says: under 50 yes/no values"
 VOTING = {
     "30 votes by one labeller, no ties": Voters(30, ties=0, both_bad=0),
     "30 votes by one labeller, 30% ties": Voters(30),
@@ -201,7 +202,7 @@ LOOKING = {
     ),
 }
 SETTINGS = [
-    *(Setting(name, voting(voters)) for name, voters in VOTING.items()),
+    *(Setting(name, voting(voters), label=FEW if voters.prompts < 50 else "") for name, voters in VOTING.items()),
     Setting("120 votes, equal lengths lose", at_equal_length(Voters(120, length=0.8, longer=0.6, score=0.5))),
     Setting("600 votes, 3 a prompt", at_equal_length(Voters(200, 3, 3, length=0.5, longer=-0.5, score=0.6))),
     Setting("30 prompts, a tenth of them toxic", changing(30, 1), share=0.5, label="says: resting on few"),

@@ -37,7 +37,7 @@ def paired_difference(
     BCa bootstrap (Efron 1987) with its level widened for few clusters, α/2 = Φ(−√(G/(G−1))·t_{G−1}) (Hesterberg 2015).
     Below ten clusters: the cluster-robust t interval. One cluster has no interval: its ends are −∞ and ∞.
     Where most clusters hardly change, few carry the difference, (Σ_g u_g²)²/Σ_g u_g⁴ of them for residuals u_g; below ten
-    the interval is known to be short (30 prompts, a tenth of them toxic: 92%), and `method` ends in "resting on few".
+    the interval is known to be short (30 prompts, a tenth of them toxic: 91%), and `method` ends in "resting on few".
 
     Raises:
         DataError: no pairs, a value missing, or lengths that differ.

@@ -12,6 +12,8 @@ from scipy import special
 from rlhf_core.evaluation.statistics.checks import Codes, Floats, codes_of, same_length, shares
 
 LEVEL = 0.95
+SMALL = 50
+"""Below this many yes/no values a count has so few values that coverage is 92–98%, as the share happens to lie."""
 MIN_CLUSTERS = 3
 """Below this many clusters a variance between clusters says next to nothing (t with one degree of freedom is 12.7)."""
 
@@ -72,7 +74,8 @@ def share_estimate(x: Floats, spread: Spread, groups: int, unit: str) -> Estimat
     if groups < MIN_CLUSTERS or mean in (0.0, 1.0) or spread.variance <= 1e-12:
         return Estimate(mean, *wilson(mean, groups, z()), len(x), groups, f"Wilson, one observation each, {unit}")
     ends = wilson(mean, mean * (1 - mean) / spread.variance, t(spread.freedom))
-    method = "Wilson, cluster-robust" if isfinite(spread.freedom) else "Wilson"
+    few = f", under {SMALL} yes/no values" if len(x) < SMALL else ""
+    method = "Wilson, cluster-robust" if isfinite(spread.freedom) else f"Wilson{few}"
     return Estimate(mean, *ends, len(x), groups, f"{method}, {unit}")
 
 

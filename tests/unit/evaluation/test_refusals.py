@@ -47,7 +47,10 @@ def test_answers_to_one_prompt_are_one_cluster():
     """
     thrice = refusal_rates(completions("safe", NO, NO, YES, YES) * 3)["safe"]
     assert (thrice.n, thrice.clusters) == (12, 4)
-    assert (thrice.low, thrice.high) == (pytest.approx(0.5 - 0.439169, abs=1e-5), pytest.approx(0.5 + 0.439169, abs=1e-5))
+    assert (thrice.low, thrice.high) == (
+        pytest.approx(0.5 - 0.439169, abs=1e-5),
+        pytest.approx(0.5 + 0.439169, abs=1e-5),
+    )
 
 
 def test_no_completions_have_no_rates():

@@ -31,7 +31,13 @@ def test_yes_or_no_one_by_one_is_the_textbook_wilson_interval():
     # 3 of 5 at z: s = z²/5 = 0.76829, centre (0.6 + s/2)/(1 + s) = 0.55655, half √(0.24s + s²/4)/(1 + s) = 0.32584
     estimate = accuracy_interval([1, 0, 1, 0, 1])
     assert ends(estimate) == pytest.approx((0.55655 - 0.32584, 0.55655 + 0.32584), abs=2e-5)
-    assert (estimate.n, estimate.clusters, estimate.level, estimate.method) == (5, 5, 0.95, "Wilson, by cluster")
+    assert (estimate.n, estimate.clusters, estimate.level, estimate.method) == (
+        5,
+        5,
+        0.95,
+        "Wilson, under 50 yes/no values, by cluster",
+    )
+    assert [accuracy_interval([0, 1] * n).method for n in (24, 25)] == [estimate.method, "Wilson, by cluster"]
     assert estimate == accuracy_interval([1, 0, 1, 0, 1], list("vwxyz"))
 
 
