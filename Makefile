@@ -4,13 +4,14 @@ RUNS ?= runs
 REPEAT ?= 3
 BIN := .venv/bin
 
-.PHONY: help setup dev demo pipeline test check mutants bench metrics-doc
+.PHONY: help setup dev demo pipeline test check mutants coverage bench metrics-doc
 help:
 	@echo "make demo       dashboard at http://127.0.0.1:$(PORT) and the quickstart training beside it"
 	@echo "make pipeline   the quickstart without the browser"
 	@echo "make test       install what tests need, then run all of them"
 	@echo "make check      ruff, pyright and the quick tests"
 	@echo "make mutants    break the mathematics on purpose and see which test notices"
+	@echo "make coverage   simulate votes with a known truth: do the intervals hold it as often as they say?"
 	@echo "make bench      ours against transformers and TRL: the same work in turn, time and memory"
 	@echo "make setup      .venv with the pinned packages"
 
@@ -42,6 +43,9 @@ check: dev
 
 mutants: dev
 	@$(BIN)/python scripts/mutants.py
+
+coverage: setup
+	@$(BIN)/python -m benchmarks.coverage
 
 bench: setup .venv-peers/installed
 	@$(BIN)/rlhf models fetch

@@ -83,9 +83,8 @@ def bias_sentence(bias: Estimate | None) -> str:
 
 
 def interval_sentence(rate: Estimate) -> str:
-    """Say how the win rate's interval was made, and from how many prompts or labellers."""
-    unit = "labeller" if rate.method.endswith("by labeller") else "prompt"
-    return f"Interval: {rate.method}, {wording.count(rate.clusters, unit)}."
+    """Say how the win rate's interval was made, and from how many prompts."""
+    return f"Interval: {rate.method}, {wording.count(rate.clusters, 'prompt')}."
 
 
 def _labellers(votes: pd.DataFrame) -> pd.DataFrame:

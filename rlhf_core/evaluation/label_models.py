@@ -1,7 +1,7 @@
 """What several labellers' votes say about the true outcome, each labeller trusted as far as the others bear them out.
 
 Both models are fitted by EM from the shares of the votes, with no random start: the same votes give the same answer.
-Why they are not crowd-kit's: docs/statistics-consensus.md.
+Why they are not crowd-kit's: docs/consensus.md.
 """
 
 from __future__ import annotations

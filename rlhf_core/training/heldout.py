@@ -93,7 +93,7 @@ class HeldOut:
 
 
 def win_rate_metrics(scores: Tensor, reference: Tensor) -> dict[str, float]:
-    """Return the share of prompts on which `scores` beat `reference` (ties ½), with a 95% t interval over prompts.
+    """Return the share of prompts on which `scores` beat `reference` (ties ½), with a 95% interval over prompts.
 
     The same answer, read in another batch, may score a rounding more or less: that is a tie.
     """

@@ -58,9 +58,9 @@ def test_accuracy_interval_is_clustered_by_prompt():
     rankings = [ranking(f"p{n}", [["a"], ["b"], ["c"]]) for n in range(10)]
     scores = [[3.0, 2.0, 1.0] if n < 6 else [1.0, 2.0, 3.0] for n in range(10)]
     accuracy = reward_report(rankings, scores)["accuracy"]
-    # Clusters of equal size: the sd of the mean is √(0.24/9) = 0.163, times t_9 = 2.262: 0.369 to each side;
-    # as if independent it would be 2.045·√(0.24/29) = 0.186.
-    assert (accuracy["high"] - accuracy["low"]) / 2 == pytest.approx(0.369, abs=0.02)
+    # Clusters of equal size: V = 0.24/9, so 9 answers at t₉ = 2.262157. Wilson: s = t₉²/9 = 0.568595, to each side
+    # √(0.24·s + s²/4)/(1 + s) = 0.29717; as if independent, s = z²/30 = 0.128049, it would be 0.165.
+    assert (accuracy["high"] - accuracy["low"]) / 2 == pytest.approx(0.29717, abs=1e-4)
 
 
 def test_calibration_error_by_hand():

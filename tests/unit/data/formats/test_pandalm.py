@@ -100,7 +100,7 @@ def test_the_page_shows_what_the_command_prints(capsys: pytest.CaptureFixture[st
     assert main([str(REAL_DATA / FILE)]) == 0
     printed = capsys.readouterr().out.strip()
     assert len(printed.splitlines()) == 6
-    assert printed in (ROOT / "docs" / "statistics-consensus.md").read_text(encoding="utf-8")
+    assert printed in (ROOT / "docs" / "consensus.md").read_text(encoding="utf-8")
 
 
 def test_the_one_held_out_is_compared_with_the_others():
