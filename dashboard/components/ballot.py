@@ -19,7 +19,9 @@ from rlhf_core.feedback.store import VoteStore
 D = TypeVar("D")
 VERDICTS = (("a", "A", "1"), ("tie", "Tie", "0"), ("both_bad", "Both bad", "9"), ("b", "B", "2"))
 PAIR_KEYS = "**1** A is better, **2** B is better, **0** tie, **9** both bad"
-RANKING_KEYS = "**1** to **9** the next best of A, B, C …, **0** ties it with what follows, **Z** takes one off, **Enter** done"
+RANKING_KEYS = (
+    "**1** to **9** the next best of A, B, C …, **0** ties it with what follows, **Z** takes one off, **Enter** done"
+)
 
 
 def pair_ballot(store: VoteStore, item: Assignment | None) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from rlhf_core.evaluation.statistics import LEVEL, MIN_BOOTSTRAP, Estimate
+from rlhf_core.evaluation.statistics import LEVEL, Estimate
+from rlhf_core.evaluation.statistics.changes import MIN_BOOTSTRAP
 
 Floats = NDArray[np.float64]
 RESAMPLES = 2000

@@ -149,8 +149,8 @@ def test_side_bias_is_named_when_the_interval_leaves_one_half(low: float, high: 
 def test_the_interval_names_what_it_is_clustered_by() -> None:
     rate = Estimate(0.6, 0.5, 0.7, 288, 96, "cluster-robust t, by prompt")
     assert interval_sentence(rate) == "Interval: cluster-robust t, by prompt, 96 prompts."
-    rate = Estimate(0.6, 0.4, 0.8, 288, 3, "cluster-robust t, by labeller")
-    assert interval_sentence(rate) == "Interval: cluster-robust t, by labeller, 3 labellers."
+    rate = Estimate(0.6, 0.4, 0.8, 288, 96, "Wilson, cluster-robust, by prompt and by labeller")
+    assert interval_sentence(rate) == "Interval: Wilson, cluster-robust, by prompt and by labeller, 96 prompts."
 
 
 def test_headline_says_worse_and_unclear(studio: Studio) -> None:
