@@ -64,11 +64,11 @@ def print_tasks(tasks: Sequence[TaskInfo]) -> None:
     """Print one row per judging task with its state and progress."""
     if not tasks:
         raise VoteError("no tasks yet", remedy="`rlhf task create` makes one")
-    table = Table("task", "name", "state", "form", "items", "votes", "labellers", "done", "contenders", box=None)
+    table = Table("task", "name", "state", "form", "items", "votes", "labellers", "done", box=None)
     for task in tasks:
         done = "–" if task.places is None else f"{task.judged} of {task.places}"
         numbers = map(str, (task.items, task.votes, task.labellers))
-        table.add_row(str(task.id), task.run_name, task.state, task.form, *numbers, done, ", ".join(task.contenders))
+        table.add_row(str(task.id), task.run_name, task.state, task.form, *numbers, done)
     Console(markup=False, emoji=False).print(table)
 
 
@@ -76,6 +76,7 @@ def print_task(task: TaskInfo) -> None:
     """Print what a task is, how far it is, and the completions that name their author, each with its prompt."""
     print_tasks([task])
     console = Console(markup=False, emoji=False, highlight=False)
+    console.print(f"contenders: {', '.join(task.contenders)}")
     console.print(f"criteria: {', '.join(task.criteria)}; instructions {task.instruction_version}")
     console.print(f"left out: {task.identical} items with equal texts, {task.unmatched} completions not all answered")
     if task.leaks:

@@ -90,6 +90,18 @@ def cast(store: VoteStore, token: str, verdict: str | dict[str, str]) -> None:
         st.session_state["judge-message"] = str(error)
 
 
+def take_back(item: Assignment) -> bool:
+    """Take back what was said of an item that is not a vote yet; False when nothing was."""
+    if groups := _draft(item.token, list) if item.form == "ranking" else None:
+        groups.pop()
+        return True
+    said = _draft(f"{item.token}-said" if item.form == "ranking" else item.token, dict)
+    if said:
+        said.popitem()
+        return True
+    return False
+
+
 def _say(store: VoteStore, item: Assignment, verdict: str) -> None:
     said = _draft(item.token, dict)
     said[item.criteria[len(said)]] = verdict
@@ -126,4 +138,4 @@ def _draft(token: str, kind: type[D]) -> D:
 
 
 def _spoken(groups: str) -> str:
-    return groups.upper().replace(">", " › ").replace("=", " = ")
+    return groups.upper().replace(">", " › ").replace("=", " = ").strip()

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.ballot import PAIR_KEYS, RANKING_KEYS, begin_reading, cast, pair_ballot, ranking_ballot
+from dashboard.components.ballot import (
+    PAIR_KEYS,
+    RANKING_KEYS,
+    begin_reading,
+    cast,
+    pair_ballot,
+    ranking_ballot,
+    take_back,
+)
 from dashboard.services.voting import JudgingTask
 from dashboard.services.wording import plain
 from rlhf_core.errors import VoteError
@@ -99,7 +107,12 @@ def _bar(store: VoteStore, task_id: int, item: Assignment | None) -> None:
                 on_click=cast, args=(store, token, "skip"), type="tertiary",
             )  # fmt: skip
             st.button(
-                "Undo", key=f"judge-undo-{token}", shortcut="U", on_click=_undo, args=(store, task_id), type="tertiary"
+                "Undo",
+                key=f"judge-undo-{token}",
+                shortcut="U",
+                on_click=_undo,
+                args=(store, task_id, item),
+                type="tertiary",
             )
             st.button("Help", key="judge-help", shortcut="H", on_click=_reopen, type="tertiary")
 
@@ -127,7 +140,9 @@ def _reopen() -> None:
     st.session_state["judge-shown"] = {}
 
 
-def _undo(store: VoteStore, task_id: int) -> None:
+def _undo(store: VoteStore, task_id: int, item: Assignment | None) -> None:
+    if item and take_back(item):
+        return
     try:
         if store.undo(task_id, labeller()) is None:
             st.session_state["judge-message"] = "There is no vote to undo."

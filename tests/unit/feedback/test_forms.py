@@ -25,7 +25,7 @@ GOLD = Ranking(
 def three(size: int = 2, **design: object) -> TaskSpec:
     """Return a task of three contenders, who write "base 0", "sft 0", …"""
     sides = [[completion(f"p{n}", name, f"{name} {n}") for n in range(size)] for name in NAMES]
-    return build_task("demo", sides, INSTRUCTIONS, 0, TaskDesign(**design))  # type: ignore[arg-type]
+    return build_task("three", sides, INSTRUCTIONS, 0, TaskDesign(**design))  # type: ignore[arg-type]
 
 
 def as_shown(item: Assignment, *order: str) -> str:
