@@ -78,7 +78,7 @@ class Database:
                 yield connection
         except OperationalError as error:
             raise VoteError(
-                f"the vote store cannot be written: {str(error.orig).strip()}; nothing was recorded",
+                f"the vote store cannot be written: {' '.join(str(error.orig).split())}; nothing was recorded",
                 where=self.name,
                 remedy="Check the disk and its permissions, or the server, or wait for the other writer; then try again",
             ) from error

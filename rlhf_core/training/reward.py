@@ -99,7 +99,7 @@ def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: Reward
     chosen, rejected, owner = (index.to(scores.device) for index in (chosen, rejected, owner))
     loss = kwise_loss(
         scores, chosen, rejected, owner, config.margin, config.label_smoothing, config.centering,
-        scores.new_tensor([r.weight for r in rankings]),
+        torch.tensor([r.weight for r in rankings]).to(scores.device),
     )  # fmt: skip
     return loss, (scores[chosen] > scores[rejected]).float().mean().item()
 

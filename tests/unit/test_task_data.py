@@ -78,9 +78,8 @@ def test_a_task_that_gives_authors_away_waits_for_its_owner(run: Path, tmp_path:
 def test_what_makes_no_task_is_refused(run: Path, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no completions .*empty.*Name completions files, or a run"):
-        create_task(
-            TaskConfig(name="x", contenders=(tmp_path / "empty",), instructions=Path("x")), tmp_path / "votes.db"
-        )
+        empty = config(run).model_copy(update={"contenders": (tmp_path / "empty",)})
+        create_task(empty, tmp_path / "votes.db")
     with pytest.raises(DataError, match=r"no\.md: the instructions cannot be read: .*No such file.*Markdown file"):
         instructions = {"instructions": tmp_path / "no.md"}
         create_task(config(run).model_copy(update=instructions), tmp_path / "votes.db")

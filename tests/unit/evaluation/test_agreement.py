@@ -111,7 +111,7 @@ def test_perfect_agreement_has_the_interval_of_raw_agreement():
     estimate = krippendorff_alpha(np.array([[2, 0]] * 5 + [[0, 2]] * 5))
     assert (estimate.value, estimate.high) == (1, 1)
     assert estimate.low == pytest.approx(1 - (1 - WILSON_10) * 19 / 10, abs=1e-6)
-    assert estimate.method == "raw agreement's interval: Wilson, one observation per cluster"
+    assert estimate.method == "raw agreement's interval: Wilson, one observation each, by cluster"
 
 
 def test_few_prompts_have_no_interval():
