@@ -60,10 +60,10 @@ def test_a_full_disk_loses_nothing_that_was_there(tmp_path: Path, monkeypatch: p
 def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path):
     path = tmp_path / "votes.db"
     VoteStore(path).close()
-    with pytest.raises(
-        VoteError, match=r"cannot be written: attempt to write a readonly database; nothing was recorded"
-    ):
-        VoteStore(f"sqlite:///file:{path}?mode=ro&uri=true")
+    with closing(VoteStore(f"sqlite:///file:{path}?mode=ro&uri=true")) as store:
+        assert store.tasks() == []
+        with pytest.raises(VoteError, match=r"cannot be written: attempt to write a readonly database; nothing was"):
+            store.ensure_task(make_spec())
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path):
