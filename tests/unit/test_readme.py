@@ -15,6 +15,7 @@ from rlhf_core.cli import app
 from rlhf_core.config import PipelineConfig
 from rlhf_core.config.files import read_config
 from rlhf_core.config.pretrain import PretrainConfig
+from rlhf_core.config.task import TaskConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,7 +50,7 @@ def test_the_readme_shows_commands() -> None:
 def test_every_rlhf_command_is_understood(line: str) -> None:
     command, parameters = parse(line)
     if config := parameters.get("config"):
-        schema = PretrainConfig if command == "pretrain" else PipelineConfig
+        schema = {"pretrain": PretrainConfig, "create": TaskConfig}.get(command, PipelineConfig)
         read_config(schema, ROOT / config, parameters.get("overrides") or [])
     for file in parameters.get("files") or []:
         assert list(ROOT.glob(str(file))), file
