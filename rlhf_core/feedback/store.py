@@ -189,6 +189,7 @@ class VoteStore:
     def _keep_overlap(self, connection: sa.Connection, task: sa.Row[Any], found: sa.Row[Any]) -> None:
         if task.state == "closed":
             raise VoteError("the task is closed: the vote was not recorded", where=task.run_name)
+        lock(connection, "item", found.item_id)
         claim = claim_of(connection, found.item_id, found.labeller)
         if found.repeats or (claim and claim.state == "held" and claim.until > self._clock()):
             return
