@@ -7,7 +7,7 @@ from rlhf_core.evaluation.statistics.estimates import LEVEL, Estimate, accuracy_
 from rlhf_core.evaluation.statistics.length import AtEqualLength, length_controlled
 from rlhf_core.evaluation.statistics.planning import Expected, Plan, more_votes, votes_needed, votes_until_settled
 from rlhf_core.evaluation.statistics.sequential import Stopping, may_i_stop
-from rlhf_core.evaluation.statistics.strengths import Ranking, bradley_terry, ranking_pairs
+from rlhf_core.evaluation.statistics.strengths import Ranking, bradley_terry
 from rlhf_core.evaluation.statistics.toxicity import WorstOf, worst_of
 from rlhf_core.evaluation.statistics.votes import outcome_shares, position_bias, win_rate, win_rate_by
 
@@ -33,7 +33,6 @@ __all__ = [
     "outcome_shares",
     "paired_difference",
     "position_bias",
-    "ranking_pairs",
     "side_of_zero",
     "votes_needed",
     "votes_until_settled",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from rlhf_core.errors import DataError
-from rlhf_core.evaluation.statistics.checks import OUTCOMES, Codes, Floats, codes_of, has_columns, has_votes
+from rlhf_core.evaluation.statistics.checks import OUTCOMES, Codes, Floats, codes_of, has_votes
 from rlhf_core.evaluation.statistics.connections import why_unplaced
 from rlhf_core.evaluation.statistics.estimates import Estimate, t
 
@@ -89,25 +89,6 @@ def bradley_terry(votes: pd.DataFrame, bootstrap: int = 200, seed: int = 0) -> R
         for i in np.argsort(-log_strengths, kind="stable")
     }
     return Ranking(strengths, unplaced, both_bad, tie)
-
-
-def ranking_pairs(rankings: pd.DataFrame) -> pd.DataFrame:
-    """Return the C(K, 2) votes that each ranking of K contenders says, ready for `bradley_terry`.
-
-    `rankings` has one row for each `contender` with its `rank` (1 is best, equal ranks tie); all other columns, among
-    them `prompt_id` and `labeller`, say which ranking a row belongs to.
-
-    Raises:
-        DataError: columns are missing.
-    """
-    has_columns(rankings, ("prompt_id", "labeller", "contender", "rank"), where="rankings")
-    keys = [name for name in rankings.columns if name not in ("contender", "rank")]
-    pairs = rankings.merge(rankings, on=keys, suffixes=("", "_other"))
-    pairs = pairs.loc[pairs["contender"] < pairs["contender_other"]].reset_index(drop=True)
-    ahead = np.sign(pairs["rank_other"].to_numpy(float) - pairs["rank"].to_numpy(float))
-    outcome = np.select([ahead > 0, ahead < 0], ["contender", "baseline"], "tie")
-    found = pairs.rename(columns={"contender_other": "baseline"}).drop(columns=["rank", "rank_other"])
-    return found.assign(outcome=outcome, score=(1 + ahead) / 2, contender_side="none")
 
 
 def _tabulate(votes: pd.DataFrame) -> tuple[list[str], _Table, dict[str, float]]:

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 from rlhf_core.errors import DataError
-from rlhf_core.evaluation.statistics import bradley_terry, ranking_pairs
+from rlhf_core.evaluation.statistics import bradley_terry
 from rlhf_core.evaluation.statistics.connections import AHEAD, ALONE, APART, BEHIND, NOBODY
 
 
@@ -128,23 +128,6 @@ def test_a_tie_alone_places_nobody():
     assert (found.strengths, found.unplaced) == ({}, {"a": NOBODY, "b": NOBODY})
 
 
-def test_a_ranking_is_its_pairs():
-    # a before b and c, which tie: a beats both, b ties c; by another labeller c is before a.
-    rankings = pd.DataFrame(
-        [("p", "ana", "b", 2), ("p", "ana", "a", 1), ("p", "ana", "c", 2), ("p", "ben", "a", 2), ("p", "ben", "c", 1)],
-        columns=["prompt_id", "labeller", "contender", "rank"],
-    ).assign(simulated=False)
-    pairs = ranking_pairs(rankings)
-    rows = set(
-        zip(pairs["labeller"], pairs["contender"], pairs["baseline"], pairs["outcome"], pairs["score"], strict=True)
-    )
-    assert rows == {
-        ("ana", "a", "b", "contender", 1.0), ("ana", "a", "c", "contender", 1.0), ("ana", "b", "c", "tie", 0.5),
-        ("ben", "a", "c", "baseline", 0.0),
-    }  # fmt: skip
-    assert set(values(pairs)) == {"a", "b", "c"}
-
-
 def test_strengths_that_do_not_settle_are_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("rlhf_core.evaluation.statistics.strengths.STEPS", 1)
     with pytest.raises(DataError, match=r"strengths did not settle in 1 steps\. Judge more pairs that link"):
@@ -159,7 +142,6 @@ def test_strengths_that_do_not_settle_are_refused(monkeypatch: pytest.MonkeyPatc
             lambda: bradley_terry(among(("a", "b", "tie", 2)).assign(simulated=[True, False])),
             "several values of `simulated`",
         ),
-        (lambda: ranking_pairs(pd.DataFrame({"rank": [1]})), r"rankings: columns are missing \(found \['prompt_id', "),
     ],
 )
 def test_votes_that_cannot_be_compared_are_refused(call, message: str):
