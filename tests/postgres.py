@@ -25,11 +25,11 @@ class Server:
         self.folder, self._numbers = folder, count(1)
         self._engine = sa.create_engine(self._url("postgres", "+psycopg"), isolation_level="AUTOCOMMIT")
 
-    def database(self) -> str:
-        """Return the URL of an empty database."""
+    def database(self, like: str = "postgresql:///template1") -> str:
+        """Return the URL of a new database: empty, or a copy of the one at the URL `like`, which nobody may be using."""
         name = f"votes_{next(self._numbers)}"
         with self._engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {sa.make_url(like).database}")
         return self._url(name)
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ def running_server() -> Iterator[Server]:
         if os.environ.get(NEEDED):
             pytest.fail("PostgreSQL is not installed: scripts/system-packages.sh installs it")
         pytest.skip("PostgreSQL is not installed; `make test` installs it")
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path may have 107 letters
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/dev/shm"))  # a socket's path may have 107 letters
     as_account = []
     if os.geteuid() == 0:
         shutil.chown(folder, ACCOUNT)
