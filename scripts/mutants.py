@@ -43,11 +43,12 @@ class Mutant:
 
     @property
     def near(self) -> list[str]:
-        """The tests that mirror the broken file, where there are any."""
+        """The tests that mirror the broken file, or those of its folder."""
         path = Path("tests/unit") / self.file
         own = [path.with_name(f"test_{path.name}"), path.with_name(f"test_{path.stem}_training.py")]
         near = [*own, path.parent.with_name(f"test_{path.parent.name}.py")]
-        return [str(test) for test in near if (ROOT / test).is_file()]
+        files = [test for test in near if (ROOT / test).is_file()]
+        return [str(test) for test in files or [path.parent] if (ROOT / test).exists()]
 
 
 class FirstFailure:

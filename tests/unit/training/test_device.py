@@ -81,8 +81,12 @@ def test_the_stand_in_refuses_to_mix_devices():
 
 @pytest.mark.parametrize(
     ("lora", "value_network"),
-    [(LORA, "separate"), (LoraConfig(r=4, alpha=8, layers=1), "shared"), (None, "shared"), (None, "separate")],
-    ids=["adapters", "adapters above a trunk", "all weights", "all weights twice"],
+    [
+        pytest.param(LORA, "separate", id="adapters", marks=pytest.mark.slow),
+        pytest.param(LoraConfig(r=4, alpha=8, layers=1), "shared", id="adapters above a trunk"),
+        pytest.param(None, "shared", id="all weights"),
+        pytest.param(None, "separate", id="all weights twice", marks=pytest.mark.slow),
+    ],
 )
 def test_ppo(tmp_path: Path, lora: LoraConfig | None, value_network: str):
     config = ppo_config(value_network=value_network, iterations=1)
