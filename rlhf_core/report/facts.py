@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from rlhf_core.data.contenders import sides
 from rlhf_core.errors import RunError
 from rlhf_core.evaluation.statistics import mcnemar_exact
 from rlhf_core.report.caveats import caveats
@@ -107,9 +108,9 @@ def _scorer(name: str, entry: Mapping[str, Any]) -> Scorer:
 
 
 def _sides(reader: RunReader) -> tuple[str, str]:
-    """Return the first and last contender with completions: base against tuned once all have answered."""
+    """Return base and tuned once all have answered; in a later round, the round before and tuned."""
     found = reader.contenders()
-    return (found[0], found[-1]) if len(found) > 1 else ("base", "tuned")
+    return sides(found) if len(found) > 1 else ("base", "tuned")
 
 
 def _run(reader: RunReader) -> Run:
