@@ -47,7 +47,7 @@ def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     policy = _policy(config, config.policy.model, trainable=config.sft is not None)
     _episodes(policy, config, [*data.train_prompts, *data.eval_prompts, *data.refusal_prompts])
     if config.sft is None:
-        return stage.report(1, 1, "not asked for: sft is null, so PPO starts from the base model")
+        return stage.report(1, 1, "not asked for: sft is null, so PPO starts from policy.model")
     rows = data.demonstrations
     examples = [_example(policy, config, row, config.sft) for row in rows]
     check_lengths(examples, [r.id for r in rows], min(config.sft.max_length, policy.context))

@@ -93,7 +93,7 @@ class PipelineConfig(RunConfig):
 
     data: DataConfig
     policy: PolicyConfig = PolicyConfig()
-    sft: SFTConfig | None = Field(default=SFTConfig(), description="null: PPO starts from the base model")
+    sft: SFTConfig | None = Field(default=SFTConfig(), description="null: PPO starts from policy.model")
     reward: RewardConfig = RewardConfig()
     ppo: PPOConfig = PPOConfig()
     generate: GenerateConfig = GenerateConfig()

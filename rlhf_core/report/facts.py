@@ -58,6 +58,8 @@ def build_facts(run_path: str | Path, votes: pd.DataFrame | None = None) -> Fact
         "flagged": _flagged(content["scores"], content["scorers"], baseline, contender),
         "refusals": find_refusals(reader),
         "reward_model": content["reward_model"],
+        "lineage": reader.lineage(),
+        "against_votes": reader.evaluation("reward_against_votes"),
         "human_votes": summarise(judged, simulated=False),
         "simulated_votes": summarise(judged, simulated=True),
         "simulation_rule": _text(reader.path / "votes_rule.md"),

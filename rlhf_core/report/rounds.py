@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rlhf_core.report.words import count, difference, percent_interval
+from rlhf_core.report.parts import Facts
+from rlhf_core.report.words import contender_name, count, difference, percent_interval
+
+
+def round_sentences(facts: Facts) -> tuple[str, ...]:
+    """Return what a report says of the round: its origin, and its reward models against the votes; nothing of a first run."""
+    origin = (facts.lineage.sentence,) if facts.lineage else ()
+    return (*origin, *(against_votes(facts.against_votes) if facts.against_votes else ()))
+
+
+def against_votes_rows(test: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the same as rows: each reward model's share of decided pairs on which it agrees, and the difference."""
+    shares = {name: report["decided"] for name, report in test["models"].items()} | {"difference": test["difference"]}
+    who = {"criterion": test["criterion"], "simulated": test["simulated"]}
+    return [{"reward_model_of": name} | who | share for name, share in shares.items() if share is not None]
 
 
 def against_votes(test: Mapping[str, Any]) -> tuple[str, ...]:
@@ -18,7 +32,7 @@ def against_votes(test: Mapping[str, Any]) -> tuple[str, ...]:
     for name, report in test["models"].items():
         share = report["decided"]
         agrees = percent_interval(share["value"], share["low"], share["high"]) if share else "none that both decided"
-        said.append(f"The reward model of {name} agrees on {agrees} of them.")
+        said.append(f"The reward model that made the {contender_name(name)} agrees on {agrees}.")
     if (change := test["difference"]) is not None:
         amount = difference(change["value"], change["low"], change["high"], "share", named=True)
         said.append(f"Later less earlier: {amount}.")
