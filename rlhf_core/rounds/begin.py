@@ -189,7 +189,7 @@ def _write_data(
         instruction_versions=sorted(set(votes.frame["instruction_version"])),
         simulated=request.simulated,
         votes=votes.count,
-        labellers=votes.frame["labeller"].nunique(),
+        labellers=len(set(votes.frame["labeller"])),
         agreement=measured.raw.value if measured.raw else None,
         votes_digest=votes.digest,
         prompts_moved=len(split.moved),

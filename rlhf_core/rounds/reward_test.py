@@ -73,8 +73,8 @@ def _outcomes(pairs: pd.DataFrame, score: Scorer) -> np.ndarray[Any, Any]:
 
 
 def _difference(pairs: pd.DataFrame, first: Any, second: Any) -> Estimate:
-    people = pairs["outcome"].map(POINTS).to_numpy()
-    right = [1 - np.abs([POINTS[one] for one in told] - people) for told in (first, second)]
+    people, *judges = (np.array([POINTS[one] for one in told]) for told in (pairs["outcome"], first, second))
+    right = [1 - np.abs(judge - people) for judge in judges]
     return paired_difference(*right, clusters=pairs["prompt_id"].to_numpy())
 
 

@@ -65,7 +65,7 @@ def read_votes(
 def _task_of(store: VoteStore, run_name: str, database: str, simulated: bool) -> TaskInfo:
     names = [name.format(run_name) for name in OF_A_RUN]
     counts = {
-        task.id: int((store.votes(task.id)["simulated"] == simulated).sum())
+        task.id: store.votes(task.id)["simulated"].tolist().count(simulated)
         for task in store.tasks()
         if task.run_name in names
     }
