@@ -25,8 +25,8 @@ def _trial(facts: Facts) -> str | None:
     if facts.lineage is None or not facts.lineage.simulated:
         return None
     return (
-        "This round learnt from simulated votes, which no person gave: it shows that the loop runs, and nothing about what "
-        "people prefer."
+        "This round learnt from simulated votes, which no person gave, and its reward model is tested on some of them: it "
+        "shows that the loop runs, and nothing about what people prefer."
     )
 
 

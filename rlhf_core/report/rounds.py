@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlhf_core.report.parts import Facts
-from rlhf_core.report.words import contender_name, count, difference, percent_interval
+from rlhf_core.report.words import contender_name, count, difference, percent, percent_interval
 
 
-def round_sentences(facts: Facts) -> tuple[str, ...]:
+def round_paragraphs(facts: Facts) -> tuple[str, ...]:
     """Return what a report says of the round: its origin, and its reward models against the votes; nothing of a first run."""
     origin = (facts.lineage.sentence,) if facts.lineage else ()
-    return (*origin, *(against_votes(facts.against_votes) if facts.against_votes else ()))
+    return (*origin, " ".join(against_votes(facts.against_votes))) if facts.against_votes else origin
 
 
 def against_votes_rows(test: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -35,5 +35,9 @@ def against_votes(test: Mapping[str, Any]) -> tuple[str, ...]:
         said.append(f"The reward model that made the {contender_name(name)} agrees on {agrees}.")
     if (change := test["difference"]) is not None:
         amount = difference(change["value"], change["low"], change["high"], "share", named=True)
-        said.append(f"Later less earlier: {amount}.")
+        said.append(f"The later less the earlier: {amount}.")
+    if (one_side := test["one_side"]) is not None:
+        said.append(
+            f"Always choosing the side preferred more often, without reading, would be right on {percent(one_side)}."
+        )
     return tuple(said)

@@ -37,7 +37,8 @@ def compare_reward_models(pairs: pd.DataFrame, models: dict[str, Scorer], *, sim
 
     `models` score (prompts, texts), by name. A model's outcome on a pair is the side it scores higher. `difference` is over
     the pairs that people decided: the mean of 1[second agrees] − 1[first agrees], equal scores counting ½, its interval
-    over prompts; None where people decided no pair.
+    over prompts. `one_side` is how often a judge that always says the side people preferred more often would be right: where
+    that is most of the time, agreement shows little. Both are None where people decided no pair.
     """
     outcomes = {name: _outcomes(pairs, score) for name, score in models.items()}
     keys = pairs.loc[:, ["item_id", "criterion"]]
@@ -46,15 +47,15 @@ def compare_reward_models(pairs: pd.DataFrame, models: dict[str, Scorer], *, sim
         for name, told in outcomes.items()
     }
     decided = pairs["outcome"].isin(DECIDED).to_numpy()
-    difference = (
-        _difference(pairs.loc[decided], *(told[decided] for told in outcomes.values())) if any(decided) else None
-    )
+    settled = pairs.loc[decided]
+    difference = _difference(settled, *(told[decided] for told in outcomes.values())) if len(settled) else None
     return {
         "criterion": str(pairs["criterion"].iloc[0]),
         "simulated": simulated,
         "pairs": len(pairs),
         "prompts": pairs["prompt_id"].nunique(),
-        "decided_by_people": int(decided.sum()),
+        "decided_by_people": len(settled),
+        "one_side": float(settled["outcome"].value_counts(normalize=True).max()) if len(settled) else None,
         "models": reports,
         "difference": difference.as_json() if difference else None,
     }

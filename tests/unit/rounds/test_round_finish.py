@@ -74,8 +74,9 @@ def test_a_round_ends_with_a_test_of_its_reward_model_and_an_open_task_and_ends_
     assert said[0] == "People decided 20 of 20 pairs on 20 held-out prompts that no reward model was trained on."
     assert said[1].startswith("The reward model that made the tuned model of round 1 agrees on 0.0% [")
     assert said[2].startswith("The reward model that made the tuned model of round 2 agrees on 100.0% [")
-    assert said[3] == "Later less earlier: +100.0 points [no spread]."
-    assert said[4] == (
+    assert said[3] == "The later less the earlier: +100.0 points [no spread]."
+    assert said[4] == "Always choosing the side preferred more often, without reading, would be right on 100.0%."
+    assert said[5] == (
         "Task 2 (first-round2-judging) is open: 40 items, tuned (round 2) against round-1 (the round before) and base "
         f"(where round 1 began). Judge it, then: rlhf round {begun.path}"
     )
@@ -83,7 +84,7 @@ def test_a_round_ends_with_a_test_of_its_reward_model_and_an_open_task_and_ends_
     origin, test = reader.lineage(), reader.evaluation("reward_against_votes")
     assert origin == replace(begun.lineage, next_task=2)
     assert test is not None and test["difference"]["value"] == 1.0 and test["criterion"] == "helpful"
-    assert list(finish_round(begun, database))[4] == said[4]
+    assert list(finish_round(begun, database))[5] == said[5]
     with closing(VoteStore(database)) as store:
         assert [task.id for task in store.tasks()] == [1, 2]
 
@@ -104,4 +105,4 @@ def test_answers_that_name_their_author_keep_the_task_a_draft(begun: Round):
     rows = [completion(f"e{n}", "tuned", "As SmolLM, I say no.", f"Question e{n}?") for n in range(20)]
     write_jsonl(begun.path / "completions" / "tuned.jsonl", rows)
     said = list(finish_round(begun, str(begun.parent.parent / "votes.db")))
-    assert "Task 2 (first-round2-judging) is a draft: 20 completions name their author: 40 items" in said[4]
+    assert "Task 2 (first-round2-judging) is a draft: 20 completions name their author: 40 items" in said[-1]

@@ -47,6 +47,7 @@ def test_each_model_is_compared_with_people_and_the_second_with_the_first():
     assert (found["pairs"], found["prompts"], found["decided_by_people"]) == (12, 12, 11)
     decided = {name: report["decided"]["value"] for name, report in found["models"].items()}
     assert decided == {"round-1": pytest.approx(6 / 11), "round-2": pytest.approx(10 / 11)}
+    assert found["one_side"] == pytest.approx(6 / 11)
     assert found["models"]["round-2"]["agreement"]["value"] == pytest.approx(10 / 12)  # a score says no tie
     assert found["models"]["round-1"]["confusion"]["baseline"]["contender"] == 5
     change = found["difference"]
@@ -66,7 +67,7 @@ def test_equal_scores_count_half():
 def test_where_people_decided_nothing_there_is_no_difference():
     undecided = pairs().assign(outcome="tie")
     found = compare_reward_models(undecided, {"round-1": likes("new"), "round-2": likes("old")}, simulated=False)
-    assert found["difference"] is None and found["decided_by_people"] == 0
+    assert found["difference"] is None and found["one_side"] is None and found["decided_by_people"] == 0
 
 
 def test_simulated_votes_and_peoples_are_told_apart():
