@@ -141,6 +141,38 @@ def evaluate(config: ConfigPath, overrides: Overrides = None) -> None:
     _train(_load(config, overrides), ["evaluate"])
 
 
+@app.command("round")
+def next_round(
+    run: RunPath,
+    votes: Annotated[
+        str | None, typer.Option(metavar="PATH|URL", help="Vote database. Default: votes.db beside the run.")
+    ] = None,
+    task: Annotated[int | None, typer.Option(help="The judged task. Default: the run's only one with votes.")] = None,
+    criterion: Annotated[str | None, typer.Option(help="Default: the task's first.")] = None,
+    share: Annotated[float, typer.Option(min=0.05, max=0.95, help="Of the judged prompts, to be trained on.")] = 0.5,
+    votes_share: Annotated[
+        float, typer.Option(min=0.01, max=0.95, help="Least share of the new votes in the reward model's weights.")
+    ] = 0.25,
+    simulated: Annotated[bool, typer.Option("--simulated", help="A trial with votes that no person gave.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Learn from the votes on a run: new reward model, PPO from its tuned model, new comparison, in a run beside it.
+
+    The same command goes on where it was. docs/rounds.md tells who is held out, and what to watch.
+    """
+    from rlhf_core.rounds.begin import RoundRequest, begin_round
+    from rlhf_core.rounds.finish import finish_round
+    from rlhf_core.runs.directory import STAGES
+
+    request = RoundRequest(run, votes, task, criterion, share, votes_share, simulated, overrides or [])
+    begun = begin_round(request)
+    for line in (begun.lineage.sentence, *begun.notes):
+        typer.echo(line)
+    _train(begun.config, STAGES)
+    for line in finish_round(begun, request.database):
+        typer.echo(line)
+
+
 @app.command()
 def compare(
     run: RunPath,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,17 +90,23 @@ def export_task(
     votes = votes.loc[(votes["criterion"] == chosen) & ~votes["simulated"]]
     if votes.empty:
         raise DataError("no votes of people to export", where=f"task {task_id}", remedy="Judge some items first")
-    versions = votes.groupby("item_id")["instruction_version"].unique().map(sorted).to_dict()
-    found = [
-        _ranking(texts[item_id], item_id, pairs, versions[item_id])
-        for item_id, pairs in _pairs_by_item(consensus_of_pairs(votes, method)).items()
-    ]
+    found = consensus_rankings(votes, texts, method)
     rankings = [ranking for ranking in found if ranking is not None]
     write_jsonl(
         out, rankings if form == "rankings" else [pair for ranking in rankings for pair in preferences(ranking)]
     )
     rows = len(rankings) if form == "rankings" else sum(len(ranking.pairs()) for ranking in rankings)
     return Exported(rows, without_votes=info.items - len(found), undecided=len(found) - len(rankings))
+
+
+def consensus_rankings(votes: pd.DataFrame, texts: Mapping[int, Any], method: str) -> list[Ranking | None]:
+    """Return the consensus on each item that has votes as a ranking, None where nothing is preferred to anything.
+
+    `votes` are on one criterion; `texts` is `VoteStore.texts()` of their task.
+    """
+    versions = votes.groupby("item_id")["instruction_version"].unique().map(sorted).to_dict()
+    pairs_by_item = _pairs_by_item(consensus_of_pairs(votes, method))
+    return [_ranking(texts[item], item, pairs, versions[item]) for item, pairs in pairs_by_item.items()]
 
 
 def consensus_of_pairs(votes: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -156,6 +162,7 @@ def _ranking(
             votes=max(pair["votes"] for pair in pairs),
             agreement=_mean([pair["agreement"] for pair in pairs]),
             method=pairs[0]["method"],
+            simulated=bool(pairs[0]["simulated"]),
         ),
     )
 

@@ -111,6 +111,7 @@ def stage_inputs(config: PipelineConfig, name: str) -> str:
         parts += [stage_inputs(config, "reward"), config.ppo.model_dump_json(), content_hash(data.prompts)]
     elif name == "generate":
         parts += [stage_inputs(config, "ppo"), config.generate.model_dump_json(exclude={"best_of"})]
+        parts += [weights for source in config.generate.models.values() for weights in _weights(source)]
     else:
         parts += [stage_inputs(config, "generate"), config.evaluate.model_dump_json()]
     digest = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]

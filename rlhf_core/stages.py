@@ -35,6 +35,9 @@ from rlhf_core.training.rollout import Episode, sample
 from rlhf_core.training.sft import check_lengths, train_sft
 from rlhf_core.training.stage import Stage
 
+MADE_IN = {"sft": "sft", "tuned": "ppo"}
+"""The stage that leaves a contender's model; the models of all other contenders were there before."""
+
 
 def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Fine-tune the base model on demonstrations; leaves `sft/model`. Prompts too long for later stages are refused here.
@@ -44,7 +47,7 @@ def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     policy = _policy(config, config.policy.model, trainable=config.sft is not None)
     _episodes(policy, config, [*data.train_prompts, *data.eval_prompts, *data.refusal_prompts])
     if config.sft is None:
-        return stage.report(1, 1, "not asked for: sft is null, so PPO starts from the base model")
+        return stage.report(1, 1, "not asked for: sft is null, so PPO starts from policy.model")
     rows = data.demonstrations
     examples = [_example(policy, config, row, config.sft) for row in rows]
     check_lengths(examples, [r.id for r in rows], min(config.sft.max_length, policy.context))
@@ -121,14 +124,15 @@ def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 def contender_source(config: PipelineConfig, contender: str) -> str:
     """Return the model source behind a contender's name; behind best-of-n that of the model it picks from."""
-    folders = {"sft": "sft", "tuned": "ppo"}
     contender = best.base if (best := parse_best_of(contender)) else contender
-    return str(config.run_path / folders[contender] / "model") if contender in folders else config.policy.model
+    if contender in MADE_IN:
+        return str(config.run_path / MADE_IN[contender] / "model")
+    return config.generate.models.get(contender, config.policy.model)
 
 
 def start_source(config: PipelineConfig) -> str:
-    """Return the model source PPO starts from: the fine-tuned model, or the base model where none was fine-tuned."""
-    return contender_source(config, "sft" if config.sft else "base")
+    """Return the model source PPO starts from: the fine-tuned model, or `policy.model` where none was fine-tuned."""
+    return contender_source(config, "sft") if config.sft else config.policy.model
 
 
 def complete(
@@ -168,11 +172,15 @@ def answer(config: PipelineConfig, prompt: str, seed: int) -> Iterator[tuple[str
         raise DataError("the prompt is empty", where="--prompt", remedy="Give it some text")
     row = Prompt(id="prompt", prompt=prompt)
     for contender in config.generate.names:
-        source = contender_source(config, contender)
-        if source == config.policy.model or Path(source).is_dir():
+        if (source := contender_source(config, contender)) not in _to_be_made(config) or Path(source).is_dir():
             policy = _policy(config, source, trainable=False)
             generator = torch.Generator().manual_seed(seed)
             yield contender, complete(policy, config, [row], contender, generator, _draw(config, contender))[0].text
+
+
+def _to_be_made(config: PipelineConfig) -> list[str]:
+    """The model sources that the run's own stages leave."""
+    return [contender_source(config, name) for name in MADE_IN]
 
 
 def _drop_other_answers(folder: Path, inputs: str) -> None:

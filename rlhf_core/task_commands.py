@@ -117,9 +117,6 @@ def _set_state(task: int, state: str, votes: str) -> None:
 
 
 def _store(votes: str) -> closing[VoteStore]:
-    from rlhf_core.errors import VoteError
-    from rlhf_core.feedback.store import VoteStore
+    from rlhf_core.feedback.collect import existing_store
 
-    if "://" not in votes and not Path(votes).is_file():
-        raise VoteError("no vote database", where=votes, remedy="`rlhf task create` makes one; --votes names another")
-    return closing(VoteStore(votes))
+    return closing(existing_store(votes))

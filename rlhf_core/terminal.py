@@ -57,7 +57,11 @@ def print_runs(root: Path) -> None:
     for name, status in statuses.items():
         cells = {stage.name: _stage_cell(stage) for stage in status.stages}
         table.add_row(name, status.state, *(cells.get(column, "–") for column in columns))
-    Console(markup=False, emoji=False).print(table)
+    console = Console(markup=False, emoji=False, highlight=False)
+    console.print(table)
+    for path in found:
+        if (origin := RunReader(path).lineage()) is not None:
+            console.print(f"{path.name}: round {origin.round}, from {origin.brief}")
 
 
 def print_tasks(tasks: Sequence[TaskInfo]) -> None:

@@ -12,15 +12,20 @@ Keys = Sequence[tuple[str, ...]]
 def anchor_paths(raw: dict[str, Any], folder: Path, paths: Keys, models: Keys) -> None:
     """Anchor the values of `raw` at dotted places, in place: all of `paths`, and `models` where a folder lies there.
 
-    `*` in a place is every entry of a list; a value that is a list is anchored entry by entry.
+    `*` in a place is every entry of a list or mapping; a value that is a list is anchored entry by entry.
     """
     for keys in (*paths, *models):
+        is_path = keys in paths
         for section in _sections_at(raw, keys[:-1]):
-            value, is_path = section.get(keys[-1]), keys in paths
-            if isinstance(value, str):
-                section[keys[-1]] = _anchored(value, folder, is_path)
-            elif isinstance(value, list):
-                section[keys[-1]] = [_anchored(v, folder, is_path) if isinstance(v, str) else v for v in value]
+            for key in list(section) if keys[-1] == "*" else [keys[-1]]:
+                if (value := section.get(key)) is not None:
+                    section[key] = _each_anchored(value, folder, is_path)
+
+
+def _each_anchored(value: Any, folder: Path, is_path: bool) -> Any:
+    if isinstance(value, list):
+        return [_each_anchored(one, folder, is_path) for one in value]
+    return _anchored(value, folder, is_path) if isinstance(value, str) else value
 
 
 def _sections_at(raw: Any, keys: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rlhf_core.config.files import read_config
 from rlhf_core.config.ppo import PPOConfig
 from rlhf_core.config.rewards import ClassifierReward, LearnedReward
 from rlhf_core.config.section import RunConfig, Section
 from rlhf_core.config.training import DataConfig, PolicyConfig, RewardConfig, SFTConfig
-from rlhf_core.data.contenders import BestOf
+from rlhf_core.data.contenders import BestOf, parse_best_of
 
 
 class BestOfConfig(Section):
@@ -28,11 +28,26 @@ class BestOfConfig(Section):
         return BestOf(self.n, self.contender).name
 
 
+def _not_the_runs_own(name: str) -> str:
+    if name in ("sft", "tuned") or parse_best_of(name):
+        raise ValueError(f"{name} is a model of the run itself; give it another name")
+    return name
+
+
+ContenderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$"), AfterValidator(_not_the_runs_own)]
+
+
 class GenerateConfig(Section):
     """Completions of every contender to the held-out prompts, for people and scorers."""
 
     contenders: tuple[Literal["base", "sft", "tuned"], ...] = ("base", "sft", "tuned")
     best_of: BestOfConfig | None = Field(default=None, description="one more contender, best-of-n; null: none")
+    models: dict[ContenderName, str] = Field(
+        default={},
+        exclude_if=lambda named: not named,
+        description="further contenders, a model source by name, such as round-1, the round before; base may be named "
+        "where policy.model is no longer the model it all began with",
+    )
     temperature: float = Field(default=0.7, gt=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_new_tokens: int = Field(default=64, ge=1)
@@ -41,7 +56,8 @@ class GenerateConfig(Section):
     @property
     def names(self) -> list[str]:
         """All contenders, in the order in which they answer."""
-        return [*self.contenders, *([self.best_of.name] if self.best_of else [])]
+        named = dict.fromkeys((*self.contenders, *self.models))
+        return [*named, *([self.best_of.name] if self.best_of else [])]
 
 
 class EvaluateConfig(Section):
@@ -68,6 +84,7 @@ class PipelineConfig(RunConfig):
     model_keys = (
         ("policy", "model"),
         ("reward", "model"),
+        ("generate", "models", "*"),
         ("ppo", "rewards", "*", "model"),
         ("ppo", "rewards", "*", "models"),
         ("ppo", "audits", "*", "model"),
@@ -76,7 +93,7 @@ class PipelineConfig(RunConfig):
 
     data: DataConfig
     policy: PolicyConfig = PolicyConfig()
-    sft: SFTConfig | None = Field(default=SFTConfig(), description="null: PPO starts from the base model")
+    sft: SFTConfig | None = Field(default=SFTConfig(), description="null: PPO starts from policy.model")
     reward: RewardConfig = RewardConfig()
     ppo: PPOConfig = PPOConfig()
     generate: GenerateConfig = GenerateConfig()
@@ -106,7 +123,7 @@ class PipelineConfig(RunConfig):
         rewards = (*self.ppo.rewards, *self.ppo.audits)
         learned = {folder for source in rewards if isinstance(source, LearnedReward) for folder in source.models}
         classifiers = {source.model for source in rewards if isinstance(source, ClassifierReward)}
-        return sorted({self.policy.model, self.reward.model} | learned | classifiers)
+        return sorted({self.policy.model, self.reward.model, *self.generate.models.values()} | learned | classifiers)
 
     @property
     def optimises_own_reward_model(self) -> bool:

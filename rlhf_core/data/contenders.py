@@ -1,4 +1,4 @@
-"""The names of contenders: base, sft and tuned, and best-of-n baselines, whose name says all about them."""
+"""The names of contenders: base, sft, tuned, the tuned models of earlier rounds, and best-of-n baselines."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-TRAINED = ("base", "sft", "tuned")
+PLACES = {"base": 0, "sft": 1, "tuned": 4}
 BEST_OF = re.compile(r"^best-of-(\d+)(?:-from-(\w+))?$")
+ROUND = re.compile(r"^round-(\d+)$")
 KL_SOURCE = (
     "KL(best-of-n ‖ its base) ≤ log n − (n − 1)/n: Stiennon et al. 2020, appendix G.3; "
     "an upper bound by Beirami et al. 2024, arXiv 2401.01879"
@@ -34,6 +35,17 @@ def parse_best_of(name: str) -> BestOf | None:
     return BestOf(int(found[1]), found[2] or "sft") if found else None
 
 
+def round_name(number: int) -> str:
+    """Return what the tuned model of an earlier round is called among later contenders: round-1 is the first run's."""
+    return f"round-{number}"
+
+
+def parse_round(name: str) -> int | None:
+    """Return the round whose tuned model a name means, or None for any other contender."""
+    found = ROUND.match(name)
+    return int(found[1]) if found else None
+
+
 def best_of_kl_bound(n: int) -> float:
     """Return the most that best-of-n can move from its base: KL ≤ log n − (n − 1)/n, in nats per response.
 
@@ -44,13 +56,20 @@ def best_of_kl_bound(n: int) -> float:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return contenders as they are listed: base, sft, best-of-n by n, tuned, then any others by name."""
+    """Return contenders as they are listed: base, sft, earlier rounds, best-of-n by n, tuned, then any others by name."""
     return sorted(names, key=_place)
 
 
+def sides(names: Iterable[str]) -> tuple[str, str]:
+    """Return which contender is compared with which: the latest earlier round, or the first, with the last listed."""
+    listed = in_order(names)
+    earlier = [name for name in listed if parse_round(name)]
+    return (earlier or listed)[-1 if earlier else 0], listed[-1]
+
+
 def _place(name: str) -> tuple[int, int, str]:
+    if number := parse_round(name):
+        return 2, number, name
     if best := parse_best_of(name):
-        return TRAINED.index("tuned"), best.n, name
-    if name in TRAINED:
-        return TRAINED.index(name) + (name == "tuned"), 0, name
-    return len(TRAINED) + 1, 0, name
+        return 3, best.n, name
+    return PLACES.get(name, 5), 0, name

@@ -108,6 +108,8 @@ class Provenance(Record):
     votes: int
     agreement: float
     method: str
+    simulated: bool = Field(default=False, exclude_if=lambda simulated: not simulated)
+    """True where no person voted: a trial of the loop."""
 
 
 Weight = Annotated[float, Field(gt=0, le=1)]

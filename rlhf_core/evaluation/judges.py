@@ -61,18 +61,19 @@ def score_outcomes(contender: ArrayLike, baseline: ArrayLike, margin: float = 0.
     return np.where(difference > margin, "contender", np.where(difference < -margin, "baseline", "tie"))
 
 
-def judge_against_people(verdicts: pd.DataFrame, people: pd.DataFrame) -> JudgeReport:
+def judge_against_people(verdicts: pd.DataFrame, people: pd.DataFrame, *, simulated: bool = False) -> JudgeReport:
     """Compare a judge's outcomes with a consensus of people, item by item; intervals are clustered by prompt.
 
     Args:
         verdicts: `item_id`, `criterion` and `outcome`, one row an item and criterion.
         people: what `consensus.consensus` returns, of people's votes and one criterion.
+        simulated: whether the consensus is one of simulated votes, which a trial of the loop has in people's place.
 
     Raises:
         DataError: columns missing, no item that both judged, an item twice, unknown outcomes, several criteria, or a
-            consensus of simulated votes.
+            consensus of simulated votes where people's is expected, or the other way round.
     """
-    return _report(_paired(verdicts, people))
+    return _report(_paired(verdicts, people, simulated))
 
 
 def judge_by(verdicts: pd.DataFrame, people: pd.DataFrame, column: str) -> dict[str, JudgeReport]:
@@ -92,13 +93,16 @@ def judge_by(verdicts: pd.DataFrame, people: pd.DataFrame, column: str) -> dict[
     return {str(name): _report(part) for name, part in slices if part["judge"].notna().to_numpy().any()}
 
 
-def _paired(verdicts: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+def _paired(verdicts: pd.DataFrame, people: pd.DataFrame, simulated: bool = False) -> pd.DataFrame:
     """Return people's rows with the judge's outcome in `judge`, NA where it gave none."""
     _check(verdicts, "the judge's outcomes", [*KEYS, "outcome"])
     _check(people, "the consensus", [*KEYS, "outcome", "prompt_id", "simulated"])
-    if any(people["simulated"]):
+    if any(people["simulated"] != simulated):
+        found = "people's" if simulated else "simulated"
         remedy = "Judges are compared with people: use a consensus of their votes"
-        raise DataError("a consensus of simulated votes", where="the consensus", remedy=remedy)
+        if simulated:
+            remedy = "A trial with simulated votes has no people's among them"
+        raise DataError(f"a consensus of {found} votes", where="the consensus", remedy=remedy)
     if len(found := sorted(set(people["criterion"]))) > 1:
         raise DataError(
             "several criteria at once", where="the consensus", value=found, remedy="Compare them one by one"

@@ -15,10 +15,19 @@ MUCH_BOTH_BAD = 0.1
 def caveats(facts: Facts) -> tuple[str, ...]:
     """Return the caveats that apply, the weightiest first."""
     rules = (
-        *(_judges, _both_bad, _sides, _circular, _overdone, _refuses, _ended, _alarms),
+        *(_trial, _judges, _both_bad, _sides, _circular, _overdone, _refuses, _ended, _alarms),
         *(_worse, _few_prompts, _length, _cut_off, _drift, _open, _simulated),
     )
     return tuple(text for rule in rules if (text := rule(facts)))
+
+
+def _trial(facts: Facts) -> str | None:
+    if facts.lineage is None or not facts.lineage.simulated:
+        return None
+    return (
+        "This round learnt from simulated votes, which no person gave, and its reward model is tested on some of them: it "
+        "shows that the loop runs, and nothing about what people prefer."
+    )
 
 
 def _judges(facts: Facts) -> str | None:

@@ -18,6 +18,7 @@ from rlhf_core.report.facts import build_facts
 from rlhf_core.report.html import render_html
 from rlhf_core.report.markdown import render_markdown
 from rlhf_core.report.parts import Facts, Votes
+from rlhf_core.report.rounds import against_votes_rows
 
 FORMATS = ("html", "md", "json", "csv")
 Row = dict[str, Any]
@@ -64,6 +65,8 @@ def csv_tables(facts: Facts) -> dict[str, str]:
         "votes": facts.vote_rows,
         "vote_summary": [row for v in (*facts.human_votes, *facts.simulated_votes) for row in _vote_summary(v)],
         "reward_model": _reward_model(facts),
+        "reward_against_votes": against_votes_rows(facts.against_votes) if facts.against_votes else [],
+        "lineage": [asdict(facts.lineage)] if facts.lineage else [],
         "stages": [asdict(stage) for stage in facts.run.stages],
         **{f"metrics_{stage}": rows for stage, rows in facts.metrics.items()},
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from rlhf_core.data.contenders import sides
 from rlhf_core.errors import RunError
 from rlhf_core.evaluation.statistics import mcnemar_exact
 from rlhf_core.report.caveats import caveats
@@ -57,6 +58,8 @@ def build_facts(run_path: str | Path, votes: pd.DataFrame | None = None) -> Fact
         "flagged": _flagged(content["scores"], content["scorers"], baseline, contender),
         "refusals": find_refusals(reader),
         "reward_model": content["reward_model"],
+        "lineage": reader.lineage(),
+        "against_votes": reader.evaluation("reward_against_votes"),
         "human_votes": summarise(judged, simulated=False),
         "simulated_votes": summarise(judged, simulated=True),
         "simulation_rule": _text(reader.path / "votes_rule.md"),
@@ -107,9 +110,9 @@ def _scorer(name: str, entry: Mapping[str, Any]) -> Scorer:
 
 
 def _sides(reader: RunReader) -> tuple[str, str]:
-    """Return the first and last contender with completions: base against tuned once all have answered."""
+    """Return base and tuned once all have answered; in a later round, the round before and tuned."""
     found = reader.contenders()
-    return (found[0], found[-1]) if len(found) > 1 else ("base", "tuned")
+    return sides(found) if len(found) > 1 else ("base", "tuned")
 
 
 def _run(reader: RunReader) -> Run:

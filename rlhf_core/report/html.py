@@ -14,6 +14,7 @@ from markupsafe import Markup
 from rlhf_core.report import figures, words
 from rlhf_core.report.parts import Comparison, Facts
 from rlhf_core.report.refusals import CATEGORIES
+from rlhf_core.report.rounds import round_paragraphs
 from rlhf_core.report.verdict import REWARD, TEXT
 from rlhf_core.runs.metrics import REGISTRY
 
@@ -52,6 +53,7 @@ def render_html(facts: Facts) -> str:
         .render(
             facts=facts,
             curves=curves,
+            round_paragraphs=round_paragraphs(facts),
             rewards=_family(facts, [REWARD]),
             texts=_family(facts, [TEXT]),
             toxicity=_family(facts, [name for name in _scorers(facts) if name not in (REWARD, TEXT)]),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from rlhf_core.report.parts import Answer, Comparison, Example, Facts, Votes
 from rlhf_core.report.refusals import CATEGORIES, RefusalRate, Refusals
+from rlhf_core.report.rounds import round_paragraphs
 from rlhf_core.report.words import (
     MISSING,
     STAGES,
@@ -40,6 +41,7 @@ def render_markdown(facts: Facts) -> str:
         *_list("Keep in mind", facts.caveats),
         *_list("Missing from this report", facts.missing),
         *(block for votes in facts.human_votes for block in _votes("What people say", votes)),
+        *_list("Where this round comes from", round_paragraphs(facts)),
         *_comparisons(facts),
         *_flagged(facts),
         *_refusals(facts.refusals),

@@ -9,6 +9,7 @@ from typing import Any
 from rlhf_core.evaluation.statistics import Estimate, side_of_zero
 from rlhf_core.report.drift import Drift
 from rlhf_core.report.refusals import Refusals
+from rlhf_core.runs.lineage import Lineage
 from rlhf_core.runs.outcome import Outcome
 
 
@@ -162,6 +163,8 @@ class Facts:
     refusals: Refusals | None
     scorers: dict[str, Scorer]
     reward_model: dict[str, Any] | None
+    lineage: Lineage | None
+    against_votes: dict[str, Any] | None
     human_votes: tuple[Votes, ...]
     simulated_votes: tuple[Votes, ...]
     simulation_rule: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import floor, isfinite, log10
 
+from rlhf_core.data.contenders import parse_round
+
 NAMES = {"base": "base model", "sft": "SFT model", "tuned": "tuned model"}
 STAGES = {
     "pretrain": "Pretraining",
@@ -19,8 +21,9 @@ MISSING = "–"
 
 
 def contender_name(contender: str) -> str:
-    """Return a contender's name in prose: `base` is the base model."""
-    return NAMES.get(contender, contender)
+    """Return a contender's name in prose: `base` is the base model, `round-1` the tuned model of round 1."""
+    number = parse_round(contender)
+    return f"tuned model of round {number}" if number else NAMES.get(contender, contender)
 
 
 def stage_state(stage: str, state: str) -> str:

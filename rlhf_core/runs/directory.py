@@ -2,7 +2,7 @@
 
 Layout of `<run_root>/<name>/`::
 
-    config.yaml   env.json   status.json
+    config.yaml   env.json   status.json   (of a later round: round.yaml  lineage.json  data/)
     sft/ reward/ ppo/            metrics.jsonl  samples.jsonl  checkpoints/  model/
     completions/<contender>.jsonl     completions/refusals/<contender>.jsonl
     evaluation/*.json

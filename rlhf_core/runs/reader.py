@@ -18,7 +18,9 @@ from rlhf_core.data.contenders import in_order
 from rlhf_core.data.io import read_jsonl
 from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import RunError
+from rlhf_core.runs import lineage
 from rlhf_core.runs.directory import PRETRAIN, STAGES, process_alive
+from rlhf_core.runs.lineage import Lineage
 from rlhf_core.runs.outcome import FILE, Outcome, parse_outcome
 from rlhf_core.runs.tail import JsonlTail
 
@@ -151,6 +153,16 @@ class RunReader:
         path = self.path / stage / FILE
         content = self._json(path)
         return None if content is None else parse_outcome(content, path)
+
+    def lineage(self) -> Lineage | None:
+        """Return which run and votes a later round comes from; None for a first round.
+
+        Raises:
+            RunError: `lineage.json` is damaged.
+        """
+        path = self.path / lineage.FILE
+        content = self._json(path)
+        return None if content is None else lineage.parse_lineage(content, path)
 
     def damaged_lines(self, stage: str) -> int:
         """Return how many damaged lines of the stage's metrics and samples were passed over."""

@@ -89,6 +89,7 @@ def test_every_promised_command_is_there() -> None:
         "ppo",
         "generate",
         "evaluate",
+        "round",
         "compare",
         "report",
         "dashboard",
@@ -121,6 +122,15 @@ def test_an_unknown_command_is_usage_not_a_traceback(fail) -> None:
 def test_a_missing_config_names_the_one_to_start_from(fail, tmp_path: Path) -> None:
     text = fail("pipeline", tmp_path / "x.yaml")
     assert text == f"error: {tmp_path}/x.yaml: no such file. configs/quickstart.yaml is the one to start from"
+
+
+def test_a_round_is_refused_before_anything_is_trained(fail, tmp_path: Path) -> None:
+    """Its database is votes.db beside the run, unless another is named."""
+    (tmp_path / "first").mkdir()
+    remedy = "no vote database. `rlhf task create` makes one; --votes names another"
+    assert fail("round", tmp_path / "first") == f"error: {tmp_path}/votes.db: {remedy}"
+    assert fail("round", tmp_path / "first", "--votes", tmp_path / "x.db") == f"error: {tmp_path}/x.db: {remedy}"
+    assert "share" in fail("round", tmp_path / "first", "--share", "1.5", status=2)
 
 
 def test_a_misspelt_key_is_told_before_models_are_fetched(fail, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,8 @@ def test_the_written_config_reads_back_equal(path: Path, tmp_path: Path) -> None
 def test_the_path_keys_are_all_fields_that_hold_paths() -> None:
     for schema in (PipelineConfig, PretrainConfig):
         for key in (*schema.path_keys, *schema.model_keys):
-            assert key[-1] in field_names(schema, [part for part in key[:-1] if part != "*"])
+            *places, name = [part for part in key if part != "*"]
+            assert name in field_names(schema, places)
 
 
 def test_paths_in_a_file_are_relative_to_it_and_paths_given_by_set_to_the_working_directory(file: Path) -> None:
@@ -104,6 +105,22 @@ def test_a_reward_s_folders_are_relative_to_the_file_and_names_stay_names(file: 
     assert (learned["models"], a["model"], b["model"]) == ((mine, "tiny"), mine, "packaged:c")
     assert load_config(file).packaged_models == ["c", "minilm-l6", "smollm2-135m-instruct"]
     assert {mine, "tiny"} <= set(load_config(file).models)
+
+
+def test_further_contenders_have_names_and_models_of_their_own(file: Path) -> None:
+    file.write_text(MINIMAL + "generate: {models: {round-1: ../first/ppo/model, base: tiny}}\n")
+    config = load_config(file)
+    earlier = str(file.parent.parent / "first" / "ppo" / "model")
+    assert config.generate.models == {"round-1": earlier, "base": "tiny"}
+    assert config.generate.names == ["base", "sft", "tuned", "round-1"]
+    assert {earlier, "tiny"} <= set(config.models)
+    assert "models" not in load_config(file, ["generate.models={}"]).generate.model_dump()  # old runs keep their inputs
+
+
+@pytest.mark.parametrize("name", ["tuned", "sft", "best-of-4"])
+def test_a_model_of_the_run_itself_is_no_further_contender(file: Path, name: str) -> None:
+    said = message(file, f"generate.models.{name}=tiny")
+    assert f"{name} is a model of the run itself; give it another name" in said
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import ConfigError, RunError
 from rlhf_core.models.rewards import load_reward_model, new_reward_model
 from rlhf_core.pipeline import stage_inputs
-from rlhf_core.stages import answer, run_generate
+from rlhf_core.stages import answer, contender_source, run_generate, start_source
 from rlhf_core.training.stage import Stage
 from tests.engine import Stop, make_stage, reward_config, stop_at, tiny_policy
 
@@ -204,6 +204,27 @@ def test_one_prompt_gets_a_best_answer_too_the_same_at_every_call(root: Path):
 def test_the_base_of_best_of_n_can_be_another_contender(root: Path):
     answers = dict(answer(configured(root, *BEST_OF_4, "generate.best_of.contender=base"), "Why?", seed=0))
     assert list(answers) == ["sft", "best-of-4-from-base"]
+
+
+def test_further_contenders_answer_with_the_model_they_name(root: Path):
+    """`base` is then the model named so, and PPO still starts from `policy.model`."""
+    folder = root / "tiny" / "sft" / "model"
+    named = [f"generate.models.base={folder}", "generate.models.round-1=tiny"]
+    config = configured(root, "sft=null", "generate.contenders=[base]", *named)
+    assert (contender_source(config, "base"), contender_source(config, "round-1")) == (str(folder), "tiny")
+    assert start_source(config) == config.policy.model == "tiny"
+    assert set(generate(config)) == {"base", "round-1"}
+    assert [name for name, _ in answer(config, "Why?", seed=0)] == ["base", "round-1"]
+
+
+def test_other_weights_of_a_further_contender_are_answered_with_anew(root: Path, tmp_path: Path):
+    folder = tmp_path / "earlier"
+    tiny_policy(None, trainable=False).save(folder)
+    config = configured(root, f"generate.models.round-1={folder}")
+    before, evaluated = stage_inputs(config, "generate"), stage_inputs(configured(root), "generate")
+    weights = next(folder.glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\x01\x02\x03\x04")
+    assert len({before, stage_inputs(config, "generate"), evaluated}) == 3
 
 
 def test_without_a_reward_model_there_is_no_best_answer(tmp_path: Path):

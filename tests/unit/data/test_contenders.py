@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from rlhf_core.data.contenders import BestOf, best_of_kl_bound, in_order, parse_best_of
+from rlhf_core.data.contenders import BestOf, best_of_kl_bound, in_order, parse_best_of, parse_round, round_name, sides
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,25 @@ def test_the_name_says_all(best: BestOf, name: str):
 @pytest.mark.parametrize("name", ["base", "tuned", "best-of-", "best-of-x", "my-best-of-8"])
 def test_other_contenders_are_not_best_of_n(name: str):
     assert parse_best_of(name) is None
+
+
+def test_earlier_rounds_stand_between_what_they_began_with_and_what_is_new():
+    names = ["tuned", "round-10", "best-of-4", "base", "round-2", "rounded"]
+    assert in_order(names) == ["base", "round-2", "round-10", "best-of-4", "tuned", "rounded"]
+    assert parse_round(round_name(3)) == 3
+    assert [parse_round(name) for name in ("tuned", "round-", "round-x", "my-round-1")] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("names", "pair"),
+    [
+        (["tuned", "base", "sft"], ("base", "tuned")),
+        (["tuned", "base", "round-1", "round-2"], ("round-2", "tuned")),
+        (["sft", "base"], ("base", "sft")),
+    ],
+)
+def test_the_latest_round_before_is_what_has_to_be_beaten(names: list[str], pair: tuple[str, str]):
+    assert sides(names) == pair
 
 
 def test_baselines_stand_before_what_has_to_beat_them():

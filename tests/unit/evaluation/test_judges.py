@@ -121,6 +121,17 @@ def test_frames_that_cannot_be_compared_are_refused(verdicts: pd.DataFrame, peop
         judge_against_people(verdicts, people)
 
 
+def test_a_trial_compares_with_simulated_votes_and_with_nothing_else():
+    """The same figures as with people's; mixed, or people's where a trial is asked for, is refused."""
+    trial = judge_against_people(judge("ccbb"), PEOPLE.assign(simulated=True), simulated=True)
+    assert trial.agreement == judge_against_people(judge("ccbb"), PEOPLE).agreement
+    for mixed in (PEOPLE, PEOPLE.assign(simulated=[True, *[False] * (len(PEOPLE) - 1)])):
+        with pytest.raises(
+            DataError, match=r"a consensus of people's votes.*A trial with simulated votes has no people's"
+        ):
+            judge_against_people(judge("c"), mixed, simulated=True)
+
+
 def test_slices_that_cannot_be_made_are_refused():
     with pytest.raises(DataError, match=r"no such column to slice by \(found 'topic'\). There are \["):
         judge_by(judge("c"), PEOPLE, "topic")

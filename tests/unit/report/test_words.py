@@ -73,4 +73,5 @@ def test_names():
     assert words.outcome_name("contender", "base", "tuned") == "tuned model wins"
     assert words.outcome_name("both_bad", "base", "tuned") == "both bad"
     assert words.contender_name("variant-b") == "variant-b"
+    assert words.contender_name("round-2") == "tuned model of round 2"
     assert words.sentence_case("base model wins") == "Base model wins"
