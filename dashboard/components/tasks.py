@@ -1,4 +1,4 @@
-"""Which task is judged: the chosen run's own pairs, or one that `rlhf task create` made. Owns the key `judge-task`."""
+"""Which task is judged: the chosen run's own pairs, or one that was made. Owns the key `judge-task`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ OF_THE_RUN = "Pairs of the chosen run"
 
 def pick_task(settings: Settings) -> JudgingTask | None:
     """Return the task to judge; `?task=3` in the address chooses it. Show what to do when there is nothing to judge."""
-    made = {task.label: task for task in made_tasks(settings)}
+    asked = st.query_params.get("task")
+    made = {task.label: task for task in made_tasks(settings, asked)}
     if made:
         options = [OF_THE_RUN, *made]
-        asked = st.query_params.get("task")
         first = next((n for n, task in enumerate(made.values(), 1) if str(task.id) == asked), 0)
         chosen = st.sidebar.selectbox("Task", options, index=first, key="judge-task", on_change=_address, args=(made,))
         if chosen in made:

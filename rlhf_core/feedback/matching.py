@@ -29,6 +29,9 @@ class Selection:
     prompts: int | None = None
 
 
+EVERY_PROMPT = Selection()
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """Completions that nobody will judge, and why: another category, not every contender answered the prompt, the

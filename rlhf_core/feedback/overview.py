@@ -33,7 +33,9 @@ _PER_ITEM = (
     .group_by(items.c.id)
     .subquery()
 )
-_DEPTH = sa.select(_PER_ITEM.c.votes, sa.func.count()).group_by(_PER_ITEM.c.votes).order_by(_PER_ITEM.c.votes)
+_DEPTH = (
+    sa.select(_PER_ITEM.c.votes, sa.func.count().label("items")).group_by(_PER_ITEM.c.votes).order_by(_PER_ITEM.c.votes)
+)
 _GIVEN = (
     sa.select(assignments.c.instructions_id, sa.func.count().label("votes"))
     .select_from(_VOTES)
@@ -64,7 +66,7 @@ def overview(connection: sa.Connection, task_id: int) -> TaskProgress:
     bound = {"task": task_id}
     return TaskProgress(
         labellers=tuple(LabellerProgress(*row) for row in connection.execute(_LABELLERS, bound)),
-        items_by_votes={given: count for given, count in connection.execute(_DEPTH, bound)},
+        items_by_votes={row.votes: row.items for row in connection.execute(_DEPTH, bound)},
         versions=tuple(InstructionVersion(*row) for row in connection.execute(_VERSIONS, bound)),
     )
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from rlhf_core.data.records import ContenderCompletion, Ranking, transcript
 from rlhf_core.errors import DataError
 from rlhf_core.feedback.leaks import Leak, find_leaks
-from rlhf_core.feedback.matching import LeftOut, Selection, by_prompt, match
+from rlhf_core.feedback.matching import EVERY_PROMPT, LeftOut, Selection, by_prompt, match
 
 MAX_RANKED = 9
 
@@ -105,7 +105,7 @@ def build_task(
     seed: int,
     design: TaskDesign = TaskDesign(),
     gold: Sequence[Ranking] = (),
-    selection: Selection = Selection(),
+    selection: Selection = EVERY_PROMPT,
 ) -> TaskSpec:
     """Match contenders' completions by prompt id into a task: every pair of contenders, or all of them to be ranked.
 
