@@ -116,7 +116,7 @@ def _effort(fields: Fields, files: dict[str, bytes]) -> dict[str, Any]:
     asked: dict[str, Any] = {"gold": None}
     one, two, three, four = st.columns(4, gap="medium")
     with one:
-        asked["overlap"] = fields.number("overlap", "everybody judges everything")
+        asked["overlap"] = fields.number("overlap", "all labellers")
     with two:
         asked["repeat_every"] = fields.number("repeat_every", "no repeats")
     with three:

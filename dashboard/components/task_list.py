@@ -53,12 +53,6 @@ def task_list(settings: Settings) -> None:
         _row(task)
 
 
-def show_state(task: StoredTask) -> None:
-    """Show a task's state as a badge."""
-    label, icon, colour = BADGES[task.info.state]
-    st.badge(label, icon=icon, color=colour)
-
-
 def own_words(task: StoredTask) -> str:
     """Say where a run's own task comes from; nothing for a made one."""
     return f"Own pairs of {task.run} · " if task.run else ""
@@ -71,7 +65,8 @@ def _row(task: StoredTask) -> None:
         with what:
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
                 st.markdown(f"**{plain(info.run_name)}** :gray[{info.id}]", width="content")
-                show_state(task)
+                label, icon, colour = BADGES[info.state]
+                st.badge(label, icon=icon, color=colour)
             st.caption(plain(own_words(task) + makeup(task)))
         progress.progress(task.share, plain(progress_words(task)))
         act.button("Look closer", key=f"task-open-{info.id}", on_click=go_to, args=(info.id,), width="stretch")

@@ -10,7 +10,7 @@ from dashboard.components.states import guarded
 from dashboard.components.task_actions import acting, show_refusal
 from dashboard.components.task_instructions import instruction_section
 from dashboard.components.task_leaks import leak_list
-from dashboard.components.task_list import back_to_list, own_words, show_state
+from dashboard.components.task_list import back_to_list, own_words
 from dashboard.services import leak_rows
 from dashboard.services.settings import Settings
 from dashboard.services.tasks import (
@@ -33,6 +33,7 @@ from dashboard.services.wording import count, plain
 from rlhf_core.judging import FORMATS
 
 REFRESH_SECONDS = 15
+STATES = {DRAFT: "a draft", OPEN: "open", PAUSED: "paused", CLOSED: "closed"}
 METHODS = {
     "majority": "majority of the votes",
     "dawid_skene": "Dawid–Skene: labellers' errors are estimated",
@@ -45,11 +46,10 @@ def task_page(settings: Settings, number: str) -> None:
     """Show the task of a number."""
     back_to_list()
     task = stored_task(settings, number)
-    page_heading(task.info.run_name, f"Task {task.info.id} is {task.info.state}: {_lower(progress_words(task))}")
+    page_heading(
+        task.info.run_name, f"Task {task.info.id} is {STATES[task.info.state]}.", own_words(task) + makeup(task)
+    )
     show_refusal()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        show_state(task)
-        st.caption(plain(own_words(task) + makeup(task)), width="stretch")
     _state_buttons(settings, task)
     with guarded("The progress"):
         _progress(settings, number)
@@ -157,7 +157,3 @@ def _export_section(settings: Settings, task: StoredTask) -> None:
 def _places(task: StoredTask) -> str:
     leaks = len(task.info.leaks)
     return f"{count(leaks, 'place')} in the answers {'names' if leaks == 1 else 'name'}"
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -148,7 +148,7 @@ def workload_words(work: Workload) -> str:
     if work.seconds is None:
         return f"{asked}. How long that takes shows once there are votes."
     took = f"{work.seconds:.0f} s, the median of {wording.count(work.past, 'past vote')}"
-    return f"{asked}, about {wording.duration(work.votes * work.seconds)} of reading (a vote took {took})."
+    return f"{asked}, about {_roughly(work.votes * work.seconds)} of reading (a vote took {took})."
 
 
 def left_out_rows(left_out: tuple[LeftOut, ...]) -> list[dict[str, str]]:
@@ -181,6 +181,11 @@ def categories_of(files: tuple[str, ...]) -> list[str]:
 def _categories(file: str, stamp: int) -> set[str]:
     del stamp  # part of the key only: a file that changes is read again
     return {row.category for row in read_jsonl(file, ContenderCompletion)}
+
+
+def _roughly(seconds: float) -> str:
+    """Minutes up to an hour and a half, then hours."""
+    return f"{max(round(seconds / 60), 1)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _problems(error: ValidationError) -> dict[str, str]:
