@@ -13,7 +13,7 @@ from rlhf_core.errors import DataError
 from rlhf_core.feedback.leaks import find_leaks
 from rlhf_core.feedback.matching import LeftOut, Selection
 from rlhf_core.feedback.tasks import TaskDesign, TaskSpec, build_task
-from tests.vote_factory import INSTRUCTIONS, completion, make_spec
+from tests.vote_factory import INSTRUCTIONS, completion
 
 
 def side(name: str, *answers: str) -> list[ContenderCompletion]:
