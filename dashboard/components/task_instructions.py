@@ -15,7 +15,7 @@ EDITOR_HEIGHT = 420
 
 def instruction_section(settings: Settings, task: StoredTask) -> None:
     """Show the newest instructions or an older version with what changed, and the editor."""
-    versions = open_store(settings.votes).overview(task.info.id).versions
+    versions = open_store(settings.votes).versions(task.info.id)
     st.markdown("#### Instructions")
     labels = [version_label(number, version) for number, version in enumerate(versions, 1)]
     chosen = st.selectbox(

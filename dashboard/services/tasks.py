@@ -18,6 +18,7 @@ from rlhf_core.feedback.records import InstructionVersion, TaskInfo, TaskProgres
 from rlhf_core.judging import Exported, export_task
 
 FORMS = {"pairwise": "pairs", "ranking": "rankings"}
+LONGEST_NUMBER = 9  # digits of what a database still takes for a number
 OPEN, PAUSED, CLOSED, DRAFT = "open", "paused", "closed", "draft"
 
 
@@ -62,10 +63,11 @@ def stored_task(settings: Settings, number: str) -> StoredTask:
     Raises:
         VoteError: there is none.
     """
-    found = [task for task in stored_tasks(settings) if str(task.info.id) == number]
-    if not found:
+    if not number.isdecimal() or len(number) > LONGEST_NUMBER or not has_store(settings):
         raise VoteError("no such task", value=number, remedy="Choose one of the tasks listed")
-    return found[0]
+    info = open_store(settings.votes).task(int(number))
+    run = own_tasks(settings, [info]).get(info.id)
+    return StoredTask(info, run.label if run else None)
 
 
 def makeup(task: StoredTask) -> str:

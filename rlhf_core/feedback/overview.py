@@ -62,13 +62,17 @@ _READING = (
 
 
 def overview(connection: sa.Connection, task_id: int) -> TaskProgress:
-    """Return how a task is doing."""
+    """Return who has judged how much, and how many votes items have."""
     bound = {"task": task_id}
     return TaskProgress(
         labellers=tuple(LabellerProgress(*row) for row in connection.execute(_LABELLERS, bound)),
         items_by_votes={row.votes: row.items for row in connection.execute(_DEPTH, bound)},
-        versions=tuple(InstructionVersion(*row) for row in connection.execute(_VERSIONS, bound)),
     )
+
+
+def versions(connection: sa.Connection, task_id: int) -> tuple[InstructionVersion, ...]:
+    """Return the versions of a task's instructions, oldest first."""
+    return tuple(InstructionVersion(*row) for row in connection.execute(_VERSIONS, {"task": task_id}))
 
 
 def reading_times(connection: sa.Connection, form: str, most: int) -> list[float]:

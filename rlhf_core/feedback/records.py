@@ -91,9 +91,7 @@ class TaskProgress:
     Attributes:
         labellers: those with votes, by name.
         items_by_votes: how many items have 0, 1, 2 … votes, gold items and repeats left out.
-        versions: of the instructions, oldest first.
     """
 
     labellers: tuple[LabellerProgress, ...]
     items_by_votes: dict[int, int]
-    versions: tuple[InstructionVersion, ...]

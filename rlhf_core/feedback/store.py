@@ -20,8 +20,8 @@ from rlhf_core.feedback.clock import stamp
 from rlhf_core.feedback.database import Database
 from rlhf_core.feedback.frames import in_force, log_frame, votes_frame
 from rlhf_core.feedback.locks import lock
-from rlhf_core.feedback.overview import overview, reading_times
-from rlhf_core.feedback.records import Assignment, Progress, TaskInfo, TaskProgress
+from rlhf_core.feedback.overview import overview, reading_times, versions
+from rlhf_core.feedback.records import Assignment, InstructionVersion, Progress, TaskInfo, TaskProgress
 from rlhf_core.feedback.schema import STATES, assignments, completions, items, verdicts, votes
 from rlhf_core.feedback.tasks import TaskSpec
 from rlhf_core.feedback.verdicts import STRENGTHS, check_verdict
@@ -187,9 +187,14 @@ class VoteStore:
             return Progress(standing(connection, task, labeller).done, task.size)
 
     def overview(self, task_id: int) -> TaskProgress:
-        """Return who has judged how much, how many votes items have, and the instructions. Not for labellers."""
+        """Return who has judged how much, and how many votes items have. Not for labellers."""
         with self._reading(task_id) as connection:
             return overview(connection, task_id)
+
+    def versions(self, task_id: int) -> tuple[InstructionVersion, ...]:
+        """Return the versions of a task's instructions, oldest first, with the votes given under each."""
+        with self._reading(task_id) as connection:
+            return versions(connection, task_id)
 
     def reading_times(self, form: str, most: int = 10_000) -> list[float]:
         """Return the reading seconds of people's newest votes on tasks of a form, at most so many."""

@@ -78,7 +78,7 @@ def test_a_task_from_the_form_to_its_export(studio: Studio) -> None:
 
     app.text_area(key="task-guide-1-1").set_value(f"{INSTRUCTIONS}Look twice.\n").run()
     app = press(app, "task-guide-store")
-    assert "+Look twice." in said(app) and [one.votes for one in store.overview(1).versions] == [3, 0]
+    assert "+Look twice." in said(app) and [one.votes for one in store.versions(1)] == [3, 0]
     assert store.task(1).instructions.endswith("Look twice.\n")
 
     app = press(app, "tasks-set-closed")
@@ -219,8 +219,9 @@ def test_looking_at_a_run_stores_nothing(studio: Studio) -> None:
     assert stored(studio) == []
 
 
-@pytest.mark.parametrize("asked", ["7", "x"])
+@pytest.mark.parametrize("asked", ["7", "x", "99999999999999999999"])
 def test_a_task_that_is_not_there_is_said_with_the_way_back(studio: Studio, asked: str) -> None:
+    open_store(studio.votes)
     app = studio.open("Tasks")
     app.query_params["task"] = asked
     app = app.run()
@@ -242,4 +243,4 @@ def test_a_refused_action_is_told_and_the_page_goes_on(studio: Studio) -> None:
     app.text_area(key="task-guide-1-1").set_value(" ").run()
     app = press(app, "task-guide-store")
     assert "the task has no instructions" in said(app) and not app.exception
-    assert len(open_store(studio.votes).overview(1).versions) == 1
+    assert len(open_store(studio.votes).versions(1)) == 1

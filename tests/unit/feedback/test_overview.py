@@ -68,7 +68,7 @@ def test_votes_keep_the_instructions_they_were_given_under(store: VoteStore):
     store.revise(task, "Prefer what is true.")
     judge(store, task)
     store.revise(task, "Prefer what is true.")  # the same again is no new version
-    versions = store.overview(task).versions
+    versions = store.versions(task)
     assert [(one.text, one.votes) for one in versions] == [(INSTRUCTIONS, 2), ("Prefer what is true.", 1)]
     assert store.votes(task)["instruction_version"].tolist() == [one.version for one in versions[:1] * 2 + versions[1:]]
     assert store.task(task).instructions == "Prefer what is true."
@@ -79,7 +79,7 @@ def test_an_item_on_a_screen_is_judged_under_what_its_labeller_read(store: VoteS
     item = shown(store, task)
     store.revise(task, "New.")
     store.vote(item.token, "a", reading_seconds=1)
-    assert [one.votes for one in store.overview(task).versions] == [1, 0]
+    assert [one.votes for one in store.versions(task)] == [1, 0]
 
 
 def test_instructions_that_say_nothing_are_refused(store: VoteStore):
