@@ -103,8 +103,9 @@ def _contenders(settings: Settings, fields: Fields, files: dict[str, bytes]) -> 
         brought = fields.files("contenders", "Completions files of your own", several=True)
     with right:
         named = st.text_area(
-            "Files on this machine", key="task-form-paths", help="One path a line, as the server sees them", height=80
-        )
+            "Files on this machine", key="task-form-paths", help="One path a line, as the server sees them", height=80,
+            persist_state="session",
+        )  # fmt: skip
     fields.places["contenders"] = st.empty()
     uploads = {f"uploads/{number}-{_file_name(name)}": content for number, (name, content) in enumerate(brought, 1)}
     files |= uploads

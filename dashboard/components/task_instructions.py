@@ -47,7 +47,7 @@ def editor(key: str, text: str) -> str:
     """Show an editor for Markdown beside what labellers will read; return the text."""
     write, read = st.columns(2, gap="medium")
     with write:
-        written = st.text_area("Instructions (Markdown)", text, key=key, height=EDITOR_HEIGHT)
+        written = st.text_area("Instructions (Markdown)", text, key=key, height=EDITOR_HEIGHT, persist_state="session")
     with read:
         st.caption("As labellers read it")
         with st.container(border=True, height=EDITOR_HEIGHT):

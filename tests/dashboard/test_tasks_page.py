@@ -222,9 +222,7 @@ def test_looking_at_a_run_stores_nothing(studio: Studio) -> None:
 @pytest.mark.parametrize("asked", ["7", "x", "99999999999999999999"])
 def test_a_task_that_is_not_there_is_said_with_the_way_back(studio: Studio, asked: str) -> None:
     open_store(studio.votes)
-    app = studio.open("Tasks")
-    app.query_params["task"] = asked
-    app = app.run()
+    app = studio.open("Tasks", task=asked)
     assert "no such task" in said(app) and "Choose one of the tasks listed" in said(app)
     assert "No tasks yet" in said(press(app, "tasks-back"))
 
