@@ -7,12 +7,13 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components.links import remember_pages
-from dashboard.views import judge, overview, report, results, toxicity, training
+from dashboard.views import judge, overview, report, results, tasks, toxicity, training
 
 VIEWS = (
     (overview, "Overview", ":material/dashboard:"),
     (training, "Training", ":material/show_chart:"),
     (toxicity, "Toxicity", ":material/shield:"),
+    (tasks, "Tasks", ":material/assignment:"),
     (judge, "Judge", ":material/balance:"),
     (results, "Results", ":material/how_to_vote:"),
     (report, "Report", ":material/description:"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from rlhf_core.data.io import read_jsonl, write_jsonl
 from rlhf_core.data.records import Completion, ContenderCompletion, Preference, Provenance, Ranking
 from rlhf_core.errors import DataError
 from rlhf_core.evaluation.consensus import consensus
+from rlhf_core.feedback.matching import Selection
 from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.store import VoteStore
-from rlhf_core.feedback.tasks import TaskDesign, build_task
+from rlhf_core.feedback.tasks import TaskDesign, TaskSpec, build_task
 
 FORMATS = ("rankings", "preferences")
 POINTS = {"contender": 1.0, "baseline": 0.0}
@@ -35,6 +37,8 @@ class Exported:
 def read_contenders(sources: Sequence[Path]) -> list[list[ContenderCompletion]]:
     """Read one contender from each completions file, and all of them from a run directory.
 
+    Where runs share contenders' names, theirs are called by run and name: `quickstart/tuned`.
+
     Raises:
         DataError: there are no completions, or a row is not one.
     """
@@ -46,7 +50,42 @@ def read_contenders(sources: Sequence[Path]) -> list[list[ContenderCompletion]]:
     if not files:
         names = [str(source) for source in sources]
         raise DataError("no completions", value=names, remedy="Name completions files, or a run that has some")
-    return [read_jsonl(file, ContenderCompletion) for file in files]
+    sides = [read_jsonl(file, ContenderCompletion) for file in files]
+    counts = Counter(rows[0].contender for rows in sides)
+    return [
+        _called_by_run(rows, file) if counts[rows[0].contender] > 1 else rows
+        for file, rows in zip(files, sides, strict=True)
+    ]
+
+
+def read_instructions(path: Path) -> str:
+    """Read what labellers should prefer.
+
+    Raises:
+        DataError: there is no such file, or it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = "Give a Markdown file in UTF-8"
+        raise DataError(f"the instructions cannot be read: {error}", where=path, remedy=remedy) from error
+
+
+def plan_task(config: TaskConfig) -> TaskSpec:
+    """Return the task that a configuration describes; nothing is stored.
+
+    Raises:
+        DataError: the contenders do not make a task, or a file is missing or malformed.
+    """
+    return build_task(
+        config.name,
+        read_contenders(config.contenders),
+        read_instructions(config.instructions),
+        config.seed,
+        TaskDesign(config.form, config.criteria, config.overlap, config.gold_every, config.repeat_every),
+        read_jsonl(config.gold, Ranking) if config.gold else (),
+        Selection(config.categories, config.prompts),
+    )
 
 
 def create_task(config: TaskConfig, database: Path | str) -> TaskInfo:
@@ -56,16 +95,14 @@ def create_task(config: TaskConfig, database: Path | str) -> TaskInfo:
         DataError: the contenders do not make a task, or a file is missing or malformed.
         VoteError: the database cannot be used.
     """
-    try:
-        text = config.instructions.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        where, remedy = config.instructions, "Give a Markdown file in UTF-8"
-        raise DataError(f"the instructions cannot be read: {error}", where=where, remedy=remedy) from error
-    design = TaskDesign(config.form, config.criteria, config.overlap, config.gold_every, config.repeat_every)
-    known = read_jsonl(config.gold, Ranking) if config.gold else []
-    spec = build_task(config.name, read_contenders(config.contenders), text, config.seed, design, known)
+    spec = plan_task(config)
     with closing(VoteStore(database)) as store:
-        return store.task(store.ensure_task(spec, "draft" if spec.leaks else "open"))
+        return store.task(store.ensure_task(spec, first_state(spec)))
+
+
+def first_state(spec: TaskSpec) -> str:
+    """Return the state of a new task: a draft while completions that name their author wait for their owner's decision."""
+    return "draft" if spec.leaks else "open"
 
 
 def export_task(
@@ -125,6 +162,13 @@ def preferences(ranking: Ranking) -> list[Preference]:
         Preference(id=f"{ranking.id}-{n}", chosen=chosen, rejected=rejected, **shared)
         for n, (chosen, rejected) in enumerate(ranking.pairs())
     ]
+
+
+def _called_by_run(rows: Sequence[ContenderCompletion], file: Path) -> list[ContenderCompletion]:
+    if file.parent.name != "completions":
+        return list(rows)
+    run = file.resolve().parent.parent.name
+    return [row.model_copy(update={"contender": f"{run}/{row.contender}"}) for row in rows]
 
 
 def _pairs_by_item(agreed: pd.DataFrame) -> dict[int, list[dict[Hashable, Any]]]:

@@ -42,7 +42,8 @@ BESIDE_THE_RUNS = "runs/votes.db"
 def create(config: TaskFile, overrides: Overrides = None, votes: Votes = BESIDE_THE_RUNS) -> None:
     """Make a task. It opens at once, unless completions name their author: look at them, then open it yourself.
 
-    Settings: name, contenders, instructions, form, criteria, overlap, gold, gold_every, repeat_every, seed.
+    Settings: name, contenders, instructions, form, criteria, categories, prompts, overlap, gold, gold_every,
+    repeat_every, seed.
     """
     from rlhf_core.config.files import read_config
     from rlhf_core.config.task import TaskConfig

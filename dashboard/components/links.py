@@ -13,7 +13,7 @@ def remember_pages(pages: Iterable[Any]) -> None:
     st.session_state["pages"] = {page.title: page for page in pages}
 
 
-def link_to(title: str, label: str) -> None:
-    """Show a link to the page of that title, with its icon."""
+def link_to(title: str, label: str, **address: str) -> None:
+    """Show a link to the page of that title, with its icon; `address` goes into the query of its address."""
     page = st.session_state["pages"][title]
-    st.page_link(page, label=label, icon=page.icon)
+    st.page_link(page, label=label, icon=page.icon, query_params=address or None)

@@ -1,4 +1,4 @@
-"""Which task is judged: the chosen run's own pairs, or one that `rlhf task create` made. Owns the key `judge-task`."""
+"""Which task is judged: the chosen run's own pairs, or one that was made. Owns the key `judge-task`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ OF_THE_RUN = "Pairs of the chosen run"
 
 def pick_task(settings: Settings) -> JudgingTask | None:
     """Return the task to judge; `?task=3` in the address chooses it. Show what to do when there is nothing to judge."""
-    made = {task.label: task for task in made_tasks(settings)}
+    asked = st.query_params.get("task")
+    made = {task.label: task for task in made_tasks(settings, asked)}
+    if asked and asked not in {str(task.id) for task in made.values()}:
+        return _nothing("This task is not open now", "Ask whoever sent you here; all votes given so far are kept.")
     if made:
         options = [OF_THE_RUN, *made]
-        asked = st.query_params.get("task")
         first = next((n for n, task in enumerate(made.values(), 1) if str(task.id) == asked), 0)
         chosen = st.sidebar.selectbox("Task", options, index=first, key="judge-task", on_change=_address, args=(made,))
         if chosen in made:
@@ -25,11 +27,14 @@ def pick_task(settings: Settings) -> JudgingTask | None:
     if (entry := pick_run(settings)) is None:
         return None
     if not can_judge(entry):
-        st.title("Judge", anchor=False)
         text = "Pairs of answers appear here once the run has written its completions."
-        empty_state("Nothing to judge yet", text, "rlhf generate CONFIG.yaml")
-        return None
+        return _nothing("Nothing to judge yet", text, "rlhf generate CONFIG.yaml")
     return task_of_run(settings, entry)
+
+
+def _nothing(title: str, text: str, command: str | None = None) -> None:
+    st.title("Judge", anchor=False)
+    empty_state(title, text, command)
 
 
 def _address(made: dict[str, JudgingTask]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,12 +14,11 @@ import pandas as pd
 from dashboard.services.catalogue import RunEntry, list_entries
 from dashboard.services.settings import Settings
 from rlhf_core.errors import DataError, RunError
+from rlhf_core.feedback.collect import has_own_task, own_task
 from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.store import VoteStore
-from rlhf_core.feedback.tasks import build_task
+from rlhf_core.feedback.tasks import TaskSpec
 from rlhf_core.runs.reader import RunReader
-
-BASELINE, CONTENDER = "base", "tuned"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def read_instructions(settings: Settings) -> str:
 
 def can_judge(entry: RunEntry) -> bool:
     """Say whether the run has completions of both contenders."""
-    return {BASELINE, CONTENDER} <= set(entry.reader.contenders())
+    return has_own_task(entry.reader)
 
 
 def open_task(settings: Settings, entry: RunEntry) -> int:
@@ -64,12 +65,19 @@ def open_task(settings: Settings, entry: RunEntry) -> int:
         RunError: the run lacks completions of one contender.
         DataError: no instructions, damaged completions, or no pair that differs.
     """
-    if not can_judge(entry):
-        raise RunError(
-            "completions of both contenders are needed", where=entry.path, remedy="`rlhf generate` writes them"
-        )
-    stamps = tuple(_stamp(entry.path / "completions" / f"{name}.jsonl") for name in (BASELINE, CONTENDER))
-    return _task(settings.votes, entry.path, read_instructions(settings), stamps)
+    return _stored_task(settings.votes, entry.path, read_instructions(settings), _stamps(entry))
+
+
+def own_task_id(settings: Settings, entry: RunEntry) -> int | None:
+    """Return the id of the run's own task; None while nothing is stored or there is nothing to judge."""
+    if not has_store(settings) or not can_judge(entry):
+        return None
+    return open_store(settings.votes).find_task(_own_task(entry.path, _stamps(entry)))
+
+
+def has_store(settings: Settings) -> bool:
+    """Say whether there is a vote store to look into."""
+    return "://" in settings.votes or Path(settings.votes).is_file()
 
 
 def task_of_run(settings: Settings, entry: RunEntry) -> JudgingTask:
@@ -77,19 +85,40 @@ def task_of_run(settings: Settings, entry: RunEntry) -> JudgingTask:
     return _as_task(open_store(settings.votes).task(open_task(settings, entry)))
 
 
-def made_tasks(settings: Settings) -> list[JudgingTask]:
-    """Return the open tasks that are not some run's own pairs, newest first."""
-    if "://" not in settings.votes and not Path(settings.votes).is_file():
+def own_tasks(settings: Settings, tasks: Sequence[TaskInfo]) -> dict[int, RunEntry]:
+    """Return which of the tasks are some run's own pairs, and whose.
+
+    A run whose completions are damaged has none: its own pages say what is wrong.
+    """
+    names = {task.run_name for task in tasks}
+    found: dict[int, RunEntry] = {}
+    for entry in list_entries(settings):
+        if entry.name in names:
+            with suppress(DataError):
+                found |= {task: entry for task in [own_task_id(settings, entry)] if task is not None}
+    return found
+
+
+def made_tasks(settings: Settings, asked: str | None = None) -> list[JudgingTask]:
+    """Return the open tasks that are not some run's own pairs, newest first; and the one `asked` for by its number."""
+    if not has_store(settings):
         return []
-    runs = {entry.path.name for entry in list_entries(settings)}
     tasks = open_store(settings.votes).tasks()
-    return [_as_task(task) for task in reversed(tasks) if task.state == "open" and task.run_name not in runs]
+    own = own_tasks(settings, tasks)
+    return [
+        _as_task(task)
+        for task in reversed(tasks)
+        if task.state == "open" and (task.id not in own or str(task.id) == asked)
+    ]
 
 
 def human_votes(settings: Settings, entry: RunEntry) -> pd.DataFrame:
-    """Return the votes people gave on this run; empty while there is nothing to judge."""
-    votes = _stored(settings, entry)
-    return votes.loc[~votes["simulated"].astype(bool)].reset_index(drop=True) if len(votes) else votes
+    """Return the votes people gave on this run; empty while there are none."""
+    task = own_task_id(settings, entry)
+    if task is None:
+        return pd.DataFrame()
+    votes = open_store(settings.votes).votes(task)
+    return votes.loc[~votes["simulated"].astype(bool)].reset_index(drop=True)
 
 
 def simulated_votes(entry: RunEntry) -> pd.DataFrame:
@@ -122,19 +151,21 @@ def _as_task(info: TaskInfo) -> JudgingTask:
     return JudgingTask(info.id, f"{info.run_name} ({info.id})", info.form, info.instructions)
 
 
-def _stored(settings: Settings, entry: RunEntry) -> pd.DataFrame:
-    if not can_judge(entry) or not settings.instructions.is_file():
-        return pd.DataFrame()
-    return open_store(settings.votes).votes(open_task(settings, entry))
+@lru_cache(maxsize=64)
+def _stored_task(url: str, path: Path, instructions: str, stamps: tuple[tuple[int, int], ...]) -> int:
+    del stamps  # part of the key only, here and below: new completions make a new task
+    return open_store(url).ensure_task(own_task(RunReader(path), instructions))
 
 
 @lru_cache(maxsize=64)
-def _task(url: str, path: Path, instructions: str, stamps: tuple[tuple[int, int], ...]) -> int:
-    del stamps  # part of the key only: new completions make a new task
-    reader = RunReader(path)
-    sides = reader.completions(BASELINE), reader.completions(CONTENDER)
-    seed = int(reader.config().get("seed", 0))
-    return open_store(url).ensure_task(build_task(reader.name, sides, instructions, seed))
+def _own_task(path: Path, stamps: tuple[tuple[int, int], ...]) -> TaskSpec:
+    del stamps
+    return own_task(RunReader(path))
+
+
+def _stamps(entry: RunEntry) -> tuple[tuple[int, int], ...]:
+    folder = entry.path / "completions"
+    return tuple(_stamp(folder / f"{name}.jsonl") for name in entry.reader.contenders())
 
 
 def _stamp(path: Path) -> tuple[int, int]:

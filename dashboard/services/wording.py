@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rlhf_core.report.words import (
     contender_name,
@@ -25,6 +26,8 @@ __all__ = [
     "digits_for",
     "duration",
     "interval",
+    "listed",
+    "moment",
     "number",
     "percent",
     "percent_interval",
@@ -51,6 +54,17 @@ def ago(moment: float | None, now: float | None = None) -> str:
 def time_left(seconds: float | None) -> str:
     """Return `, about 3 min 20 s left`; nothing when unknown or when the estimate has run out."""
     return "" if seconds is None or seconds < 1 else f", about {duration(seconds)} left"
+
+
+def moment(stamp: str) -> str:
+    """Return a stored time of UTC to the minute: `2026-11-22 04:51`."""
+    return stamp[:16].replace("T", " ")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `base`, `base and tuned`, `base, sft and tuned`."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def plain(text: str) -> str:

@@ -31,7 +31,7 @@ def read_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
     try:
         return schema.model_validate(raw)
     except ValidationError as error:
-        problems = "\n  ".join(_explain(schema, problem) for problem in error.errors(include_url=False))
+        problems = "\n  ".join(explain(schema, problem) for problem in error.errors(include_url=False))
         remedy = f"`rlhf {schema.command} --help` lists the sections"
         raise ConfigError(f"\n  {problems}", where=path, remedy=remedy) from error
 
@@ -45,6 +45,21 @@ def field_names(schema: type[BaseModel], keys: Iterable[str | int]) -> list[str]
             fields = [s.model_fields[key] for s in sections if key in s.model_fields]
             sections = of_kind or [found for field in fields for found in _sections_in(field.annotation)]
     return list(dict.fromkeys(name for section in sections for name in section.model_fields))
+
+
+def explain(schema: type[BaseModel], problem: Any) -> str:
+    """Return one of pydantic's problems as `key: what is wrong (found …)`."""
+    place = [p for p in problem["loc"] if isinstance(p, str | int)]
+    name = ".".join(str(p) for p in place)
+    if problem["type"] == "extra_forbidden":
+        allowed = field_names(schema, place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), allowed, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(allowed)}"
+        return f"{name}: unknown key; {hint}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{name}: missing"
+    return f"{name}: {message} (found {shorten(problem['input'])})" if name else message
 
 
 def _read_yaml(path: Path, example: str) -> dict[str, Any]:
@@ -81,17 +96,3 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
         section[key] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError("the value is not YAML", where="--set", value=override) from error
-
-
-def _explain(schema: type[BaseModel], problem: Any) -> str:
-    place = [p for p in problem["loc"] if isinstance(p, str | int)]
-    name = ".".join(str(p) for p in place)
-    if problem["type"] == "extra_forbidden":
-        allowed = field_names(schema, place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), allowed, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(allowed)}"
-        return f"{name}: unknown key; {hint}"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "missing":
-        return f"{name}: missing"
-    return f"{name}: {message} (found {shorten(problem['input'])})" if name else message

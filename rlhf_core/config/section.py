@@ -46,8 +46,8 @@ class FileConfig(Section):
     path_keys: ClassVar[tuple[tuple[str, ...], ...]] = ()
     model_keys: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(default=0, ge=0)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="letters, digits, dots, dashes, underscores")
+    seed: int = Field(default=0, ge=0, description="decides everything that is drawn")
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML."""

@@ -29,6 +29,12 @@ class TaskConfig(FileConfig):
         min_length=1,
         description="what verdicts are about: overall, helpful, honest, harmless, your own",
     )
+    categories: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="only prompts of these categories; null takes all"
+    )
+    prompts: int | None = Field(
+        default=None, ge=1, description="only so many prompts, drawn by the seed; null takes all"
+    )
     overlap: int | None = Field(
         default=None, ge=1, description="labellers for each item; null lets everybody judge everything"
     )

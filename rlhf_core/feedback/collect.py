@@ -1,14 +1,23 @@
-"""Gather the votes that belong to a run from a vote database."""
+"""The judging task that is a run's own, and the votes on it in a vote database: the dashboard and the report ask here.
+
+A run's own task compares its base with its tuned answers as they lie there now, whatever else is called by the run's name; a
+later round's is the one that was made for it.
+"""
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
 
+from rlhf_core.data.contenders import round_name
 from rlhf_core.errors import RunError, VoteError
 from rlhf_core.feedback.store import VoteStore
+from rlhf_core.feedback.tasks import TaskSpec, build_task
 from rlhf_core.runs.reader import RunReader
+
+BASELINE, CONTENDER = "base", "tuned"
 
 
 def existing_store(database: str) -> VoteStore:
@@ -23,23 +32,48 @@ def existing_store(database: str) -> VoteStore:
     return VoteStore(database)
 
 
-def votes_of_run(run: Path, database: Path) -> pd.DataFrame | None:
-    """Return the votes on the newest task of the run, or None when the database or the task is not there.
+def has_own_task(run: RunReader) -> bool:
+    """Say whether a run has answers of both contenders."""
+    return {BASELINE, CONTENDER} <= set(run.contenders())
 
-    A later round's are those on the task that was made for it.
+
+def own_task(run: RunReader, instructions: str = "as stored") -> TaskSpec:
+    """Return a run's own task; instructions make no difference to which one it is.
+
+    Raises:
+        RunError: the run lacks answers of one contender.
+        DataError: blank instructions, damaged answers, or none that differ.
+    """
+    if not has_own_task(run):
+        raise RunError(
+            "completions of both contenders are needed", where=run.path, remedy="`rlhf generate` writes them"
+        )
+    sides = run.completions(BASELINE), run.completions(CONTENDER)
+    return build_task(run.name, sides, instructions, int(run.config().get("seed", 0)))
+
+
+def find_own_task(store: VoteStore, run: RunReader) -> int | None:
+    """Return the id of the run's own task, None while it is not stored.
+
+    Of a later round it is the one made for it, which compares `tuned` with the round before as well.
+    """
+    lineage = run.lineage()
+    if lineage is not None and lineage.next_task is not None:
+        earlier = round_name(lineage.round - 1)
+        return next((t.id for t in store.tasks() if t.id == lineage.next_task and earlier in t.contenders), None)
+    return store.find_task(own_task(run)) if has_own_task(run) else None
+
+
+def votes_of_run(run: Path, database: Path | str) -> pd.DataFrame | None:
+    """Return the votes on the run's own task, or None when the database file or the task is not there.
 
     Raises:
         RunError: there is no such run.
+        VoteError: the database cannot be opened.
     """
-    if not run.is_dir():
-        raise RunError("no such run", where=run, remedy="`rlhf runs` lists the runs that are there")
-    if not database.is_file():
+    reader = RunReader(run.resolve())
+    if "://" not in str(database) and not Path(database).is_file():
         return None
-    store = VoteStore(database)
-    try:
-        lineage = RunReader(run).lineage()
-        made_for = lineage.next_task if lineage else None
-        tasks = [t for t in store.tasks() if (t.id == made_for if made_for else t.run_name == run.resolve().name)]
-        return store.votes(max(tasks, key=lambda task: task.id).id) if tasks else None
-    finally:
-        store.close()
+    with closing(VoteStore(database)) as store:
+        task = find_own_task(store, reader)
+        return None if task is None else store.votes(task)

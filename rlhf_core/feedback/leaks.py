@@ -31,8 +31,12 @@ class Leak:
 
 
 def find_leaks(row: ContenderCompletion, contenders: Sequence[str]) -> list[Leak]:
-    """Return the phrases in a completion that name a model, its maker or one of the contenders."""
-    patterns = [*IDENTITY_PHRASES, *(_name_pattern(name) for name in contenders)]
+    """Return the phrases in a completion that name a model, its maker or one of the contenders.
+
+    Of a contender called by its run and name (`quickstart/tuned`) either alone gives it away.
+    """
+    names = dict.fromkeys(part for name in contenders for part in (name, *name.split("/")))
+    patterns = [*IDENTITY_PHRASES, *(_name_pattern(name) for name in names if name)]
     found = [match.group() for pattern in patterns for match in re.finditer(pattern, row.text, re.IGNORECASE)]
     return [Leak(row.prompt_id, row.contender, phrase) for phrase in dict.fromkeys(found)]
 

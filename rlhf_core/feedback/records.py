@@ -1,4 +1,4 @@
-"""What the vote store hands out: an item as a labeller sees it, progress, a task as its owner sees it."""
+"""What the vote store hands out: an item as a labeller sees it, progress, a task and how it is doing as its owner sees it."""
 
 from __future__ import annotations
 
@@ -59,3 +59,39 @@ class TaskInfo:
     votes: int
     labellers: int
     created_at: str
+
+
+@dataclass(frozen=True)
+class LabellerProgress:
+    """What one labeller has judged: items, gold items and repeats. `simulated` of these votes no person gave; `last` is
+    when the newest came (UTC)."""
+
+    labeller: str
+    judged: int
+    golds: int
+    repeats: int
+    simulated: int
+    last: str
+
+
+@dataclass(frozen=True)
+class InstructionVersion:
+    """One version of a task's instructions, and the votes in force that were given under it."""
+
+    version: str
+    text: str
+    created_at: str
+    votes: int
+
+
+@dataclass(frozen=True)
+class TaskProgress:
+    """How a task is doing; not for labellers.
+
+    Attributes:
+        labellers: those with votes, by name.
+        items_by_votes: how many items have 0, 1, 2 … votes, gold items and repeats left out.
+    """
+
+    labellers: tuple[LabellerProgress, ...]
+    items_by_votes: dict[int, int]

@@ -20,7 +20,8 @@ from rlhf_core.feedback.clock import stamp
 from rlhf_core.feedback.database import Database
 from rlhf_core.feedback.frames import in_force, log_frame, votes_frame
 from rlhf_core.feedback.locks import lock
-from rlhf_core.feedback.records import Assignment, Progress, TaskInfo
+from rlhf_core.feedback.overview import overview, reading_times, versions
+from rlhf_core.feedback.records import Assignment, InstructionVersion, Progress, TaskInfo, TaskProgress
 from rlhf_core.feedback.schema import STATES, assignments, completions, items, verdicts, votes
 from rlhf_core.feedback.tasks import TaskSpec
 from rlhf_core.feedback.verdicts import STRENGTHS, check_verdict
@@ -64,12 +65,26 @@ class VoteStore:
         Other instructions become its newest version: votes keep the version they were given under.
         """
         with self._database.write() as connection:
+            lock(connection, "task", spec.fingerprint)
             now = stamp(self._clock())
             task_id = task_rows.find(connection, spec)
             if task_id is None:
                 return task_rows.insert(connection, spec, state, now)
             task_rows.revise(connection, task_id, spec.instructions, now)
             return task_id
+
+    def find_task(self, spec: TaskSpec) -> int | None:
+        """Return the id of the stored task with the same content, whatever its instructions; None when there is none."""
+        with self._database.read() as connection:
+            return task_rows.find(connection, spec)
+
+    def revise(self, task_id: int, text: str) -> None:
+        """Give a task new instructions, from the next item shown on; votes keep the version they were given under."""
+        if not text.strip():
+            raise VoteError("the task has no instructions", remedy="Say what labellers should prefer")
+        with self._database.write() as connection:
+            task_rows.row(connection, task_id)
+            task_rows.revise(connection, task_id, text, stamp(self._clock()))
 
     def tasks(self) -> list[TaskInfo]:
         """Return all tasks, oldest first, with how far their judging is."""
@@ -170,6 +185,21 @@ class VoteStore:
         with self._reading(task_id) as connection:
             task = task_rows.row(connection, task_id)
             return Progress(standing(connection, task, labeller).done, task.size)
+
+    def overview(self, task_id: int) -> TaskProgress:
+        """Return who has judged how much, and how many votes items have. Not for labellers."""
+        with self._reading(task_id) as connection:
+            return overview(connection, task_id)
+
+    def versions(self, task_id: int) -> tuple[InstructionVersion, ...]:
+        """Return the versions of a task's instructions, oldest first, with the votes given under each."""
+        with self._reading(task_id) as connection:
+            return versions(connection, task_id)
+
+    def reading_times(self, form: str, most: int = 10_000) -> list[float]:
+        """Return the reading seconds of people's newest votes on tasks of a form, at most so many."""
+        with self._database.read() as connection:
+            return reading_times(connection, form, most)
 
     def votes(self, task_id: int, kinds: Sequence[str] = ("item",)) -> pd.DataFrame:
         """Return the votes in force as a frame (columns: `frames.VOTE_TYPES`), skips left out."""

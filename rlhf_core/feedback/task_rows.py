@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from rlhf_core.errors import VoteError
 from rlhf_core.feedback.frames import in_force
-from rlhf_core.feedback.locks import lock
 from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.schema import (
     assignments,
@@ -22,7 +21,7 @@ from rlhf_core.feedback.schema import (
     tasks,
     votes,
 )
-from rlhf_core.feedback.tasks import TaskSpec, version_of
+from rlhf_core.feedback.tasks import TaskDesign, TaskSpec, version_of
 
 _STATE = (
     sa.select(task_states.c.state)
@@ -36,10 +35,13 @@ _TASK = sa.select(tasks, _STATE).where(tasks.c.id == sa.bindparam("task"))
 
 
 def find(connection: sa.Connection, spec: TaskSpec) -> int | None:
-    """Return the id of the task with the same content; who asks at the same time waits, so that one of them stores it."""
-    lock(connection, "task", spec.fingerprint)
-    same = tasks.c.fingerprint.in_([spec.fingerprint, spec.first_fingerprint])
-    return connection.execute(sa.select(tasks.c.id).where(same).order_by(tasks.c.id).limit(1)).scalar_one_or_none()
+    """Return the id of the task with the same content, whatever its instructions."""
+    named = sa.select(tasks.c.id, tasks.c.fingerprint).where(tasks.c.run_name == spec.run_name).order_by(tasks.c.id)
+    found = connection.execute(named).all()
+    same = next((one.id for one in found if one.fingerprint == spec.fingerprint), None)
+    if same is not None or spec.design != TaskDesign():
+        return same
+    return next((one.id for one in found if one.fingerprint in _first_fingerprints(connection, one.id, spec)), None)
 
 
 def insert(connection: sa.Connection, spec: TaskSpec, state: str, now: str) -> int:
@@ -136,6 +138,12 @@ def _info(connection: sa.Connection, one: sa.Row[Any]) -> TaskInfo:
         votes=given[0],
         labellers=given[1],
     )
+
+
+def _first_fingerprints(connection: sa.Connection, task_id: int, spec: TaskSpec) -> set[str]:
+    """What a store of version 1 called the content, under each of a task's instructions."""
+    texts = connection.scalars(sa.select(instructions.c.text).where(instructions.c.task_id == task_id))
+    return {replace(spec, instructions=text).first_fingerprint for text in texts}
 
 
 def _newest(connection: sa.Connection, task_id: int) -> sa.Row[Any] | None:

@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from functools import cached_property
 from string import ascii_lowercase
 from typing import Any, Literal
 
 from rlhf_core.data.records import ContenderCompletion, Ranking, transcript
 from rlhf_core.errors import DataError
 from rlhf_core.feedback.leaks import Leak, find_leaks
+from rlhf_core.feedback.matching import EVERY_PROMPT, LeftOut, Selection, by_prompt, match
 
 MAX_RANKED = 9
 
@@ -61,16 +62,19 @@ class TaskSpec:
     identical: int
     unmatched: int
     leaks: tuple[Leak, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def instruction_version(self) -> str:
         """The first 12 hex digits of the instructions' SHA-256."""
         return version_of(self.instructions)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of what is judged and how; instructions may be revised within a task."""
-        content = {name: value for name, value in asdict(self).items() if name not in ("instructions", "leaks")}
+        content = {
+            name: value for name, value in asdict(self).items() if name not in ("instructions", "leaks", "left_out")
+        }
         return _digest(content)
 
     @property
@@ -101,31 +105,28 @@ def build_task(
     seed: int,
     design: TaskDesign = TaskDesign(),
     gold: Sequence[Ranking] = (),
+    selection: Selection = EVERY_PROMPT,
 ) -> TaskSpec:
     """Match contenders' completions by prompt id into a task: every pair of contenders, or all of them to be ranked.
 
     Items whose texts are all identical (white space at the ends aside) are left out and counted, as are completions of
-    prompts that not every contender answered. Completions that name their author are listed in `leaks`, and stay in.
-    `gold` are ranked prompts that everybody gets among the others; of a pairwise task their best and worst completion.
+    prompts that not every contender answered; `left_out` names them, and what `selection` does not take. Completions that
+    name their author are listed in `leaks`, and stay in. `gold` are ranked prompts that everybody gets among the others; of
+    a pairwise task their best and worst completion.
 
     Raises:
         DataError: no instructions; fewer than two contenders, or more than nine to rank; no completions; several
             contenders in one list, a repeated prompt id or another prompt text within one id; the same contender twice;
-            nothing left to judge; gold that does not say which completion is better.
+            nothing left to judge; gold that does not say which completion is better; a selection that cannot be made.
     """
     if not instructions.strip():
         raise DataError("the task has no instructions", where=run_name, remedy="Say what labellers should prefer")
-    sides = [_by_prompt(rows, run_name) for rows in contenders]
+    sides = [by_prompt(rows, run_name) for rows in contenders]
     names = _checked_names([rows[0].contender for rows in contenders], run_name, design)
-    matched = [[side[key] for side in sides] for key in sides[0] if all(key in side for side in sides)]
-    for rows in matched:
-        _refuse_other_prompts(rows, run_name)
-    size = 2 if design.form == "pairwise" else len(sides)
-    shown = [group for rows in matched for group in combinations(rows, size)]
-    different = [group for group in shown if len({row.text.strip() for row in group}) > 1]
-    if not different:
+    found = match(sides, 2 if design.form == "pairwise" else len(sides), selection, seed, run_name)
+    if not found.groups:
         raise DataError(
-            f"nothing to judge: {len(matched)} prompts in common, all answered alike",
+            f"nothing to judge: {found.prompts} prompts in common, all answered alike",
             where=run_name,
             value=list(names),
             remedy="Generate completions of all contenders for the same prompts",
@@ -136,10 +137,11 @@ def build_task(
         instructions=instructions,
         seed=seed,
         design=design,
-        items=(*map(_item, different), *(_gold_item(ranking, design) for ranking in gold)),
-        identical=len(shown) - len(different),
-        unmatched=sum(map(len, sides)) - len(sides) * len(matched),
-        leaks=tuple(dict.fromkeys(leak for group in different for row in group for leak in find_leaks(row, names))),
+        items=(*map(_item, found.groups), *(_gold_item(ranking, design) for ranking in gold)),
+        identical=sum(one.reason == "alike" for one in found.left_out),
+        unmatched=sum(len(one.contenders) for one in found.left_out if one.reason == "unanswered"),
+        leaks=tuple(dict.fromkeys(leak for group in found.groups for row in group for leak in find_leaks(row, names))),
+        left_out=found.left_out,
     )
 
 
@@ -175,29 +177,6 @@ def _checked_names(names: list[str], where: str, design: TaskDesign) -> tuple[st
     if not 2 <= len(names) <= most:
         raise DataError(f"expected 2 to {MAX_RANKED} contenders", where=where, value=names)
     return tuple(names)
-
-
-def _by_prompt(rows: Sequence[ContenderCompletion], where: str) -> dict[str, ContenderCompletion]:
-    if not rows:
-        raise DataError("no completions", where=where, remedy="Run `rlhf generate` first")
-    if len(names := sorted({row.contender for row in rows})) > 1:
-        raise DataError("completions of several contenders; expected one", where=where, value=names)
-    by_prompt = {row.prompt_id: row for row in rows}
-    if len(by_prompt) < len(rows):
-        ids = [row.prompt_id for row in rows]
-        repeated = [key for key in by_prompt if ids.count(key) > 1]
-        raise DataError(f"{names[0]}: prompt ids repeat; expected one completion for each", where=where, value=repeated)
-    return by_prompt
-
-
-def _refuse_other_prompts(rows: Sequence[ContenderCompletion], where: str) -> None:
-    if len({row.prompt for row in rows}) > 1:
-        raise DataError(
-            "the contenders answered different prompts under the same ids",
-            where=where,
-            value=rows[0].prompt_id,
-            remedy="Generate all from the same prompts file",
-        )
 
 
 def _digest(content: dict[str, Any]) -> str:

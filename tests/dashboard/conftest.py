@@ -40,10 +40,12 @@ class Studio:
         """Write a recorded run with simulated votes."""
         return write_run(self.root / "recorded", votes="simulated", recorded=True)
 
-    def open(self, page: str = "Overview") -> AppTest:
-        """Run the app with `page` in front."""
+    def open(self, page: str = "Overview", **address: str) -> AppTest:
+        """Run the app with `page` in front; `address` is the query of its address."""
         script = f"from dashboard.navigation import choose_page\nchoose_page({page!r}).run()\n"
-        return AppTest.from_string(script, default_timeout=20).run()
+        app = AppTest.from_string(script, default_timeout=20)
+        app.query_params |= address
+        return app.run()
 
 
 @pytest.fixture

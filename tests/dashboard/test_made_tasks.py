@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.services.voting import open_store
+from dashboard.services.catalogue import list_entries
+from dashboard.services.settings import read_settings
+from dashboard.services.voting import open_store, open_task
 from tests.dashboard.conftest import Studio, said
 from tests.unit.feedback.test_forms import three
 from tests.vote_factory import make_spec
@@ -77,3 +79,23 @@ def test_closed_tasks_and_drafts_are_not_offered(studio: Studio) -> None:
     for n, state in enumerate(("draft", "paused", "closed")):
         store.ensure_task(make_spec(seed=n), state)
     assert not any(box.key == "judge-task" for box in studio.open("Judge").sidebar.selectbox)
+
+
+def test_the_address_that_an_owner_sends_chooses_the_task_a_runs_own_too(studio: Studio) -> None:
+    studio.add_run()
+    settings = read_settings()
+    own = open_task(settings, list_entries(settings)[0])
+    made = open_store(studio.votes).ensure_task(make_spec())
+    for task in (own, made):
+        app = studio.open("Judge", task=str(task)).button(key="judge-start").click().run()
+        assert app.session_state["judge-open"] == task and not app.exception
+
+
+@pytest.mark.parametrize("state", ["draft", "paused", "closed", "none"])
+def test_an_address_of_what_is_not_open_shows_nothing_else_instead(studio: Studio, state: str) -> None:
+    """Whoever was sent to one task must not find themselves judging another."""
+    studio.add_run()
+    if state != "none":
+        open_store(studio.votes).ensure_task(make_spec(), state)
+    app = studio.open("Judge", task="1")
+    assert "This task is not open now" in said(app) and not app.button

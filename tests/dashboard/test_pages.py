@@ -14,6 +14,7 @@ from rlhf_core.runs.outcome import ALARMS, Outcome, write_outcome
 from tests.dashboard.conftest import Studio, said
 
 PAGES = ("Overview", "Training", "Toxicity", "Judge", "Results", "Report")
+WITH_TASKS = (*PAGES, "Tasks")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -24,7 +25,7 @@ def test_without_runs_every_page_names_the_command(studio: Studio, page: str) ->
     assert "rlhf pipeline configs/quickstart.yaml" in said(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", WITH_TASKS)
 def test_on_a_complete_run_no_page_shows_an_error(studio: Studio, page: str) -> None:
     studio.add_run()
     app = studio.open(page)
@@ -32,7 +33,7 @@ def test_on_a_complete_run_no_page_shows_an_error(studio: Studio, page: str) -> 
     assert app.title[0].value == page
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", WITH_TASKS)
 def test_on_a_run_that_has_just_begun_no_page_shows_an_error(studio: Studio, page: str) -> None:
     begin_run(studio)
     app = studio.open(page)
@@ -40,7 +41,7 @@ def test_on_a_run_that_has_just_begun_no_page_shows_an_error(studio: Studio, pag
     assert page == "Report" or not app.error
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", WITH_TASKS)
 def test_on_a_run_without_fine_tuning_no_page_shows_an_error(studio: Studio, page: str) -> None:
     """With `sft: null` there are two contenders and no SFT metrics; its stage is complete after one step."""
     run = studio.add_run()

@@ -15,7 +15,7 @@ from rlhf_core.data.io import read_jsonl, write_jsonl
 from rlhf_core.data.records import Preference, Ranking
 from rlhf_core.errors import ConfigError, DataError
 from rlhf_core.feedback.store import VoteStore
-from rlhf_core.judging import create_task, export_task
+from rlhf_core.judging import create_task, export_task, plan_task, read_contenders
 from tests.vote_factory import completion
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +65,31 @@ def test_a_task_is_made_of_a_run_or_of_files(run: Path, tmp_path: Path):
     pair = create_task(config(run, "base", "tuned", overlap=2), tmp_path / "votes.db")
     assert (pair.contenders, pair.items, pair.places) == (("base", "tuned"), 4, 8)
     assert create_task(config(run, "base", "tuned", overlap=2), tmp_path / "votes.db").id == pair.id
+
+
+def test_a_task_file_chooses_categories_and_draws_prompts(run: Path, tmp_path: Path):
+    for name in NAMES:
+        rows = [completion(f"p{n}", name, f"{name} {n}").model_copy(update={"category": "ab"[n % 2]}) for n in range(4)]
+        write_jsonl(run / "completions" / f"{name}.jsonl", rows)
+    spec = plan_task(config(run, "base", "tuned", categories=("b",)))
+    assert [item.prompt_id for item in spec.items] == ["p1", "p3"]
+    drawn = plan_task(config(run, categories=("b",), prompts=1))
+    assert len(drawn.items) == 3 and not (tmp_path / "votes.db").exists()  # one prompt × 3 pairs; nothing is stored
+    for fields in ({"categories": ()}, {"prompts": 0}):
+        with pytest.raises(ValueError, match=next(iter(fields))):
+            config(run, **fields)
+
+
+def test_contenders_that_runs_share_are_called_by_run_and_name(run: Path, tmp_path: Path):
+    rows = [completion(f"p{n}", "tuned", f"better {n}") for n in range(4)]
+    write_jsonl(tmp_path / "second" / "completions" / "tuned.jsonl", rows)
+    write_jsonl(tmp_path / "mine.jsonl", [row.model_copy(update={"text": "own", "contender": "mine"}) for row in rows])
+    files = [run / "completions" / "tuned.jsonl", tmp_path / "second", tmp_path / "mine.jsonl"]
+    assert [rows[0].contender for rows in read_contenders(files)] == ["run/tuned", "second/tuned", "mine"]
+    write_jsonl(tmp_path / "mine.jsonl", rows)  # called tuned too, but it is no run's: its name stands
+    assert [rows[0].contender for rows in read_contenders(files)] == ["run/tuned", "second/tuned", "tuned"]
+    with pytest.raises(DataError, match=r"a contender cannot be compared with itself.*run/tuned"):
+        plan_task(config(run).model_copy(update={"contenders": (files[0], files[0])}))
 
 
 def test_a_task_that_gives_authors_away_waits_for_its_owner(run: Path, tmp_path: Path):

@@ -88,6 +88,9 @@ def test_an_old_store_keeps_its_votes_tokens_and_places(old: Path):
 def test_the_task_of_an_old_store_is_found_again(old: Path):
     with closing(VoteStore(old)) as store:
         assert store.ensure_task(make_spec(size=4)) == 7
+        assert store.ensure_task(make_spec(size=4, instructions="Revised.")) == 7  # and its instructions are revised
+        assert store.ensure_task(make_spec(size=4)) == 7
+        assert store.find_task(make_spec(size=4, instructions="Unknown to it.")) == 7
         assert store.ensure_task(make_spec(size=3)) == 8
 
 

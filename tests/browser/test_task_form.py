@@ -1,0 +1,42 @@
+"""An owner makes a task in the browser, sends it on, and a labeller judges its first item."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_task_is_made_and_judged(address: str, page: Page) -> None:
+    page.goto(f"{address}/tasks")
+    expect(page.get_by_text("No tasks yet")).to_be_visible()
+    page.get_by_role("button", name="New task").click()
+    page.get_by_label("Name", exact=True).fill("first-task")
+    contenders = page.get_by_role("combobox", name="Contenders")
+    for name in ("base", "tuned"):
+        contenders.click()
+        page.get_by_role("option", name=f"demo · {name}").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_text("Each labeller gives 12 votes")).to_be_visible()
+    page.get_by_role("button", name="Create and open").click()
+    expect(page.get_by_role("heading", name="Task 1 is open.")).to_be_visible()
+    assert page.url.endswith("/tasks?task=1")
+
+    link = page.get_by_text(f"{address}/judge?task=1").inner_text()
+    page.goto(link)
+    page.get_by_role("button", name="Start judging").click()
+    expect(page.get_by_text("0 of 12 judged")).to_be_visible()
+    page.keyboard.press("1")
+    expect(page.get_by_text("1 of 12 judged")).to_be_visible()
+
+    page.goto(f"{address}/tasks")
+    page.get_by_role("button", name="Look closer").click()
+    expect(page.get_by_text("1 of 12 verdicts, 1 labeller so far.")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Close the task").click()
+    expect(page.get_by_role("heading", name="Task 1 is closed.")).to_be_visible()
+    expect(page.get_by_text(re.compile("Send this to labellers"))).to_have_count(0)
