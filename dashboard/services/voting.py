@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from rlhf_core.errors import DataError, RunError
 from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import build_task
+from rlhf_core.report.judged import read_simulated
 from rlhf_core.runs.reader import RunReader
 
 BASELINE, CONTENDER = "base", "tuned"
@@ -93,23 +93,8 @@ def human_votes(settings: Settings, entry: RunEntry) -> pd.DataFrame:
 
 
 def simulated_votes(entry: RunEntry) -> pd.DataFrame:
-    """Return the simulated votes a run brings along in `votes.jsonl`; empty for most runs.
-
-    Raises:
-        RunError: the file is damaged, or holds votes that are not marked as simulated.
-    """
-    path = entry.path / "votes.jsonl"
-    if not path.is_file():
-        return pd.DataFrame()
-    try:
-        frame = pd.DataFrame(
-            [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-        )
-    except (ValueError, UnicodeDecodeError) as error:
-        raise RunError(f"damaged votes: {error}", where=path) from error
-    if len(frame) and not ("simulated" in frame and all(mark is True for mark in frame["simulated"].tolist())):
-        raise RunError("a vote is not marked as simulated", where=path, remedy="Human votes belong in the vote store")
-    return frame
+    """Return the simulated votes a run brings along; empty for most runs. Raises what `read_simulated` raises."""
+    return read_simulated(entry.path)
 
 
 def simulation_rule(entry: RunEntry) -> str:
