@@ -11,6 +11,7 @@ import pandas as pd
 from dashboard.services.catalogue import RunEntry, list_entries
 from dashboard.services.settings import Settings
 from rlhf_core.errors import DataError, RunError
+from rlhf_core.feedback.frames import KINDS
 from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import build_task
@@ -68,7 +69,7 @@ def open_task(settings: Settings, entry: RunEntry) -> int:
         raise RunError(
             "completions of both contenders are needed", where=entry.path, remedy="`rlhf generate` writes them"
         )
-    stamps = tuple(_stamp(entry.path / "completions" / f"{name}.jsonl") for name in (BASELINE, CONTENDER))
+    stamps = tuple(file_stamp(entry.path / "completions" / f"{name}.jsonl") for name in (BASELINE, CONTENDER))
     return _task(settings.votes, entry.path, read_instructions(settings), stamps)
 
 
@@ -79,17 +80,35 @@ def task_of_run(settings: Settings, entry: RunEntry) -> JudgingTask:
 
 def made_tasks(settings: Settings) -> list[JudgingTask]:
     """Return the open tasks that are not some run's own pairs, newest first."""
-    if "://" not in settings.votes and not Path(settings.votes).is_file():
-        return []
-    runs = {entry.path.name for entry in list_entries(settings)}
-    tasks = open_store(settings.votes).tasks()
-    return [_as_task(task) for task in reversed(tasks) if task.state == "open" and task.run_name not in runs]
+    return [_as_task(task) for task in _made(settings) if task.state == "open"]
+
+
+def result_tasks(settings: Settings) -> list[TaskInfo]:
+    """Return the tasks with results of their own, newest first: made ones that have been open."""
+    return [task for task in _made(settings) if task.state != "draft"]
 
 
 def human_votes(settings: Settings, entry: RunEntry) -> pd.DataFrame:
-    """Return the votes people gave on this run; empty while there is nothing to judge."""
-    votes = _stored(settings, entry)
-    return votes.loc[~votes["simulated"].astype(bool)].reset_index(drop=True) if len(votes) else votes
+    """Return the votes people gave on the items of this run's own task; empty while there is nothing to judge."""
+    task = run_task(settings, entry)
+    if task is None:
+        return pd.DataFrame()
+    votes = votes_of(settings.votes, task, open_store(settings.votes).log_size(task))
+    return votes.loc[(votes["kind"] == "item") & ~votes["simulated"]].reset_index(drop=True)
+
+
+def run_task(settings: Settings, entry: RunEntry) -> int | None:
+    """Return the id of the run's own task; None while there is nothing to judge."""
+    if not can_judge(entry) or not settings.instructions.is_file():
+        return None
+    return open_task(settings, entry)
+
+
+@lru_cache(maxsize=8)
+def votes_of(url: str, task_id: int, size: int) -> pd.DataFrame:
+    """Return the votes in force on a task, gold items and repeats too; read once for each `size` of its log. Not to be changed."""
+    del size  # part of the key only
+    return open_store(url).votes(task_id, KINDS)
 
 
 def simulated_votes(entry: RunEntry) -> pd.DataFrame:
@@ -103,14 +122,15 @@ def simulation_rule(entry: RunEntry) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
+def _made(settings: Settings) -> list[TaskInfo]:
+    if "://" not in settings.votes and not Path(settings.votes).is_file():
+        return []
+    runs = {entry.path.name for entry in list_entries(settings)}
+    return [task for task in reversed(open_store(settings.votes).tasks()) if task.run_name not in runs]
+
+
 def _as_task(info: TaskInfo) -> JudgingTask:
     return JudgingTask(info.id, f"{info.run_name} ({info.id})", info.form, info.instructions)
-
-
-def _stored(settings: Settings, entry: RunEntry) -> pd.DataFrame:
-    if not can_judge(entry) or not settings.instructions.is_file():
-        return pd.DataFrame()
-    return open_store(settings.votes).votes(open_task(settings, entry))
 
 
 @lru_cache(maxsize=64)
@@ -122,6 +142,7 @@ def _task(url: str, path: Path, instructions: str, stamps: tuple[tuple[int, int]
     return open_store(url).ensure_task(build_task(reader.name, sides, instructions, seed))
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Return what tells whether a file has changed: when it was written, and its size."""
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size

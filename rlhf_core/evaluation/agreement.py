@@ -179,7 +179,7 @@ def _agreement(criterion: str, votes: pd.DataFrame) -> Agreement:
     fleiss, fleiss_items = _or_say(lambda: fleiss_kappa(counts), "Fleiss' κ", problems) or (None, 0)
     return Agreement(
         criterion=criterion,
-        labellers=len(set(votes["labeller"])),
+        labellers=len(votes["labeller"].unique()),
         items=int(paired.sum()),
         single_items=int((~paired).sum()),
         votes=int(counts[paired].sum()),

@@ -96,17 +96,17 @@ def _paired(verdicts: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """Return people's rows with the judge's outcome in `judge`, NA where it gave none."""
     _check(verdicts, "the judge's outcomes", [*KEYS, "outcome"])
     _check(people, "the consensus", [*KEYS, "outcome", "prompt_id", "simulated"])
-    if any(people["simulated"]):
+    if people["simulated"].to_numpy().any():
         remedy = "Judges are compared with people: use a consensus of their votes"
         raise DataError("a consensus of simulated votes", where="the consensus", remedy=remedy)
-    if len(found := sorted(set(people["criterion"]))) > 1:
+    if len(found := sorted(people["criterion"].unique())) > 1:
         raise DataError(
             "several criteria at once", where="the consensus", value=found, remedy="Compare them one by one"
         )
     extra = [name for name in verdicts.columns if name not in people.columns]
     told = verdicts.loc[:, [*KEYS, "outcome", *extra]].rename(columns={"outcome": "judge"})
     pairs = people.merge(told, on=KEYS, how="left")
-    if all(pairs["judge"].isna()):
+    if pairs["judge"].isna().to_numpy().all():
         raise DataError("no item was judged by both", remedy="Compare the item_id and criterion of the two frames")
     return pairs
 
@@ -114,7 +114,7 @@ def _paired(verdicts: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
 def _check(frame: pd.DataFrame, where: str, columns: Sequence[str]) -> None:
     if missing := [name for name in columns if name not in frame.columns]:
         raise DataError("columns are missing", where=where, value=missing, remedy=f"There are {list(frame.columns)}")
-    if unknown := sorted(set(frame["outcome"].astype(str)) - set(OUTCOMES)):
+    if unknown := sorted(set(frame["outcome"].astype(str).unique()) - set(OUTCOMES)):
         raise DataError("unknown outcomes", where=where, value=unknown, remedy=f"Expected {', '.join(OUTCOMES)}")
     twice = frame.duplicated(KEYS).to_numpy()
     if twice.any():

@@ -90,30 +90,31 @@ def vote_rows(votes: pd.DataFrame) -> tuple[dict[str, Any], ...]:
 
 
 def _summary(votes: pd.DataFrame, overlap: int) -> Votes:
-    first = votes.iloc[0]
+    first, decided = votes.iloc[0], votes.loc[votes["outcome"].isin(["contender", "baseline"])]
     return Votes(
         simulated=bool(first["simulated"]),
         criterion=str(first["criterion"]),
         baseline=str(first["baseline"]),
         contender=str(first["contender"]),
         n=len(votes),
-        prompts=len(set(votes["prompt_id"])),
-        labellers=len(set(votes["labeller"])),
-        instruction_versions=tuple(sorted(set(votes["instruction_version"].astype(str)))),
+        prompts=len(votes["prompt_id"].unique()),
+        labellers=len(votes["labeller"].unique()),
+        instruction_versions=tuple(sorted(map(str, votes["instruction_version"].unique()))),
         win_rate=win_rate(votes),
         shares=outcome_shares(votes),
         position_bias=position_bias(votes),
         by_category=win_rate_by(votes, "category"),
         consensus=_consensus(votes),
         stop=_stop(votes, overlap),
+        decided=win_rate(decided) if len(decided) else None,
         equal_length=length_controlled(votes),
     )
 
 
 def _consensus(votes: pd.DataFrame) -> dict[str, int]:
     agreed = consensus(pair_items(votes))
-    outcomes = agreed["outcome"].where(~agreed["split"], "split").value_counts()
-    return {name: int(outcomes.get(name, 0)) for name in (*OUTCOMES, "split")}
+    outcomes = np.where(agreed["split"], "split", agreed["outcome"])
+    return {name: int((outcomes == name).sum()) for name in (*OUTCOMES, "split")}
 
 
 def _stop(votes: pd.DataFrame, overlap: int) -> Stop:

@@ -124,7 +124,8 @@ class Stop:
 class Votes:
     """What one set of votes says: people's or simulated ones, on one criterion, of one baseline against one contender.
 
-    `consensus` counts items by the outcome most of their labellers chose, `split` those where several lead.
+    `consensus` counts items by the outcome most of their labellers chose, `split` those where several lead; `decided` is the
+    contender's share of the votes that chose a side.
     """
 
     simulated: bool
@@ -141,6 +142,7 @@ class Votes:
     by_category: dict[str, Estimate]
     consensus: dict[str, int]
     stop: Stop
+    decided: Estimate | None
     equal_length: AtEqualLength
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import sqrt
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from rlhf_core.evaluation.statistics.checks import Floats
@@ -17,7 +19,7 @@ MIN_CLUSTERS = 10
 CELLS = 5_000_000
 """How many numbers the resamples of one batch may hold."""
 
-Statistic = Callable[[Floats], Floats]
+Statistic = Callable[[Any], Floats]
 
 
 def bca_ends(sums: Floats, statistic: Statistic, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
@@ -34,7 +36,8 @@ def bca_ends(sums: Floats, statistic: Statistic, resamples: int = RESAMPLES, see
         statistic: maps totals (…, column) to values (…); it must differ where one cluster is left out.
     """
     groups, total = len(sums), sums.sum(axis=0)
-    kinds, counts = np.unique(sums, axis=0, return_counts=True)
+    tally = pd.DataFrame(sums).value_counts(sort=False)
+    kinds, counts = tally.index.to_frame().to_numpy(dtype=float), tally.to_numpy()
     drawn = _resampled(kinds, counts, statistic, resamples, np.random.default_rng(seed))
     value = np.round(statistic(total), 12)
     below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
@@ -48,9 +51,7 @@ def bca_ends(sums: Floats, statistic: Statistic, resamples: int = RESAMPLES, see
     return float(low), float(high)
 
 
-def _resampled(
-    kinds: Floats, counts: Floats, statistic: Statistic, resamples: int, rng: np.random.Generator
-) -> Floats:
+def _resampled(kinds: Floats, counts: Floats, statistic: Statistic, resamples: int, rng: np.random.Generator) -> Floats:
     batch, groups = max(1, CELLS // len(kinds)), int(counts.sum())
     sizes = [min(batch, resamples - start) for start in range(0, resamples, batch)]
     totals = [rng.multinomial(groups, counts / groups, size=size) @ kinds for size in sizes]

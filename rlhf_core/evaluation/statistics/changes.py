@@ -33,7 +33,8 @@ def paired_difference(
 ) -> Estimate:
     """Estimate the mean of after − before, in the measure's own unit; `clusters` has one label per pair.
 
-    BCa bootstrap (`bootstrap.bca_ends`); below ten clusters the cluster-robust t interval. One cluster has no interval: its ends are −∞ and ∞.
+    BCa bootstrap (`bootstrap.bca_ends`); below ten clusters the cluster-robust t interval. One cluster has no interval: its
+    ends are −∞ and ∞.
     Where most clusters hardly change, few carry the difference, (Σ_g u_g²)²/Σ_g u_g⁴ of them for residuals u_g; below ten
     the interval is known to be short (30 prompts, a tenth of them toxic: 91%), and `method` ends in "resting on few".
 
