@@ -38,9 +38,9 @@ def matrix(table: pd.DataFrame, palette: Palette) -> go.Figure:
     return _square(figure, len(table))
 
 
-def counts(table: pd.DataFrame, palette: Palette, *, x_title: str, y_title: str) -> go.Figure:
-    """Draw a table of counts, darker the more of its row; the diagonal is where both chose the same."""
-    figure = new_figure(90 + ROW * len(table), x_title=x_title, y_title=y_title)
+def counts(table: pd.DataFrame, palette: Palette) -> go.Figure:
+    """Draw a table of counts, darker the more of its row."""
+    figure = new_figure(90 + ROW * len(table))
     amounts = table.to_numpy(float)
     shares = amounts / np.maximum(amounts.sum(axis=1, keepdims=True), 1)
     figure.add_heatmap(

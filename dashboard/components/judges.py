@@ -13,7 +13,7 @@ from dashboard.services.results import Results
 from rlhf_core.report.judged_words import JUDGED_HOW, decided_of, judge_sentence, kappa_of, share_of
 from rlhf_core.report.parts import Judge, Votes
 
-OUTCOMES = {"contender": "later wins", "baseline": "earlier wins", "tie": "tie", "both_bad": "both bad"}
+OUTCOMES = {"contender": "first named", "baseline": "second named", "tie": "tie", "both_bad": "both bad"}
 
 
 def judges_section(results: Results, pair: Votes) -> None:
@@ -50,13 +50,14 @@ def _confusion(results: Results, overall: list[Judge]) -> None:
     shown = {judge.scorer: judge for judge in overall}
     chosen = st.segmented_control("Judge", list(shown), default=next(iter(shown)), required=True, key="judge-shown")
     judge = shown.get(chosen, overall[0])
-    table = with_names(pd.DataFrame(judge.confusion).T, _outcome_names(results))
-    figure = counts(table, current_palette(), x_title=f"{judge.scorer} chose", y_title="people chose")
+    table = with_names(pd.DataFrame(judge.confusion).T.drop(columns="both_bad"), _outcome_names(results))
+    st.caption(f"Rows: what people chose. Columns: what the {judge.scorer} chose.")
+    figure = counts(table, current_palette())
     show_figure(figure, "confusion", f"Items by what people chose, in rows, and what {judge.scorer} chose, in columns")
 
 
 def _outcome_names(results: Results) -> dict[str, str]:
-    """Return outcomes in words; with several pairs the sides are told apart by their place in the task."""
+    """Return outcomes in words; of several pairs, A and B of “A against B”."""
     pairs = {(pair.baseline, pair.contender) for pair in results.pairs}
     if len(pairs) > 1:
         return OUTCOMES

@@ -48,10 +48,8 @@ def length(pair: Votes) -> None:
     if pair.equal_length.share is not None and pair.decided is not None:
         rates = {"as they are": pair.decided, "at equal length": pair.equal_length.share}
         _rates(f"{sentence_case(contender_name(pair.contender))}’s share of decided votes", rates, pair, "length")
-        undecided = wording.percent(pair.equal_length.undecided)
-        st.caption(
-            wording.plain(f"Ties and both bad, {undecided} of votes, are left out. {pair.equal_length.share.method}.")
-        )
+        undecided, method = wording.percent(pair.equal_length.undecided), pair.equal_length.share.method
+        st.caption(wording.plain(f"Ties and both bad, {undecided} of votes, are left out. {sentence_case(method)}."))
 
 
 def _rates(title: str, rates: dict[str, Estimate], pair: Votes, key: str) -> None:

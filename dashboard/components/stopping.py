@@ -20,7 +20,7 @@ def may_stop(pair: Votes) -> None:
     stop = pair.stop
     st.markdown("#### May I stop?")
     st.markdown(wording.plain(stop_sentence(stop)))
-    if stop.path:
+    if len(stop.path) > 1:
         figure = stop_path(stop.path, stop.settled_at, current_palette())
         show_figure(figure, "stop", f"The interval that holds at every look, over prompts. {stop_sentence(stop)}")
         table = pd.DataFrame(stop.path, columns=["prompts", "low", "high"])

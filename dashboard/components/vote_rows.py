@@ -31,6 +31,6 @@ def vote_rows(votes: pd.DataFrame) -> None:
         }
     )
     seconds = st.column_config.NumberColumn(format="%.1f")
-    st.dataframe(rows, hide_index=True, column_config={"Seconds": seconds}, key="vote-rows", height=320)
+    st.dataframe(rows, hide_index=True, column_config={"Seconds": seconds}, key="vote-rows")
     if len(votes) > SHOWN:
         st.caption(f"The newest {SHOWN:,} of {len(votes):,} votes.")

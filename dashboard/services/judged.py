@@ -58,7 +58,8 @@ def _results(url: str, task_id: int, size: int, scored: tuple[Stamped, ...]) -> 
     scores = scores_of_texts(open_store(url).texts(task_id).values(), [path for path, _ in scored])
     people = ~votes["simulated"].to_numpy(bool)
     overlap = task.overlap or 1
-    return Judged(summarise_votes(votes.loc[people], overlap, scores), summarise_votes(votes.loc[~people], overlap))
+    human, simulated = (summarise_votes(votes.loc[kind], overlap, scores, task.criteria) for kind in (people, ~people))
+    return Judged(human, simulated)
 
 
 def scores_of_texts(shown: Iterable[dict], runs: Iterable[Path]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -25,6 +26,7 @@ class Results:
     """One set of votes, either all of people or all simulated.
 
     Attributes:
+        criteria: those voted on, in the order of the task.
         pairs: what is said of each pair of contenders, criterion by criterion.
         rankings: by criterion, strengths where there are more than two contenders.
         agreement: by criterion.
@@ -33,17 +35,13 @@ class Results:
     """
 
     simulated: bool
+    criteria: tuple[str, ...]
     pairs: tuple[Votes, ...]
     rankings: dict[str, Ranking]
     agreement: dict[str, Agreement]
     judges: tuple[Judge, ...]
     labellers: pd.DataFrame
     votes: pd.DataFrame
-
-    @property
-    def criteria(self) -> list[str]:
-        """The criteria that were voted on."""
-        return list(dict.fromkeys(pair.criterion for pair in self.pairs))
 
     def of(self, criterion: str) -> list[Votes]:
         """Return the pairs of one criterion."""
@@ -67,10 +65,13 @@ class Results:
         return f"Of {len(names(self.of(criterion)))} contenders, the two strongest: {said}" if self.rankings else said
 
 
-def summarise_votes(votes: pd.DataFrame, overlap: int = 1, scores: pd.DataFrame | None = None) -> Results | None:
+def summarise_votes(
+    votes: pd.DataFrame, overlap: int = 1, scores: pd.DataFrame | None = None, criteria: Sequence[str] = ()
+) -> Results | None:
     """Summarise one set of votes, gold items and repeats among them; None where no ordinary item has one.
 
-    `overlap` is the planned number of votes on an item; `scores` are those of the texts that were judged.
+    `overlap` is the planned number of votes on an item; `scores` are those of the texts that were judged;
+    `criteria` the order in which they were asked for.
 
     Raises:
         DataError: people's and simulated votes are mixed, or columns are missing.
@@ -81,8 +82,10 @@ def summarise_votes(votes: pd.DataFrame, overlap: int = 1, scores: pd.DataFrame 
     has_votes(items, pooled=MANY)
     simulated = bool(items["simulated"].iloc[0])
     people = None if simulated else votes
+    found = items["criterion"].unique().tolist()
     return Results(
         simulated=simulated,
+        criteria=tuple(name for name in (criteria or found) if name in found),
         pairs=summarise(items, simulated=simulated, overlap=overlap),
         rankings=_rankings(items),
         agreement=agreement(pair_items(items)),

@@ -11,11 +11,12 @@ from rlhf_core.report.words import contender_name, count, interval, number, outc
 
 HALF_COUNTED = "a tie or both bad counting half"
 JUDGED_HOW = (
-    "People’s choice is the majority of an item’s votes. A toxicity scorer prefers the less toxic answer, the reward model the "
-    "higher score; neither ever says both bad. They are compared with people and enter no other figure."
+    "People’s choice is the commonest verdict on an item; items where several lead are left out. A toxicity scorer prefers the "
+    "less toxic answer, the reward model the higher score; neither ever says both bad. They are compared with people and enter "
+    "no other figure."
 )
-WEAK, FAIR = 0.2, 0.67
-"""Below the first α is hardly above chance; from the second on it carries tentative conclusions (Krippendorff 2004, p. 241)."""
+FAIR = 0.67
+"""From this α on agreement carries tentative conclusions (Krippendorff 2004, p. 241)."""
 
 
 def the(contender: str) -> str:
@@ -41,15 +42,15 @@ def preference_sentence(votes: Votes) -> str:
 
 def stop_sentence(stop: Stop) -> str:
     """Say whether one may stop voting, whenever one looks, and how much more is likely needed."""
-    counted = "its first vote" if stop.overlap == 1 else f"its first {stop.overlap} votes"
+    counted = "first vote" if stop.overlap == 1 else f"first {stop.overlap} votes"
     if not stop.prompts:
         return f"Go on: no prompt has its {count(stop.overlap, 'planned vote')} yet."
     band = f"[{number(100 * stop.low, 1)}, {number(100 * stop.high, 1)}]"
-    seen = f"the interval that holds however often one looks is {band}, each of {count(stop.prompts, 'prompt')} by {counted}"
+    seen = f"over {count(stop.prompts, 'prompt')}, the {counted} on each, the interval that holds however often one looks is {band}"
     if stop.settled_at is not None:
         return f"You may stop: {seen}; it left 50% at prompt {stop.settled_at:,}."
     if stop.more is None:
-        return f"Not settled: {seen}. As things stand it would take more prompts than anyone would judge: the two are near equal."
+        return f"Go on or let it be: {seen}, and as things stand no affordable number of prompts would settle it."
     return f"Go on: {seen}. If votes go on as they did, about {count(stop.more, 'more prompt')} settle it."
 
 
@@ -76,13 +77,16 @@ def agreement_sentence(found: Agreement) -> str:
     fleiss = (
         f"; Fleiss’ κ {number(found.fleiss)} on {count(found.fleiss_items, 'item')}" if found.fleiss is not None else ""
     )
-    return f"Labellers {_strength(alpha.value)}: Krippendorff’s α {band}{why}{fleiss}; {same}."
+    return f"{_strength(alpha)}: Krippendorff’s α {band}{why}{fleiss}; {same}."
 
 
-def _strength(alpha: float) -> str:
-    if alpha < WEAK:
-        return "hardly agree beyond chance"
-    return "agree somewhat" if alpha < FAIR else "agree well"
+def _strength(alpha: Estimate) -> str:
+    """Say what the whole interval bears out, and no more."""
+    if not isfinite(alpha.high - alpha.low):
+        return "Too few prompts to say how far labellers agree"
+    if alpha.low <= 0:
+        return "Labellers are not shown to agree beyond chance"
+    return "Labellers agree well" if alpha.low >= FAIR else "Labellers agree beyond chance"
 
 
 def consensus_sentence(votes: Votes) -> str:

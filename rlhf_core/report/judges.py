@@ -22,7 +22,8 @@ def judges_against_people(votes: pd.DataFrame, scores: pd.DataFrame) -> tuple[Ju
     """Compare every scorer's choices with people's, on each criterion, overall and by category.
 
     The reward model prefers the higher score, a toxicity scorer the lower probability in its leading category. People's
-    choice is the majority of each item's votes. Nothing to compare gives no record.
+    choice is the commonest verdict on each item; where several lead, people have not chosen, and the item is left out.
+    Nothing to compare gives no record.
 
     Args:
         votes: people's votes on ordinary items, in the columns of `VoteStore.votes()`.
@@ -30,7 +31,8 @@ def judges_against_people(votes: pd.DataFrame, scores: pd.DataFrame) -> tuple[Ju
     """
     if votes.empty or scores.empty:
         return ()
-    people = list(by_criterion(consensus(pair_items(votes))))
+    agreed = consensus(pair_items(votes))
+    people = list(by_criterion(agreed.loc[~agreed["split"]]))
     return tuple(
         judge
         for scorer, measure in _measures(scores)
