@@ -124,7 +124,9 @@ def fleiss_kappa(counts: Counts) -> tuple[float, int]:
 
 
 def cohen_kappa(
-    first: Sequence[str], second: Sequence[str], clusters: Sequence[Any] | NDArray[Any] | None = None
+    first: Sequence[str] | NDArray[Any],
+    second: Sequence[str] | NDArray[Any],
+    clusters: Sequence[Any] | NDArray[Any] | None = None,
 ) -> Estimate:
     """Estimate Cohen's κ between two raters' outcomes, with an interval over resampled clusters.
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rlhf_core.errors import DataError
 from rlhf_core.evaluation.agreement import cohen_kappa
+from rlhf_core.evaluation.ballots import outcome_codes
 from rlhf_core.evaluation.statistics import OUTCOMES, Estimate, accuracy_interval
 
 DECIDED = OUTCOMES[:2]
@@ -129,7 +130,7 @@ def _report(pairs: pd.DataFrame) -> JudgeReport:
     decided = np.isin(theirs, DECIDED) & np.isin(its, DECIDED)
     kappa, problem = None, None
     try:
-        kappa = cohen_kappa(theirs.tolist(), its.tolist(), prompts)
+        kappa = cohen_kappa(theirs, its, prompts)
     except DataError as error:
         problem = f"Cohen's κ is not defined: {error}"
     return JudgeReport(
@@ -144,5 +145,6 @@ def _report(pairs: pd.DataFrame) -> JudgeReport:
 
 
 def _confusion(people: NDArray[Any], judge: NDArray[Any]) -> pd.DataFrame:
-    table = pd.crosstab(people, judge).reindex(index=OUTCOMES, columns=OUTCOMES, fill_value=0)
-    return table.rename_axis(index="people", columns="judge")
+    size = len(OUTCOMES)
+    table = np.bincount(outcome_codes(people) * size + outcome_codes(judge), minlength=size**2).reshape(size, size)
+    return pd.DataFrame(table, pd.Index(OUTCOMES, name="people"), pd.Index(OUTCOMES, name="judge"))

@@ -6,6 +6,7 @@ from math import exp, isfinite
 
 from rlhf_core.evaluation.agreement import Agreement
 from rlhf_core.evaluation.statistics import AtEqualLength, Estimate
+from rlhf_core.evaluation.statistics.sequential import HORIZON
 from rlhf_core.report.parts import Judge, Stop, Votes
 from rlhf_core.report.words import contender_name, count, interval, number, outcome_name, percent, percent_interval
 
@@ -50,7 +51,9 @@ def stop_sentence(stop: Stop) -> str:
     if stop.settled_at is not None:
         return f"You may stop: {seen}; it left 50% at prompt {stop.settled_at:,}."
     if stop.more is None:
-        return f"Go on or let it be: {seen}, and as things stand no affordable number of prompts would settle it."
+        return (
+            f"Not settled: {seen}. If votes go on as they did, more than {HORIZON:,} further prompts would be needed."
+        )
     return f"Go on: {seen}. If votes go on as they did, about {count(stop.more, 'more prompt')} settle it."
 
 

@@ -64,7 +64,10 @@ def test_simulated_votes_and_names_of_ones_own_are_said_as_they_are():
         (Stop(1, 80, 0.52, 0.7, 61, "contender is better", None, ()), "is [52.0, 70.0]; it left 50% at prompt 61."),
         (Stop(2, 80, 0.4, 0.7, None, "continue", 120, ()), "Go on: over 80 prompts, the first 2 votes on each, "),
         (Stop(2, 80, 0.4, 0.7, None, "continue", 120, ()), "about 120 more prompts settle it."),
-        (Stop(1, 80, 0.4, 0.6, None, "continue", None, ()), "no affordable number of prompts would settle it."),
+        (
+            Stop(1, 80, 0.4, 0.6, None, "continue", None, ()),
+            "as they did, more than 5,000 further prompts would be needed.",
+        ),
         (Stop(3, 0, 0.0, 1.0, None, "continue", None, ()), "Go on: no prompt has its 3 planned votes yet."),
     ],
 )
