@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from dashboard.components.look import current_palette, show_figure
+from dashboard.components.look import current_palette, data_behind, show_figure
 from dashboard.services import wording
 from dashboard.services.results import Results, by_criterion
 from rlhf_core.evaluation.statistics import Estimate
@@ -50,6 +51,18 @@ def length(pair: Votes) -> None:
         _rates(f"{sentence_case(contender_name(pair.contender))}’s share of decided votes", rates, pair, "length")
         undecided, method = wording.percent(pair.equal_length.undecided), pair.equal_length.share.method
         st.caption(wording.plain(f"Ties and both bad, {undecided} of votes, are left out. {sentence_case(method)}."))
+
+
+def numbers(results: Results, pair: Votes) -> None:
+    """Offer every number of the pair's figures."""
+    measured = {"win rate": pair.win_rate} | {
+        outcome_name(k, pair.baseline, pair.contender): v for k, v in pair.shares.items()
+    }
+    measured |= {f"win rate, {name}": rate for name, rate in by_criterion(results, pair).items()}
+    measured |= {f"win rate, category {name or 'none'}": rate for name, rate in pair.by_category.items()}
+    measured |= {"share of decided votes": pair.decided, "the same at equal length": pair.equal_length.share}
+    rows = [{"measure": name} | one.as_json() for name, one in measured.items() if one is not None]
+    data_behind(pd.DataFrame(rows), "data-pair", "Data behind this comparison")
 
 
 def _rates(title: str, rates: dict[str, Estimate], pair: Votes, key: str) -> None:

@@ -99,6 +99,7 @@ def _evidence(heading: Any, results: Results) -> None:
     with left:
         pair_results.criteria(results, pair)
         pair_results.categories(pair)
+        pair_results.numbers(results, pair)
         may_stop(pair)
     with right:
         trust(results, pair)
