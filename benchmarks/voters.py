@@ -73,7 +73,7 @@ def simulate(voters: Voters, rng: np.random.Generator) -> tuple[pd.DataFrame, fl
             "score": np.array([0.0, 0.5, 0.5, 1.0])[outcome],
             "contender_side": np.where(side_is_a, "a", "b"),
             "simulated": False,
-            "created_at": np.arange(len(prompt)),
+            "vote_id": np.arange(len(prompt)),
             "length_difference": difference,
         }
     )

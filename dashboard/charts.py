@@ -31,9 +31,10 @@ def new_figure(height: int, *, x_title: str = "", y_title: str = "") -> go.Figur
     return figure
 
 
-def outcome_bar(shares: Mapping[str, Estimate], names: Mapping[str, str], palette: Palette) -> go.Figure:
-    """Draw the shares of outcomes as one bar: tuned wins, tie, both bad, base wins, each labelled."""
-    colours = {"contender": palette.tuned, "baseline": palette.base}
+def outcome_bar(
+    shares: Mapping[str, Estimate], names: Mapping[str, str], colours: Mapping[str, str], palette: Palette
+) -> go.Figure:
+    """Draw the shares of outcomes as one bar, each labelled; `colours` are those of the contender's and baseline's wins."""
     quiet = {"tie": 0.28, "both_bad": 0.14}
     figure = new_figure(92)
     for outcome, name in names.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -22,6 +23,15 @@ class Palette:
     def contender(self, name: str) -> str:
         """Return a contender's colour, the same on every page."""
         return {"base": self.base, "tuned": self.tuned, "sft": self.third}.get(name, self.fourth)
+
+    def contenders(self, names: Iterable[str]) -> dict[str, str]:
+        """Return each contender's colour; those that have none of their own take turns, by name."""
+        known = {"base", "tuned", "sft"}
+        others = sorted({name for name in names if name not in known})
+        turns = (self.fourth, self.fifth, self.third)
+        return {name: self.contender(name) for name in known} | {
+            name: turns[n % len(turns)] for n, name in enumerate(others)
+        }
 
     def run(self, place: int) -> str:
         """Return the colour of the run at `place` in a list of overlaid runs."""

@@ -47,7 +47,14 @@ PretrainOverrides = Annotated[
 ]
 RunRoot = Annotated[Path, typer.Option("--run-root", help="Folder that holds the runs.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, e.g. runs/quickstart.")]
-Votes = Annotated[Path | None, typer.Option("--votes", help="Vote database. Default: votes.db beside the run.")]
+Votes = Annotated[
+    str | None,
+    typer.Option(
+        "--votes",
+        metavar="PATH|URL",
+        help="Vote database: a SQLite file, or postgresql://user@host/name. Default: votes.db beside the run.",
+    ),
+]
 
 
 @app.command()

@@ -15,6 +15,7 @@ from rlhf_core.config.task import TaskConfig
 from rlhf_core.data.io import read_jsonl, write_jsonl
 from rlhf_core.data.records import Completion, ContenderCompletion, Preference, Provenance, Ranking
 from rlhf_core.errors import DataError
+from rlhf_core.evaluation.ballots import pair_items
 from rlhf_core.evaluation.consensus import consensus
 from rlhf_core.feedback.matching import Selection
 from rlhf_core.feedback.records import TaskInfo
@@ -148,9 +149,9 @@ def consensus_rankings(votes: pd.DataFrame, texts: Mapping[int, Any], method: st
 
 def consensus_of_pairs(votes: pd.DataFrame, method: str) -> pd.DataFrame:
     """Return the consensus on each compared pair; a ranking has several in one item, which `item_id` still names."""
-    pairs = votes.groupby(["item_id", "baseline", "contender"], sort=True)
-    of_item = pairs["item_id"].first().tolist()
-    agreed = consensus(votes.assign(item_id=pairs.ngroup()), method)
+    pairs = pair_items(votes)
+    of_item = dict(zip(pairs["item_id"], pairs["of_item"], strict=True))
+    agreed = consensus(pairs, method)
     return agreed.assign(item_id=[of_item[number] for number in agreed["item_id"]])
 
 

@@ -65,29 +65,38 @@ def simulate_votes(reader: RunReader, rng: random.Random) -> list[dict[str, Any]
     """Return the simulated votes of a recorded run: the rule of `votes_rule.md`."""
     rows = (reader.evaluation("scores") or {"rows": []})["rows"]
     score = {(r["contender"], r["prompt_id"]): r["value"] for r in rows if r["scorer"] == "reward model"}
+    texts = {row.prompt_id: row.text for row in reader.completions("base")}
     votes = []
     for labeller in LABELLERS:
         for item, answer in enumerate(reader.completions("tuned"), 1):
+            before, after = len(texts[answer.prompt_id].split()), len(answer.text.split())
             base, tuned = score["base", answer.prompt_id], score["tuned", answer.prompt_id]
             outcome = _outcome(base, tuned, rng)
             votes.append(
                 {
+                    "vote_id": len(votes) + 1,
                     "task_id": 0,
                     "item_id": item,
                     "prompt_id": answer.prompt_id,
                     "prompt": answer.prompt,
                     "category": answer.category,
                     "labeller": labeller,
+                    "criterion": "overall",
                     "baseline": "base",
                     "contender": "tuned",
                     "outcome": outcome,
                     "score": {"contender": 1.0, "baseline": 0.0}.get(outcome, 0.5),
                     "contender_side": rng.choice("ab"),
                     "reading_seconds": 0.0,
+                    "words": len(answer.prompt.split()) + before + after,
+                    "length_difference": after - before,
                     "reason": "",
                     "created_at": START,
                     "instruction_version": "",
                     "simulated": True,
+                    "kind": "item",
+                    "repeat_of": None,
+                    "gold": None,
                 }
             )
     return votes

@@ -86,22 +86,29 @@ def vote_rows(*, labellers: tuple[str, ...] = ("ana", "ben"), simulated: bool = 
                 outcome = "both_bad"
             rows.append(
                 {
+                    "vote_id": len(rows) + 1,
                     "task_id": 1,
                     "item_id": place + 1,
                     "prompt_id": item.id,
                     "prompt": item.prompt,
                     "category": item.category,
                     "labeller": labeller,
+                    "criterion": "overall",
                     "baseline": "base",
                     "contender": "tuned",
                     "outcome": outcome,
                     "score": {"contender": 1.0, "baseline": 0.0}.get(outcome, 0.5),
                     "contender_side": "ab"[(place + who) % 2],
                     "reading_seconds": 4.0 + place % 5,
+                    "words": 20,
+                    "length_difference": place % 5 - 2,
                     "reason": "",
                     "created_at": f"2026-01-05T10:{place:02d}:{who:02d}+00:00",
                     "instruction_version": "1",
                     "simulated": simulated,
+                    "kind": "item",
+                    "repeat_of": None,
+                    "gold": None,
                 }
             )
     return rows

@@ -61,6 +61,11 @@ def live(body: Callable[[], None], settings: Settings, entry: RunEntry) -> None:
     refreshed()
 
 
+def refreshing(body: Callable[[], None]) -> None:
+    """Draw `body` and redraw it in place now and then."""
+    st.fragment(run_every=IDLE_SECONDS)(body)()
+
+
 def _signature(settings: Settings, entry: RunEntry) -> tuple[tuple[str, ...], str]:
     return tuple(sorted(other.label for other in list_entries(settings))), _state(entry)
 

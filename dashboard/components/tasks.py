@@ -1,4 +1,7 @@
-"""Which task is judged: the chosen run's own pairs, or one that was made. Owns the key `judge-task`."""
+"""Which task is judged, or shown: the chosen run's own pairs, or one that was made.
+
+Owns the keys `judge-task` and `results-task`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ import streamlit as st
 
 from dashboard.components.runs import pick_run
 from dashboard.components.states import empty_state
+from dashboard.services.catalogue import RunEntry
 from dashboard.services.settings import Settings
-from dashboard.services.voting import JudgingTask, can_judge, made_tasks, task_of_run
+from dashboard.services.voting import JudgingTask, can_judge, made_tasks, result_tasks, task_of_run
+from rlhf_core.feedback.records import TaskInfo
 
 OF_THE_RUN = "Pairs of the chosen run"
 
@@ -18,12 +23,8 @@ def pick_task(settings: Settings) -> JudgingTask | None:
     made = {task.label: task for task in made_tasks(settings, asked)}
     if asked and asked not in {str(task.id) for task in made.values()}:
         return _nothing("This task is not open now", "Ask whoever sent you here; all votes given so far are kept.")
-    if made:
-        options = [OF_THE_RUN, *made]
-        first = next((n for n, task in enumerate(made.values(), 1) if str(task.id) == asked), 0)
-        chosen = st.sidebar.selectbox("Task", options, index=first, key="judge-task", on_change=_address, args=(made,))
-        if chosen in made:
-            return made[chosen]
+    if (chosen := _choose("judge-task", {label: task.id for label, task in made.items()})) is not None:
+        return made[chosen]
     if (entry := pick_run(settings)) is None:
         return None
     if not can_judge(entry):
@@ -37,10 +38,34 @@ def _nothing(title: str, text: str, command: str | None = None) -> None:
     empty_state(title, text, command)
 
 
-def _address(made: dict[str, JudgingTask]) -> None:
+def pick_results(settings: Settings) -> RunEntry | TaskInfo | None:
+    """Return what to show results of, a run or a made task, which `?task=3` in the address chooses; None for nothing."""
+    made = {_label(task): task for task in result_tasks(settings)}
+    if (chosen := _choose("results-task", {label: task.id for label, task in made.items()})) is not None:
+        return made[chosen]
+    return pick_run(settings)
+
+
+def _choose(key: str, made: dict[str, int]) -> str | None:
+    """Return the label of the made task chosen in the sidebar, or None for the run's own pairs."""
+    if not made:
+        return None
+    asked = st.query_params.get("task")
+    first = next((n for n, task in enumerate(made.values(), 1) if str(task) == asked), 0)
+    options = [OF_THE_RUN, *made]
+    chosen = st.sidebar.selectbox("Task", options, index=first, key=key, on_change=_address, args=(key, made))
+    return chosen if chosen in made else None
+
+
+def _label(task: TaskInfo) -> str:
+    state = "" if task.state == "open" else f", {task.state}"
+    return f"{task.run_name} ({task.id}{state})"
+
+
+def _address(key: str, made: dict[str, int]) -> None:
     """Keep the chosen task in the address, so that it can be sent to others."""
-    chosen = st.session_state["judge-task"]
+    chosen = st.session_state[key]
     if chosen in made:
-        st.query_params["task"] = str(made[chosen].id)
+        st.query_params["task"] = str(made[chosen])
     else:
         st.query_params.pop("task", None)

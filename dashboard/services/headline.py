@@ -10,10 +10,11 @@ import pandas as pd
 
 from dashboard.services import evaluation, wording
 from dashboard.services.catalogue import STAGE_NAMES, RunEntry
-from dashboard.services.results import preference
+from dashboard.services.judged import Judged
+from dashboard.services.results import Results
 from dashboard.services.toxicity import lead_comparison
-from rlhf_core.evaluation.statistics import Estimate, position_bias, win_rate
-from rlhf_core.report.parts import Figure
+from rlhf_core.report.judged_words import preference_sentence, share_of
+from rlhf_core.report.parts import Figure, Votes
 from rlhf_core.runs.reader import RunStatus
 
 KL_LIMIT = 10.0
@@ -43,13 +44,13 @@ class Headline:
     checks: tuple[Check, ...]
 
 
-def build_headline(entry: RunEntry, human: pd.DataFrame, simulated: pd.DataFrame) -> Headline:
-    """Compute the overview of one run; `human` and `simulated` are votes frames and are never mixed."""
+def build_headline(entry: RunEntry, judged: Judged) -> Headline:
+    """Compute the overview of one run; people's votes and simulated ones are never mixed."""
     frame = evaluation.comparisons(entry.reader)
     gain = evaluation.comparison(frame, evaluation.REWARD_MODEL, "score")
-    rate = win_rate(human) if len(human) else None
-    figures = (_gain(gain), _rate(rate, simulated), _toxicity(lead_comparison(frame)), _kl(entry))
-    people = _people(rate) if gain or rate else ""
+    human, simulated = (_votes(results) for results in (judged.human, judged.simulated))
+    figures = (_gain(gain), _rate(human, simulated), _toxicity(lead_comparison(frame)), _kl(entry))
+    people = _people(human) if gain or human else ""
     return Headline(_verdict(gain, entry.reader.status()), people, figures, _checks(entry, frame, human))
 
 
@@ -80,12 +81,14 @@ def _verdict(gain: Mapping[str, Any] | None, status: RunStatus) -> str:
     return f"No clear change: the tuned model scores {change} base SD against the base model; the interval includes 0."
 
 
-def _people(rate: Estimate | None) -> str:
-    if rate is None:
+def _votes(results: Results | None) -> Votes | None:
+    return results.pairs[0] if results else None
+
+
+def _people(human: Votes | None) -> str:
+    if human is None:
         return "No person has judged it yet: the reward model is the only judge so far."
-    share = wording.percent_interval(rate.value, rate.low, rate.high)
-    votes = wording.count(rate.n, "human vote")
-    return f"{preference(rate)}: the tuned model wins {share} of {votes}, ties counted as half."
+    return preference_sentence(human)
 
 
 def _gain(row: Mapping[str, Any] | None) -> Figure:
@@ -96,20 +99,16 @@ def _gain(row: Mapping[str, Any] | None) -> Figure:
     return Figure(label, value, _band(row), f"Reward model, tuned − base in base SD; {row['n']} held-out prompts")
 
 
-def _rate(rate: Estimate | None, simulated: pd.DataFrame) -> Figure:
+def _rate(human: Votes | None, simulated: Votes | None) -> Figure:
     label = "Human win rate"
-    if rate is not None:
+    if human is not None:
+        rate = human.win_rate
         source = f"{wording.count(rate.n, 'human vote')}; {rate.method}"
         return Figure(label, wording.percent(rate.value), _percent_band(rate.low, rate.high), source)
-    if simulated.empty:
+    if simulated is None:
         return Figure(label, "–", "no votes yet", "Votes come from the Judge page")
-    rule = win_rate(simulated)
-    return Figure(
-        label,
-        "–",
-        "no human votes yet",
-        f"Simulated votes (made by a rule, not by people): {wording.percent_interval(rule.value, rule.low, rule.high)}",
-    )
+    rule = share_of(simulated.win_rate)
+    return Figure(label, "–", "no human votes yet", f"Simulated votes (made by a rule, not by people): {rule}")
 
 
 def _toxicity(row: Mapping[str, Any] | None) -> Figure:
@@ -138,12 +137,13 @@ def _percent_band(low: float, high: float) -> str:
     return f"[{wording.number(100 * low, 1)}, {wording.number(100 * high, 1)}]"
 
 
-def _checks(entry: RunEntry, frame: pd.DataFrame, human: pd.DataFrame) -> tuple[Check, ...]:
+def _checks(entry: RunEntry, frame: pd.DataFrame, human: Votes | None) -> tuple[Check, ...]:
     return (
         _accuracy_check((entry.reader.evaluation("reward_model") or {}).get("accuracy")),
         _drift_check((entry.reader.evaluation("comparisons") or {}).get("kl")),
         _worse_check(evaluation.comparison(frame, evaluation.REWARD_MODEL, "score")),
         _finish_check(evaluation.comparison(frame, evaluation.TEXT, "finished")),
+        _stop_check(human),
         _side_check(human),
     )
 
@@ -178,12 +178,21 @@ def _finish_check(finished: Row) -> Check:
     return _check(question, measured, finished["high"] >= 0)
 
 
-def _side_check(human: pd.DataFrame) -> Check:
+def _stop_check(human: Votes | None) -> Check:
+    question = "People's votes settle it, however often one looked"
+    if human is None or not human.stop.prompts:
+        return _unknown(question)
+    low, high = human.stop.low, human.stop.high
+    measured = f"{_percent_band(low, high)} over {wording.count(human.stop.prompts, 'prompt')}"
+    return _check(question, measured, human.stop.settled_at is not None)
+
+
+def _side_check(human: Votes | None) -> Check:
     question = "People did not favour a side"
-    bias = position_bias(human) if len(human) else None
+    bias = human.position_bias if human else None
     if bias is None or bias.n < DECIDED_VOTES:
         return _unknown(question, f"needs {DECIDED_VOTES} decided votes")
-    measured = f"A wins {wording.percent_interval(bias.value, bias.low, bias.high)} of {bias.n} decided"
+    measured = f"A wins {share_of(bias)} of {bias.n} decided"
     return _check(question, measured, bias.low <= 0.5 <= bias.high)
 
 

@@ -1,111 +1,133 @@
-"""What the votes say: win rate, outcomes, side bias, slices, labellers, and the rows themselves."""
+"""What the votes on one task say: every figure of the Results page, computed once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from dashboard.services import wording
-from rlhf_core.evaluation.statistics import Estimate, outcome_shares, position_bias, win_rate, win_rate_by
+from rlhf_core.errors import DataError
+from rlhf_core.evaluation.agreement import Agreement, agreement
+from rlhf_core.evaluation.ballots import one_pair_each, pair_items
+from rlhf_core.evaluation.labellers import labeller_quality
+from rlhf_core.evaluation.statistics import Estimate, Ranking, bradley_terry
+from rlhf_core.evaluation.statistics.checks import has_votes
+from rlhf_core.report.judged import summarise
+from rlhf_core.report.judged_words import preference_sentence
+from rlhf_core.report.judges import judges_against_people
+from rlhf_core.report.parts import Judge, Votes
 
-OUTCOME_NAMES = {"contender": "tuned wins", "tie": "tie", "both_bad": "both bad", "baseline": "base wins"}
-ROW_COLUMNS = {
-    "prompt": "Prompt",
-    "category": "Category",
-    "outcome": "Outcome",
-    "labeller": "Labeller",
-    "contender_side": "Tuned was",
-    "reading_seconds": "Seconds",
-    "reason": "Reason",
-    "created_at": "When (UTC)",
-}
+MANY = ("criterion", "baseline", "contender")
 
 
 @dataclass(frozen=True)
 class Results:
-    """One set of votes, either all human or all simulated."""
+    """One set of votes, either all of people or all simulated.
 
-    rate: Estimate
-    shares: dict[str, Estimate]
-    bias: Estimate | None
-    categories: dict[str, Estimate]
-    labellers: pd.DataFrame
-    rows: pd.DataFrame
+    Attributes:
+        criteria: those voted on, in the order of the task.
+        pairs: what is said of each pair of contenders, criterion by criterion.
+        rankings: by criterion, strengths where there are more than two contenders.
+        agreement: by criterion.
+        labellers: `labeller_quality`; of a ranking one pair counts. Empty for simulated votes.
+        votes: the votes on ordinary items.
+    """
+
     simulated: bool
+    criteria: tuple[str, ...]
+    pairs: tuple[Votes, ...]
+    rankings: dict[str, Ranking]
+    agreement: dict[str, Agreement]
+    judges: tuple[Judge, ...]
+    labellers: pd.DataFrame
+    votes: pd.DataFrame
 
-    @property
-    def sentence(self) -> str:
+    def of(self, criterion: str) -> list[Votes]:
+        """Return the pairs of one criterion."""
+        return [pair for pair in self.pairs if pair.criterion == criterion]
+
+    def lead(self, criterion: str) -> Votes:
+        """Return the pair that answers who is best: the two strongest, or where none are ranked the pair with most votes."""
+        pairs, ranking = self.of(criterion), self.rankings.get(criterion)
+        best = set(list(ranking.strengths)[:2]) if ranking else set()
+        found = [pair for pair in pairs if {pair.baseline, pair.contender} == best]
+        return (found or sorted(pairs, key=lambda pair: -pair.n))[0]
+
+    def votes_of(self, pair: Votes) -> pd.DataFrame:
+        """Return the votes on one pair and criterion."""
+        wanted = {name: getattr(pair, name) for name in MANY}
+        return self.votes.loc[(self.votes[list(MANY)] == pd.Series(wanted)).all(axis=1)]
+
+    def sentence(self, criterion: str) -> str:
         """The verdict in one sentence, with its interval."""
-        share = wording.percent_interval(self.rate.value, self.rate.low, self.rate.high)
-        votes = wording.count(self.rate.n, "simulated vote" if self.simulated else "vote")
-        wins = f"the tuned model wins {share} of {votes}, ties counted as half."
-        if self.simulated:
-            return f"By the rule that made them, {wins}"
-        return f"{preference(self.rate)}: {wins}"
+        said = preference_sentence(self.lead(criterion))
+        return f"Of {len(names(self.of(criterion)))} contenders, the two strongest: {said}" if self.rankings else said
 
 
-def preference(rate: Estimate) -> str:
-    """Say which side people prefer, or that the interval leaves it open."""
-    if rate.low > 0.5:
-        return "People prefer the tuned model"
-    return "People prefer the base model" if rate.high < 0.5 else "No clear preference"
+def summarise_votes(
+    votes: pd.DataFrame, overlap: int = 1, scores: pd.DataFrame | None = None, criteria: Sequence[str] = ()
+) -> Results | None:
+    """Summarise one set of votes, gold items and repeats among them; None where no ordinary item has one.
 
-
-def summarise_votes(votes: pd.DataFrame) -> Results | None:
-    """Summarise one set of votes; None when there are none.
+    `overlap` is the planned number of votes on an item; `scores` are those of the texts that were judged;
+    `criteria` the order in which they were asked for.
 
     Raises:
-        DataError: human and simulated votes, or several comparisons, are mixed.
+        DataError: people's and simulated votes are mixed, or columns are missing.
     """
-    if votes.empty:
+    items = votes.loc[votes["kind"] == "item"] if len(votes) else votes
+    if items.empty:
         return None
+    has_votes(items, pooled=MANY)
+    simulated = bool(items["simulated"].iloc[0])
+    people = None if simulated else votes
+    found = items["criterion"].unique().tolist()
     return Results(
-        win_rate(votes),
-        outcome_shares(votes),
-        position_bias(votes),
-        win_rate_by(votes, "category"),
-        _labellers(votes),
-        _rows(votes),
-        bool(votes["simulated"].iloc[0]),
+        simulated=simulated,
+        criteria=tuple(name for name in (criteria or found) if name in found),
+        pairs=summarise(items, simulated=simulated, overlap=overlap),
+        rankings=_rankings(items),
+        agreement=agreement(pair_items(items)),
+        judges=judges_against_people(items, scores) if people is not None and scores is not None else (),
+        labellers=pd.DataFrame() if people is None else labeller_quality(one_pair_each(people)),
+        votes=items.reset_index(drop=True),
     )
 
 
-def bias_sentence(bias: Estimate | None) -> str:
-    """Say whether one side was favoured, with the interval."""
-    if bias is None:
-        return "No vote has picked a side yet."
-    share = wording.percent_interval(bias.value, bias.low, bias.high)
-    if bias.low <= 0.5 <= bias.high:
-        return f"No sign of a side bias: A wins {share} of {bias.n} decided votes."
-    return f"Side {'A' if bias.value > 0.5 else 'B'} is favoured: A wins {share} of {bias.n} decided votes."
+def names(pairs: list[Votes]) -> list[str]:
+    """Return the contenders of some pairs, in the order of the task."""
+    return list(dict.fromkeys(name for pair in pairs for name in (pair.baseline, pair.contender)))
 
 
-def interval_sentence(rate: Estimate) -> str:
-    """Say how the win rate's interval was made, and from how many prompts."""
-    return f"Interval: {rate.method}, {wording.count(rate.clusters, 'prompt')}."
+def by_criterion(results: Results, pair: Votes) -> dict[str, Estimate]:
+    """Return a pair's win rate on every criterion."""
+    same = (pair.baseline, pair.contender)
+    return {other.criterion: other.win_rate for other in results.pairs if (other.baseline, other.contender) == same}
 
 
-def _labellers(votes: pd.DataFrame) -> pd.DataFrame:
-    rows = [
-        {
-            "Labeller": name,
-            "Votes": len(part),
-            "Tuned wins, %": 100 * part["score"].to_numpy().mean(),
-            "Ties and both bad, %": 100 * part["outcome"].isin(["tie", "both_bad"]).to_numpy().mean(),
-            "Median seconds": np.median(part["reading_seconds"].to_numpy()),
-        }
-        for name, part in votes.groupby("labeller", sort=True)
-    ]
-    return pd.DataFrame(rows)
+def win_matrix(pairs: list[Votes]) -> pd.DataFrame:
+    """Return how often the row's contender wins against the column's, ties and both bad counting half; NaN where they never met."""
+    found = names(pairs)
+    table = pd.DataFrame(float("nan"), index=found, columns=found)
+    for pair in pairs:
+        table.loc[pair.contender, pair.baseline] = pair.win_rate.value
+        table.loc[pair.baseline, pair.contender] = 1 - pair.win_rate.value
+    return table
 
 
-def _rows(votes: pd.DataFrame) -> pd.DataFrame:
-    rows = votes.sort_values("created_at", ascending=False).loc[:, list(ROW_COLUMNS)]
-    rows = rows.assign(
-        outcome=rows["outcome"].map(OUTCOME_NAMES),
-        contender_side=rows["contender_side"].str.upper(),
-        created_at=rows["created_at"].str.slice(0, 16).str.replace("T", " "),
-    )
-    return rows.rename(columns=ROW_COLUMNS).reset_index(drop=True)
+def _rankings(items: pd.DataFrame) -> dict[str, Ranking]:
+    ranked = {}
+    for criterion, votes in items.groupby("criterion", sort=True):
+        found = sorted({*votes["baseline"].unique(), *votes["contender"].unique()})
+        if len(found) > 2:
+            ranked[str(criterion)] = _ranking(votes, found)
+    return ranked
+
+
+def _ranking(votes: pd.DataFrame, found: list[str]) -> Ranking:
+    """Return the strengths; where the votes are too few to settle them, nobody's and why."""
+    try:
+        return bradley_terry(votes)
+    except DataError as error:
+        return Ranking({}, dict.fromkeys(found, str(error)), {}, 0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ import pandas as pd
 
 from dashboard.services.catalogue import RunEntry, list_entries
 from dashboard.services.settings import Settings
-from rlhf_core.errors import DataError, RunError
-from rlhf_core.feedback.collect import has_own_task, own_task
+from rlhf_core.errors import DataError
+from rlhf_core.feedback.collect import find_own_task, has_own_task, own_task
+from rlhf_core.feedback.frames import KINDS
 from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import TaskSpec
+from rlhf_core.report.judged import read_simulated
 from rlhf_core.runs.reader import RunReader
 
 
@@ -65,6 +66,8 @@ def open_task(settings: Settings, entry: RunEntry) -> int:
         RunError: the run lacks completions of one contender.
         DataError: no instructions, damaged completions, or no pair that differs.
     """
+    if entry.reader.lineage() is not None and (made := own_task_id(settings, entry)) is not None:
+        return made
     return _stored_task(settings.votes, entry.path, read_instructions(settings), _stamps(entry))
 
 
@@ -72,7 +75,9 @@ def own_task_id(settings: Settings, entry: RunEntry) -> int | None:
     """Return the id of the run's own task; None while nothing is stored or there is nothing to judge."""
     if not has_store(settings) or not can_judge(entry):
         return None
-    return open_store(settings.votes).find_task(_own_task(entry.path, _stamps(entry)))
+    return find_own_task(
+        open_store(settings.votes), entry.reader, lambda reader: _own_task(reader.path, _stamps(entry))
+    )
 
 
 def has_store(settings: Settings) -> bool:
@@ -101,50 +106,50 @@ def own_tasks(settings: Settings, tasks: Sequence[TaskInfo]) -> dict[int, RunEnt
 
 def made_tasks(settings: Settings, asked: str | None = None) -> list[JudgingTask]:
     """Return the open tasks that are not some run's own pairs, newest first; and the one `asked` for by its number."""
-    if not has_store(settings):
-        return []
-    tasks = open_store(settings.votes).tasks()
-    own = own_tasks(settings, tasks)
     return [
-        _as_task(task)
-        for task in reversed(tasks)
-        if task.state == "open" and (task.id not in own or str(task.id) == asked)
+        _as_task(task) for task, own in _tasks(settings) if task.state == "open" and (not own or str(task.id) == asked)
     ]
 
 
+def result_tasks(settings: Settings) -> list[TaskInfo]:
+    """Return the tasks with results of their own, newest first: made ones that have been open."""
+    return [task for task, own in _tasks(settings) if not own and task.state != "draft"]
+
+
 def human_votes(settings: Settings, entry: RunEntry) -> pd.DataFrame:
-    """Return the votes people gave on this run; empty while there are none."""
+    """Return the votes people gave on the items of this run's own task; empty while there are none."""
     task = own_task_id(settings, entry)
     if task is None:
         return pd.DataFrame()
-    votes = open_store(settings.votes).votes(task)
-    return votes.loc[~votes["simulated"].astype(bool)].reset_index(drop=True)
+    votes = votes_of(settings.votes, task, open_store(settings.votes).log_size(task))
+    return votes.loc[(votes["kind"] == "item") & ~votes["simulated"]].reset_index(drop=True)
+
+
+@lru_cache(maxsize=8)
+def votes_of(url: str, task_id: int, size: int) -> pd.DataFrame:
+    """Return the votes in force on a task, gold items and repeats too; read once for each `size` of its log. Not to be changed."""
+    del size  # part of the key only
+    return open_store(url).votes(task_id, KINDS)
 
 
 def simulated_votes(entry: RunEntry) -> pd.DataFrame:
-    """Return the simulated votes a run brings along in `votes.jsonl`; empty for most runs.
-
-    Raises:
-        RunError: the file is damaged, or holds votes that are not marked as simulated.
-    """
-    path = entry.path / "votes.jsonl"
-    if not path.is_file():
-        return pd.DataFrame()
-    try:
-        frame = pd.DataFrame(
-            [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-        )
-    except (ValueError, UnicodeDecodeError) as error:
-        raise RunError(f"damaged votes: {error}", where=path) from error
-    if len(frame) and not ("simulated" in frame and all(mark is True for mark in frame["simulated"].tolist())):
-        raise RunError("a vote is not marked as simulated", where=path, remedy="Human votes belong in the vote store")
-    return frame
+    """Return the simulated votes a run brings along; empty for most runs. Raises what `read_simulated` raises."""
+    return read_simulated(entry.path)
 
 
 def simulation_rule(entry: RunEntry) -> str:
     """Return how the simulated votes were made (Markdown); empty when nothing says so."""
     path = entry.path / "votes_rule.md"
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _tasks(settings: Settings) -> list[tuple[TaskInfo, bool]]:
+    """All tasks, newest first, each with whether it is some run's own."""
+    if not has_store(settings):
+        return []
+    tasks = open_store(settings.votes).tasks()
+    own = own_tasks(settings, tasks)
+    return [(task, task.id in own) for task in reversed(tasks)]
 
 
 def _as_task(info: TaskInfo) -> JudgingTask:
@@ -165,9 +170,10 @@ def _own_task(path: Path, stamps: tuple[tuple[int, int], ...]) -> TaskSpec:
 
 def _stamps(entry: RunEntry) -> tuple[tuple[int, int], ...]:
     folder = entry.path / "completions"
-    return tuple(_stamp(folder / f"{name}.jsonl") for name in entry.reader.contenders())
+    return tuple(file_stamp(folder / f"{name}.jsonl") for name in entry.reader.contenders())
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Return what tells whether a file has changed: when it was written, and its size."""
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size

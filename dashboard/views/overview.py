@@ -13,8 +13,9 @@ from dashboard.components.states import guarded
 from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.headline import Check, Figure, build_headline, status_sentence
+from dashboard.services.judged import results_of_run
 from dashboard.services.settings import Settings, read_settings
-from dashboard.services.voting import can_judge, human_votes, simulated_votes
+from dashboard.services.voting import can_judge, human_votes
 
 ENOUGH_VOTES = 100
 READINGS = {
@@ -35,7 +36,7 @@ def show() -> None:
 def _body(settings: Settings, entry: RunEntry) -> None:
     headline = None
     with guarded("The result"):
-        headline = build_headline(entry, human_votes(settings, entry), simulated_votes(entry))
+        headline = build_headline(entry, results_of_run(settings, entry))
         page_heading("Overview", headline.sentence, headline.people)
         _cards(headline.figures)
     with guarded("The state of the stages"):

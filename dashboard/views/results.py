@@ -1,112 +1,109 @@
-"""Results: what people prefer, with its interval; who judged, how, and the votes themselves; and what is declined."""
+"""Results: what people prefer, with its interval; whether that is settled; who judged, how well; and the votes themselves."""
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
 
-from dashboard import charts
+from dashboard.components import pair_results
+from dashboard.components.contenders import choose_pair, standings
+from dashboard.components.judges import judges_section
 from dashboard.components.links import link_to
-from dashboard.components.look import current_palette, page_heading, show_figure
+from dashboard.components.look import page_heading
 from dashboard.components.refusals import refusal_section
-from dashboard.components.runs import live, pick_run
+from dashboard.components.runs import live, refreshing
 from dashboard.components.states import empty_state, guarded
+from dashboard.components.stopping import may_stop
+from dashboard.components.tasks import pick_results
+from dashboard.components.trust import trust, who_judged
+from dashboard.components.vote_rows import vote_rows
 from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry
-from dashboard.services.results import OUTCOME_NAMES, Results, bias_sentence, interval_sentence, summarise_votes
-from dashboard.services.settings import Settings, read_settings
-from dashboard.services.voting import human_votes, simulated_votes, simulation_rule
-from rlhf_core.evaluation.statistics import Estimate
+from dashboard.services.judged import Judged, results_of_run, results_of_task
+from dashboard.services.results import Results
+from dashboard.services.settings import read_settings
+from dashboard.services.voting import simulation_rule
+from rlhf_core.report.judged_words import preference_sentence, stop_sentence
 
 HUMAN, SIMULATED = "Human votes", "Simulated votes"
-NO_VOTES = "The Judge page shows pairs blind, side by side. The win rate appears here with the first vote."
+NO_VOTES = "The Judge page shows answers blind, side by side. The win rate appears here with the first vote."
 NOT_PEOPLE = """**Simulated votes.** A rule made them, no person judged: they show how this page works and say nothing
 about quality."""
-ONE_LOOK = """It holds for one look at a number of votes fixed beforehand; stopping as soon as it clears 50% makes
-false alarms likely."""
 
 
 def show() -> None:
     """Draw the page."""
     settings = read_settings()
-    if (entry := pick_run(settings)) is None:
-        return
-    live(lambda: _body(settings, entry), settings, entry)
+    chosen = pick_results(settings)
+    if isinstance(chosen, RunEntry):
+        entry = chosen
+        live(lambda: _of_run(entry, lambda: results_of_run(settings, entry)), settings, entry)
+    elif chosen is not None:
+        task = chosen.id
+        refreshing(lambda: _guarded_votes(lambda: results_of_task(settings, task), None))
 
 
-def _body(settings: Settings, entry: RunEntry) -> None:
-    heading = st.container()
-    with guarded("The votes"):
-        human, simulated = human_votes(settings, entry), simulated_votes(entry)
-        source = _choose(human, simulated)
-        votes = simulated if source == SIMULATED else human
-        results = summarise_votes(votes)
-        with heading:
-            page_heading("Results", results.sentence if results else "Nobody has judged this run yet.")
-        if source == SIMULATED:
-            _say_simulated(entry)
-        if results is None:
-            empty_state("No human votes yet", NO_VOTES)
-            link_to("Judge", "Judge some pairs, blind")
-        else:
-            _evidence(results)
+def _of_run(entry: RunEntry, read: Callable[[], Judged]) -> None:
+    _guarded_votes(read, entry)
     with guarded("The test of refusals"):
         refusal_section(entry)
 
 
-def _choose(human: pd.DataFrame, simulated: pd.DataFrame) -> str:
-    if simulated.empty:
+def _guarded_votes(read: Callable[[], Judged], entry: RunEntry | None) -> None:
+    heading = st.container()
+    with guarded("The votes"):
+        judged = read()
+        results = judged.simulated if _choose(judged) == SIMULATED else judged.human
+        if results is None:
+            with heading:
+                page_heading("Results", f"Nobody has judged this {'run' if entry else 'task'} yet.")
+            empty_state("No human votes yet", NO_VOTES)
+            link_to("Judge", "Judge some pairs, blind")
+            return
+        if results.simulated:
+            _say_simulated(entry)
+        _evidence(heading, results)
+
+
+def _choose(judged: Judged) -> str:
+    """Return which votes to show; a choice only where there are simulated ones."""
+    if judged.simulated is None:
         return HUMAN
-    sizes = {HUMAN: len(human), SIMULATED: len(simulated)}
-    return st.segmented_control(
-        "Which votes (they are never mixed)",
-        list(sizes),
-        default=HUMAN if len(human) else SIMULATED,
-        required=True,
-        format_func=lambda name: f"{name} ({sizes[name]})",
-        key="votes",
-    )
+    default = SIMULATED if judged.human is None else HUMAN
+    return st.segmented_control("Votes", [HUMAN, SIMULATED], default=default, required=True, key="votes") or default
 
 
-def _say_simulated(entry: RunEntry) -> None:
+def _say_simulated(entry: RunEntry | None) -> None:
     st.warning(NOT_PEOPLE, icon=":material/smart_toy:")
-    if rule := simulation_rule(entry):
+    if entry and (rule := simulation_rule(entry)):
         with st.expander("The rule that made them", type="compact"):
             st.text(rule)
 
 
-def _evidence(results: Results) -> None:
-    palette = current_palette()
-    figure = charts.outcome_bar(results.shares, OUTCOME_NAMES, palette)
-    show_figure(figure, "outcomes", "Shares of tuned wins, ties, both bad and base wins")
-    cells = [f"{name} {_share(results.shares[outcome])}" for outcome, name in OUTCOME_NAMES.items()]
-    st.caption(wording.plain(" · ".join(cells)))
+def _evidence(heading: Any, results: Results) -> None:
+    criterion = results.criteria[0]
+    if len(results.criteria) > 1:
+        criterion = st.segmented_control(
+            "Criterion", results.criteria, default=criterion, required=True, key="criterion"
+        )
+    with heading:
+        page_heading("Results", results.sentence(criterion), stop_sentence(results.lead(criterion).stop))
+    standings(results, criterion)
+    pair = choose_pair(results, criterion)
+    if len(results.of(criterion)) > 1:
+        st.markdown(wording.plain(preference_sentence(pair)))
+    pair_results.outcomes(pair)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.markdown("**Win rate of the tuned model by category**")
-        rows = [(one.value, one.low, one.high) for one in results.categories.values()]
-        names = [f"{name or 'none'} (n = {one.n})" for name, one in results.categories.items()]
-        figure = charts.intervals(names, rows, palette, reference=0.5, x_title="win rate, 95% interval", share=True)
-        show_figure(figure, "categories", "Win rate with its interval in each category")
+        pair_results.criteria(results, pair)
+        pair_results.categories(pair)
+        pair_results.numbers(results, pair)
+        may_stop(pair)
     with right:
-        st.markdown("**How far to trust it**")
-        st.markdown(wording.plain(bias_sentence(results.bias)))
-        st.markdown(f"{wording.plain(interval_sentence(results.rate))} {ONE_LOOK}")
-    st.markdown("#### Who judged")
-    _labeller_table(results.labellers)
-    st.markdown("#### The votes")
-    seconds = st.column_config.NumberColumn(format="%.1f")
-    st.dataframe(results.rows, hide_index=True, column_config={"Seconds": seconds}, key="vote-rows", height=320)
-
-
-def _labeller_table(labellers: pd.DataFrame) -> None:
-    config = {
-        "Tuned wins, %": st.column_config.NumberColumn(format="%.0f", help="Ties and both bad count half"),
-        "Ties and both bad, %": st.column_config.NumberColumn(format="%.0f"),
-        "Median seconds": st.column_config.NumberColumn(format="%.1f", help="From showing a pair to the verdict"),
-    }
-    st.dataframe(labellers, hide_index=True, column_config=config, key="labellers")
-
-
-def _share(share: Estimate) -> str:
-    return wording.percent_interval(share.value, share.low, share.high)
+        trust(results, pair)
+        pair_results.length(pair)
+    judges_section(results, pair)
+    who_judged(results, criterion)
+    vote_rows(results.votes_of(pair))

@@ -124,7 +124,9 @@ def fleiss_kappa(counts: Counts) -> tuple[float, int]:
 
 
 def cohen_kappa(
-    first: Sequence[str], second: Sequence[str], clusters: Sequence[Any] | NDArray[Any] | None = None
+    first: Sequence[str] | NDArray[Any],
+    second: Sequence[str] | NDArray[Any],
+    clusters: Sequence[Any] | NDArray[Any] | None = None,
 ) -> Estimate:
     """Estimate Cohen's κ between two raters' outcomes, with an interval over resampled clusters.
 
@@ -179,7 +181,7 @@ def _agreement(criterion: str, votes: pd.DataFrame) -> Agreement:
     fleiss, fleiss_items = _or_say(lambda: fleiss_kappa(counts), "Fleiss' κ", problems) or (None, 0)
     return Agreement(
         criterion=criterion,
-        labellers=len(set(votes["labeller"])),
+        labellers=len(votes["labeller"].unique()),
         items=int(paired.sum()),
         single_items=int((~paired).sum()),
         votes=int(counts[paired].sum()),

@@ -52,6 +52,28 @@ def check_votes(votes: pd.DataFrame, columns: Sequence[str]) -> None:
         raise DataError(what, where="votes", value=row, remedy="Keep the votes in force only")
 
 
+def pair_items(votes: pd.DataFrame) -> pd.DataFrame:
+    """Return the votes with every compared pair as an item of its own: a ranking of K completions makes K(K−1)/2.
+
+    `item_id` and `repeat_of` are numbered anew, in the order of items and pairs; `of_item` keeps the item that was shown.
+    """
+    number = votes.groupby(["item_id", "baseline", "contender"], sort=True).ngroup()
+    again = number.where(votes["repeat_of"].notna()).astype("Int64")
+    return votes.assign(item_id=number, repeat_of=again, of_item=votes["item_id"])
+
+
+def one_pair_each(votes: pd.DataFrame) -> pd.DataFrame:
+    """Return `pair_items` with one pair of each item, a different one from item to item and the same for all labellers.
+
+    The pairs of one ranking are not independent; one of them is a vote like any other.
+    """
+    pairs = pair_items(votes)
+    kinds = pairs.groupby(["baseline", "contender"], sort=True).ngroup().to_numpy()
+    turn = (kinds + pairs["of_item"].to_numpy()) % (kinds.max() + 1)
+    first = pd.Series(turn, index=pairs.index).groupby(pairs["of_item"]).transform("min").to_numpy()
+    return pairs.loc[turn == first]
+
+
 def by_criterion(votes: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield (criterion, its votes) in the order of the criteria's names."""
     for criterion, part in votes.groupby("criterion", sort=True):

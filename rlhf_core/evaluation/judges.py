@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rlhf_core.errors import DataError
 from rlhf_core.evaluation.agreement import cohen_kappa
+from rlhf_core.evaluation.ballots import outcome_codes
 from rlhf_core.evaluation.statistics import OUTCOMES, Estimate, accuracy_interval
 
 DECIDED = OUTCOMES[:2]
@@ -97,20 +98,20 @@ def _paired(verdicts: pd.DataFrame, people: pd.DataFrame, simulated: bool = Fals
     """Return people's rows with the judge's outcome in `judge`, NA where it gave none."""
     _check(verdicts, "the judge's outcomes", [*KEYS, "outcome"])
     _check(people, "the consensus", [*KEYS, "outcome", "prompt_id", "simulated"])
-    if any(people["simulated"] != simulated):
+    if np.any(people["simulated"].to_numpy() != simulated):
         found = "people's" if simulated else "simulated"
         remedy = "Judges are compared with people: use a consensus of their votes"
         if simulated:
             remedy = "A trial with simulated votes has no people's among them"
         raise DataError(f"a consensus of {found} votes", where="the consensus", remedy=remedy)
-    if len(found := sorted(set(people["criterion"]))) > 1:
+    if len(found := sorted(people["criterion"].unique())) > 1:
         raise DataError(
             "several criteria at once", where="the consensus", value=found, remedy="Compare them one by one"
         )
     extra = [name for name in verdicts.columns if name not in people.columns]
     told = verdicts.loc[:, [*KEYS, "outcome", *extra]].rename(columns={"outcome": "judge"})
     pairs = people.merge(told, on=KEYS, how="left")
-    if all(pairs["judge"].isna()):
+    if pairs["judge"].isna().to_numpy().all():
         raise DataError("no item was judged by both", remedy="Compare the item_id and criterion of the two frames")
     return pairs
 
@@ -118,7 +119,7 @@ def _paired(verdicts: pd.DataFrame, people: pd.DataFrame, simulated: bool = Fals
 def _check(frame: pd.DataFrame, where: str, columns: Sequence[str]) -> None:
     if missing := [name for name in columns if name not in frame.columns]:
         raise DataError("columns are missing", where=where, value=missing, remedy=f"There are {list(frame.columns)}")
-    if unknown := sorted(set(frame["outcome"].astype(str)) - set(OUTCOMES)):
+    if unknown := sorted(set(frame["outcome"].astype(str).unique()) - set(OUTCOMES)):
         raise DataError("unknown outcomes", where=where, value=unknown, remedy=f"Expected {', '.join(OUTCOMES)}")
     twice = frame.duplicated(KEYS).to_numpy()
     if twice.any():
@@ -133,7 +134,7 @@ def _report(pairs: pd.DataFrame) -> JudgeReport:
     decided = np.isin(theirs, DECIDED) & np.isin(its, DECIDED)
     kappa, problem = None, None
     try:
-        kappa = cohen_kappa(theirs.tolist(), its.tolist(), prompts)
+        kappa = cohen_kappa(theirs, its, prompts)
     except DataError as error:
         problem = f"Cohen's κ is not defined: {error}"
     return JudgeReport(
@@ -148,5 +149,6 @@ def _report(pairs: pd.DataFrame) -> JudgeReport:
 
 
 def _confusion(people: NDArray[Any], judge: NDArray[Any]) -> pd.DataFrame:
-    table = pd.crosstab(people, judge).reindex(index=OUTCOMES, columns=OUTCOMES, fill_value=0)
-    return table.rename_axis(index="people", columns="judge")
+    size = len(OUTCOMES)
+    table = np.bincount(outcome_codes(people) * size + outcome_codes(judge), minlength=size**2).reshape(size, size)
+    return pd.DataFrame(table, pd.Index(OUTCOMES, name="people"), pd.Index(OUTCOMES, name="judge"))

@@ -6,6 +6,7 @@ later round's is the one that was made for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -52,8 +53,8 @@ def own_task(run: RunReader, instructions: str = "as stored") -> TaskSpec:
     return build_task(run.name, sides, instructions, int(run.config().get("seed", 0)))
 
 
-def find_own_task(store: VoteStore, run: RunReader) -> int | None:
-    """Return the id of the run's own task, None while it is not stored.
+def find_own_task(store: VoteStore, run: RunReader, build: Callable[[RunReader], TaskSpec] = own_task) -> int | None:
+    """Return the id of the run's own task, None while it is not stored; `build` is for who keeps what `own_task` returns.
 
     Of a later round it is the one made for it, which compares `tuned` with the round before as well.
     """
@@ -61,7 +62,7 @@ def find_own_task(store: VoteStore, run: RunReader) -> int | None:
     if lineage is not None and lineage.next_task is not None:
         earlier = round_name(lineage.round - 1)
         return next((t.id for t in store.tasks() if t.id == lineage.next_task and earlier in t.contenders), None)
-    return store.find_task(own_task(run)) if has_own_task(run) else None
+    return store.find_task(build(run)) if has_own_task(run) else None
 
 
 def votes_of_run(run: Path, database: Path | str) -> pd.DataFrame | None:

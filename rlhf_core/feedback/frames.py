@@ -14,6 +14,7 @@ from rlhf_core.feedback.verdicts import comparisons, on_places
 
 SCORES = {"contender": 1.0, "baseline": 0.0, "tie": 0.5, "both_bad": 0.5}
 VOTE_TYPES = {
+    "vote_id": "int64",
     "task_id": "int64",
     "item_id": "int64",
     "prompt_id": "str",
@@ -28,6 +29,8 @@ VOTE_TYPES = {
     "strength": "Int64",
     "contender_side": "str",
     "reading_seconds": "float64",
+    "words": "int64",
+    "length_difference": "int64",
     "reason": "str",
     "created_at": "str",
     "instruction_version": "str",
@@ -53,15 +56,17 @@ def votes_frame(connection: sa.Connection, task_id: int, kinds: Sequence[str] = 
     """Return the votes in force in the order they were given, skips left out: a row for each criterion and each pair.
 
     A ranking of K completions is K(K−1)/2 rows. `contender` is the later of the two in the task's order. `kinds` of
-    "item" are what win rates count; "gold" and "repeat" say something about the labeller.
+    "item" are what win rates count; "gold" and "repeat" say something about the labeller. `vote_id` is the place in the
+    log, which unlike `created_at` no clock can disorder. `words` are those a labeller has to read before voting, the
+    prompt's and all answers'; `length_difference` is the contender's words less the baseline's.
     """
-    names = _contenders(connection, task_id)
+    shown = _shown(connection, task_id)
     query = _joined(task_id).where(in_force(), votes.c.action == "vote")
     rows = [
         row
         for given in connection.execute(query)
         if (kind := "repeat" if given.repeats else given.kind) in kinds
-        for row in _compared(given._mapping, kind, names[given.item_id])
+        for row in _compared(given._mapping, kind, shown[given.item_id])
     ]
     return pd.DataFrame(rows, columns=list(VOTE_TYPES)).astype(VOTE_TYPES)
 
@@ -70,6 +75,12 @@ def log_frame(connection: sa.Connection, task_id: int) -> pd.DataFrame:
     """Return every row ever written, skips and undos included; `supersedes` is the vote an undo takes back."""
     rows = [dict(row._mapping) for row in connection.execute(_joined(task_id))]
     return pd.DataFrame(rows, columns=list(LOG_COLUMNS)).astype({"supersedes": "Int64", "strength": "Int64"})
+
+
+def log_size(connection: sa.Connection, task_id: int) -> int:
+    """Return how many times somebody voted, skipped or took back."""
+    rows = sa.select(sa.func.count()).select_from(votes.join(assignments).join(items)).where(items.c.task_id == task_id)
+    return connection.execute(rows).scalar_one()
 
 
 def _joined(task_id: int) -> sa.Select[Any]:
@@ -87,26 +98,29 @@ def _joined(task_id: int) -> sa.Select[Any]:
     return ordered.order_by(votes.c.id, verdicts.c.criterion)
 
 
-def _contenders(connection: sa.Connection, task_id: int) -> dict[int, list[str]]:
-    query = sa.select(completions.c.item_id, completions.c.contender).select_from(completions.join(items))
-    names: dict[int, list[str]] = {}
-    ordered = query.where(items.c.task_id == task_id).order_by(completions.c.item_id, completions.c.place)
-    for item_id, contender in connection.execute(ordered):
-        names.setdefault(item_id, []).append(contender)
-    return names
+def _shown(connection: sa.Connection, task_id: int) -> dict[int, list[tuple[str, int]]]:
+    """Return each item's completions in their stored order, each its contender and its words."""
+    query = sa.select(completions.c.item_id, completions.c.contender, completions.c.text)
+    ordered = query.select_from(completions.join(items)).where(items.c.task_id == task_id)
+    found: dict[int, list[tuple[str, int]]] = {}
+    for item_id, contender, text in connection.execute(ordered.order_by(completions.c.item_id, completions.c.place)):
+        found.setdefault(item_id, []).append((contender, len(text.split())))
+    return found
 
 
-def _compared(given: Any, kind: str, names: list[str]) -> list[dict[str, Any]]:
+def _compared(given: Any, kind: str, shown: list[tuple[str, int]]) -> list[dict[str, Any]]:
     """One row for each pair that a verdict compares."""
     shared = {name: given[name] for name in VOTE_TYPES if name in given}
+    shared["words"] = len(given["prompt"].split()) + sum(words for _, words in shown)
     shared |= {"kind": kind, "repeat_of": given["item_id"] if kind == "repeat" else None}
     rows = _outcomes(given["verdict"], given["shown"])
-    known = _known(given["gold"], len(names))
+    known = _known(given["gold"], len(shown))
     return [
         {
             **shared,
-            "baseline": names[i],
-            "contender": names[j],
+            "baseline": shown[i][0],
+            "contender": shown[j][0],
+            "length_difference": shown[j][1] - shown[i][1],
             "outcome": outcome,
             "score": SCORES[outcome],
             "contender_side": "a" if given["shown"].index(str(j)) < given["shown"].index(str(i)) else "b",

@@ -18,7 +18,7 @@ from rlhf_core.feedback.assign import last_vote, next_assignment, show
 from rlhf_core.feedback.claims import Standing, claim_of, hold, settle, standing
 from rlhf_core.feedback.clock import stamp
 from rlhf_core.feedback.database import Database
-from rlhf_core.feedback.frames import in_force, log_frame, votes_frame
+from rlhf_core.feedback.frames import in_force, log_frame, log_size, votes_frame
 from rlhf_core.feedback.locks import lock
 from rlhf_core.feedback.overview import overview, reading_times, versions
 from rlhf_core.feedback.records import Assignment, InstructionVersion, Progress, TaskInfo, TaskProgress
@@ -210,6 +210,11 @@ class VoteStore:
         """Return what each item shows, by its id: prompt, prompt_id, category, and texts by contender. Not for labellers."""
         with self._reading(task_id) as connection:
             return task_rows.texts(connection, task_id)
+
+    def log_size(self, task_id: int) -> int:
+        """Return how many rows the log has: as long as they are as many, nothing has changed."""
+        with self._reading(task_id) as connection:
+            return log_size(connection, task_id)
 
     def log(self, task_id: int) -> pd.DataFrame:
         """Return every row of the log, skips and undos included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlhf_core.report.judged_words import stop_sentence
 from rlhf_core.report.parts import Facts
 from rlhf_core.report.verdict import REWARD, TEXT, main_votes
 from rlhf_core.report.words import count, number, percent, percent_interval, sentence_case
@@ -15,7 +16,7 @@ MUCH_BOTH_BAD = 0.1
 def caveats(facts: Facts) -> tuple[str, ...]:
     """Return the caveats that apply, the weightiest first."""
     rules = (
-        *(_trial, _judges, _both_bad, _sides, _circular, _overdone, _refuses, _ended, _alarms),
+        *(_trial, _judges, _looks, _both_bad, _sides, _circular, _overdone, _refuses, _ended, _alarms),
         *(_worse, _few_prompts, _length, _cut_off, _drift, _open, _simulated),
     )
     return tuple(text for rule in rules if (text := rule(facts)))
@@ -36,9 +37,16 @@ def _judges(facts: Facts) -> str | None:
         return None
     alone = " Others may judge differently." if votes.labellers < FEW_LABELLERS else ""
     return (
-        f"{sentence_case(count(votes.labellers, 'person', 'people'))} judged {count(votes.prompts, 'prompt')}.{alone} "
-        "The interval holds for a number of votes fixed beforehand, not for stopping as soon as it looks good."
+        f"{sentence_case(count(votes.labellers, 'person', 'people'))} judged {count(votes.prompts, 'prompt')}.{alone}"
     )
+
+
+def _looks(facts: Facts) -> str | None:
+    """The interval of a fixed number of votes has left ½, that which holds at every look has not."""
+    votes = main_votes(facts.human_votes, facts)
+    if votes is None or votes.win_rate.low <= 0.5 <= votes.win_rate.high or votes.stop.settled_at is not None:
+        return None
+    return f"The win rate's interval holds for a number of votes fixed beforehand. {stop_sentence(votes.stop)}"
 
 
 def _both_bad(facts: Facts) -> str | None:

@@ -14,10 +14,12 @@ import pandas as pd
 
 from rlhf_core.data.io import write_text
 from rlhf_core.errors import ConfigError
+from rlhf_core.evaluation.agreement import Agreement
+from rlhf_core.evaluation.statistics import Estimate
 from rlhf_core.report.facts import build_facts
 from rlhf_core.report.html import render_html
 from rlhf_core.report.markdown import render_markdown
-from rlhf_core.report.parts import Facts, Votes
+from rlhf_core.report.parts import Facts, Judge, Votes
 from rlhf_core.report.rounds import against_votes_rows
 
 FORMATS = ("html", "md", "json", "csv")
@@ -64,6 +66,9 @@ def csv_tables(facts: Facts) -> dict[str, str]:
         "examples": _examples(facts),
         "votes": facts.vote_rows,
         "vote_summary": [row for v in (*facts.human_votes, *facts.simulated_votes) for row in _vote_summary(v)],
+        "stop": [_stop_row(v, step) for v in facts.human_votes for step in v.stop.path],
+        "agreement": [_agreement_row(found) for found in facts.agreement],
+        "judges": [_judge_row(judge) for judge in facts.judges],
         "reward_model": _reward_model(facts),
         "reward_against_votes": against_votes_rows(facts.against_votes) if facts.against_votes else [],
         "lineage": [asdict(facts.lineage)] if facts.lineage else [],
@@ -117,14 +122,44 @@ def _examples(facts: Facts) -> list[Row]:
 
 
 def _vote_summary(v: Votes) -> list[Row]:
-    label = {"simulated": v.simulated, "baseline": v.baseline, "contender": v.contender}
+    label = {"simulated": v.simulated, "criterion": v.criterion, "baseline": v.baseline, "contender": v.contender}
     parts: Iterable[tuple[str, Any]] = (
         ("win rate", v.win_rate),
         *((f"share: {name}", share) for name, share in v.shares.items()),
         *((f"win rate: {name}", rate) for name, rate in v.by_category.items()),
         ("side A wins", v.position_bias),
+        ("share of decided votes", v.decided),
+        ("share of decided votes at equal length", v.equal_length.share),
+        ("log odds per SD of length", v.equal_length.slope),
     )
     return [label | {"measure": name} | asdict(estimate) for name, estimate in parts if estimate is not None]
+
+
+def _stop_row(v: Votes, step: tuple[int, float, float]) -> Row:
+    label = {"criterion": v.criterion, "baseline": v.baseline, "contender": v.contender}
+    return label | dict(zip(("prompts", "low", "high"), step, strict=True)) | {"settled_at": v.stop.settled_at}
+
+
+def _agreement_row(found: Agreement) -> Row:
+    row = {name: getattr(found, name) for name in ("criterion", "labellers", "items", "single_items", "votes")}
+    row |= {"fleiss": found.fleiss, "fleiss_items": found.fleiss_items, "problems": "; ".join(found.problems)}
+    return row | _ends("raw", found.raw) | _ends("alpha", found.alpha)
+
+
+def _judge_row(judge: Judge) -> Row:
+    names = ("scorer", "measure", "criterion", "category", "items", "unjudged", "problem")
+    row = {name: getattr(judge, name) for name in names}
+    row |= {
+        name: value
+        for kind in ("agreement", "decided", "kappa")
+        for name, value in _ends(kind, getattr(judge, kind)).items()
+    }
+    return row | {f"people {a}, judge {b}": n for a, counts in judge.confusion.items() for b, n in counts.items()}
+
+
+def _ends(name: str, estimate: Estimate | None) -> Row:
+    held = estimate.as_json() if estimate else {}
+    return {name: held.get("value"), f"{name}_low": held.get("low"), f"{name}_high": held.get("high")}
 
 
 def _reward_model(facts: Facts) -> list[Row]:

@@ -12,13 +12,16 @@ import pandas as pd
 
 from rlhf_core.data.contenders import sides
 from rlhf_core.errors import RunError
+from rlhf_core.evaluation.agreement import agreement
+from rlhf_core.evaluation.ballots import pair_items
 from rlhf_core.evaluation.statistics import mcnemar_exact
 from rlhf_core.report.caveats import caveats
 from rlhf_core.report.drift import find_drift
 from rlhf_core.report.judged import gather_votes, summarise, vote_rows
+from rlhf_core.report.judges import REWARD, TEXT, judges_against_people
 from rlhf_core.report.parts import Answer, Comparison, Example, Facts, Flagged, Run, Scorer, Stage
 from rlhf_core.report.refusals import find_refusals
-from rlhf_core.report.verdict import REWARD, TEXT, figures, missing, verdict
+from rlhf_core.report.verdict import figures, missing, verdict
 from rlhf_core.runs.outcome import alarms_in
 from rlhf_core.runs.reader import LOGGED_STAGES, RunReader
 
@@ -48,6 +51,7 @@ def build_facts(run_path: str | Path, votes: pd.DataFrame | None = None) -> Fact
     baseline, contender = _sides(reader)
     gains = _gains(answers, baseline, contender)
     judged = gather_votes(reader.path, votes)
+    people = judged.loc[~judged["simulated"].astype(bool)]
     parts = {
         "run": _run(reader),
         "baseline": baseline,
@@ -61,6 +65,8 @@ def build_facts(run_path: str | Path, votes: pd.DataFrame | None = None) -> Fact
         "lineage": reader.lineage(),
         "against_votes": reader.evaluation("reward_against_votes"),
         "human_votes": summarise(judged, simulated=False),
+        "agreement": tuple(agreement(pair_items(people)).values()) if len(people) else (),
+        "judges": judges_against_people(people, pd.DataFrame(content["scores"], columns=list(SCORE_COLUMNS))),
         "simulated_votes": summarise(judged, simulated=True),
         "simulation_rule": _text(reader.path / "votes_rule.md"),
         "gains": gains,

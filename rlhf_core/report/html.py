@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rlhf_core.report import figures, words
+from rlhf_core.report import figures, judged_words, words
 from rlhf_core.report.parts import Comparison, Facts
 from rlhf_core.report.refusals import CATEGORIES
 from rlhf_core.report.rounds import round_paragraphs
@@ -81,6 +81,8 @@ def _environment() -> Environment:
     environment.globals |= {name: getattr(words, name) for name in (*named, *more)}
     drawn = ("track", "track_scale", "axis_of", "stacked_bar", "gain_bars", "calibration_plot")
     environment.globals |= {name: getattr(figures, name) for name in drawn}
+    said = ("JUDGED_HOW", "agreement_sentence", "decided_of", "judged_sentences", "kappa_of", "share_of")
+    environment.globals |= {name: getattr(judged_words, name) for name in said}
     environment.globals |= {"STAGES": words.STAGES, "CATEGORIES": CATEGORIES}
     environment.globals |= {"axis_of_rows": _axis_of_rows, "with_code": with_code}
     return environment

@@ -5,6 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from rlhf_core.report.judged_words import (
+    JUDGED_HOW,
+    agreement_sentence,
+    decided_of,
+    judged_sentences,
+    kappa_of,
+    share_of,
+)
 from rlhf_core.report.parts import Answer, Comparison, Example, Facts, Votes
 from rlhf_core.report.refusals import CATEGORIES, RefusalRate, Refusals
 from rlhf_core.report.rounds import round_paragraphs
@@ -42,6 +50,8 @@ def render_markdown(facts: Facts) -> str:
         *_list("Missing from this report", facts.missing),
         *(block for votes in facts.human_votes for block in _votes("What people say", votes)),
         *_list("Where this round comes from", round_paragraphs(facts)),
+        *_list("How far labellers agree", [_on(facts, a.criterion) + agreement_sentence(a) for a in facts.agreement]),
+        *_judges(facts),
         *_comparisons(facts),
         *_flagged(facts),
         *_refusals(facts.refusals),
@@ -80,8 +90,8 @@ def _list(title: str, texts: Sequence[str]) -> list[str]:
 def _votes(title: str, v: Votes) -> list[str]:
     who = count(v.labellers, "made-up labeller" if v.simulated else "labeller")
     sentence = (
-        f"{sentence_case(contender_name(v.contender))} against {contender_name(v.baseline)}: {count(v.n, 'vote')} on "
-        f"{count(v.prompts, 'prompt')} by {who}. A win counts 1, a tie or both bad ½."
+        f"{sentence_case(contender_name(v.contender))} against {contender_name(v.baseline)}, {escape(v.criterion)}: "
+        f"{count(v.n, 'vote')} on {count(v.prompts, 'prompt')} by {who}. A win counts 1, a tie or both bad ½."
     )
     slices = [
         ("All votes", v.win_rate),
@@ -92,17 +102,41 @@ def _votes(title: str, v: Votes) -> list[str]:
         (sentence_case(outcome_name(name, v.baseline, v.contender)), percent_interval(s.value, s.low, s.high))
         for name, s in v.shares.items()
     ]
-    bias = v.position_bias
-    sides = (
-        f"Side A won {percent_interval(bias.value, bias.low, bias.high)} of {bias.n} decided votes. " if bias else ""
-    )
     return [
         f"## {title}",
         sentence,
         _table(("Win rate", "Share", "Votes"), rates),
         _table(("Outcome", "Share of votes"), shares),
-        f"{sides}Intervals: {v.win_rate.method}.",
+        *judged_sentences(v),
+        f"Intervals: {v.win_rate.method}.",
     ]
+
+
+def _on(facts: Facts, criterion: str) -> str:
+    """Name the criterion where there are several."""
+    return f"{escape(criterion)}: " if len(facts.agreement) > 1 else ""
+
+
+def _judges(facts: Facts) -> list[str]:
+    if not facts.judges:
+        return []
+    header = (
+        "Judge",
+        "Criterion",
+        "Category",
+        "Same choice as most people",
+        "Where both decided",
+        "Cohen’s κ",
+        "Items",
+    )
+    rows = [
+        (
+            *(escape(f"{j.scorer}, {label(j.measure)}"), escape(j.criterion), escape(label(j.category)) or "all"),
+            *(share_of(j.agreement), decided_of(j), kappa_of(j), str(j.items)),
+        )
+        for j in facts.judges
+    ]
+    return ["## Automatic judges against people", _table(header, rows), JUDGED_HOW]
 
 
 def _comparisons(facts: Facts) -> list[str]:

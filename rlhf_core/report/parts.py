@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
 
-from rlhf_core.evaluation.statistics import Estimate, side_of_zero
+from rlhf_core.evaluation.agreement import Agreement
+from rlhf_core.evaluation.statistics import AtEqualLength, Estimate, side_of_zero
 from rlhf_core.report.drift import Drift
 from rlhf_core.report.refusals import Refusals
 from rlhf_core.runs.lineage import Lineage
@@ -99,10 +100,37 @@ class Flagged:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """May one stop voting? An interval that holds however often one looks (`may_i_stop`), in shares.
+
+    Attributes:
+        overlap: votes that make a prompt count, its first ones.
+        prompts: those that count so far.
+        settled_at: the prompt at which ½ was excluded, or None.
+        more: further prompts likely needed (median); None when settled, or beyond what anyone would judge.
+        path: (prompts, low, high) along the way, at most 200 of them.
+    """
+
+    overlap: int
+    prompts: int
+    low: float
+    high: float
+    settled_at: int | None
+    verdict: str
+    more: int | None
+    path: tuple[tuple[int, float, float], ...]
+
+
+@dataclass(frozen=True)
 class Votes:
-    """What one set of votes says: either people's or simulated ones, of one baseline against one contender."""
+    """What one set of votes says: people's or simulated ones, on one criterion, of one baseline against one contender.
+
+    `consensus` counts items by the outcome most of their labellers chose, `split` those where several lead; `decided` is the
+    contender's share of the votes that chose a side.
+    """
 
     simulated: bool
+    criterion: str
     baseline: str
     contender: str
     n: int
@@ -113,6 +141,34 @@ class Votes:
     shares: dict[str, Estimate]
     position_bias: Estimate | None
     by_category: dict[str, Estimate]
+    consensus: dict[str, int]
+    stop: Stop
+    decided: Estimate | None
+    equal_length: AtEqualLength
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How an automatic judge's choices compare with what most people chose, on one criterion; `category` "" means all.
+
+    Attributes:
+        items: those that both judged; `unjudged` the judge has no scores for.
+        agreement: share of items with the same outcome; `decided` the same where both chose a side.
+        kappa: Cohen's κ; where it is None `problem` says why.
+        confusion: items by people's outcome, then the judge's.
+    """
+
+    scorer: str
+    measure: str
+    criterion: str
+    category: str
+    items: int
+    unjudged: int
+    agreement: Estimate
+    decided: Estimate | None
+    kappa: Estimate | None
+    problem: str | None
+    confusion: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -166,6 +222,8 @@ class Facts:
     lineage: Lineage | None
     against_votes: dict[str, Any] | None
     human_votes: tuple[Votes, ...]
+    agreement: tuple[Agreement, ...]
+    judges: tuple[Judge, ...]
     simulated_votes: tuple[Votes, ...]
     simulation_rule: str
     gains: tuple[Example, ...]

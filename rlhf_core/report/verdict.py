@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rlhf_core.report.judged_words import preference_sentence
+from rlhf_core.report.judges import LEADING, REWARD, TEXT
 from rlhf_core.report.parts import Comparison, Facts, Figure, Votes
 from rlhf_core.report.words import (
     MISSING,
@@ -16,8 +18,6 @@ from rlhf_core.report.words import (
     stage_state,
 )
 
-REWARD, TEXT = "reward model", "text"
-LEADING = ("toxicity", "profanity")
 NO_FIGURE = "not measured"
 
 
@@ -25,7 +25,7 @@ def verdict(facts: Facts) -> str:
     """Say in one sentence whether the contender is better, by people where people judged, with the interval."""
     votes, gain = main_votes(facts.human_votes, facts), facts.find(REWARD, "score")
     if votes is not None:
-        return _by_people(votes)
+        return preference_sentence(votes)
     if gain is not None:
         return f"No person has judged this run yet; {_by_reward_model(gain)}."
     return f"There is no result yet: {_progress(facts)}."
@@ -60,18 +60,6 @@ def missing(facts: Facts) -> tuple[str, ...]:
         *((s.state != "complete", f"{stage_state(s.name, s.state)}.") for s in facts.run.stages),
     )
     return tuple(text for absent, text in said if absent)
-
-
-def _by_people(votes: Votes) -> str:
-    rate = votes.win_rate
-    ours, theirs = contender_name(votes.contender), contender_name(votes.baseline)
-    share = f"{percent_interval(rate.value, rate.low, rate.high)} of {count(votes.n, 'vote')}"
-    note = "a tie or both bad counting half"
-    if rate.low > 0.5:
-        return f"People prefer the {ours} to the {theirs}: it wins {share}, {note}."
-    if rate.high < 0.5:
-        return f"People prefer the {theirs} to the {ours}, which wins only {share}, {note}."
-    return f"People’s votes do not settle it: the {ours} wins {share} against the {theirs}, {note}."
 
 
 def _by_reward_model(gain: Comparison) -> str:

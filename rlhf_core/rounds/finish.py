@@ -41,7 +41,7 @@ def build_round_task(run: Path, earlier: str, like: TaskInfo, seed: int) -> Task
     reader = RunReader(run)
     sides = [reader.completions(name) for name in ("base", earlier, "tuned")]
     design = TaskDesign(like.form, like.criteria, like.overlap, like.gold_every, like.repeat_every)  # pyright: ignore[reportArgumentType]
-    spec = build_task(f"{reader.name}-judging", sides, like.instructions, seed, design)
+    spec = build_task(reader.name, sides, like.instructions, seed, design)
     shown = tuple(item for item in spec.items if "tuned" in dict(item.completions))
     return replace(spec, items=shown)
 

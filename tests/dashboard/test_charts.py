@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import charts
+from dashboard import charts, result_charts
 from dashboard.curve_chart import draw_curves
 from dashboard.drift_chart import draw_drift
 from dashboard.palette import DARK, LIGHT, Palette, translucent
@@ -81,10 +81,33 @@ def test_the_outcome_bar_adds_up_and_keeps_the_colours() -> None:
         for name, value in (("contender", 0.5), ("tie", 0.2), ("both_bad", 0.05), ("baseline", 0.25))
     }
     names = {"contender": "tuned wins", "tie": "tie", "both_bad": "both bad", "baseline": "base wins"}
-    bars = charts.outcome_bar(shares, names, LIGHT).data
+    bars = charts.outcome_bar(shares, names, {"contender": LIGHT.tuned, "baseline": LIGHT.base}, LIGHT).data
     assert sum(bar.x[0] for bar in bars) == pytest.approx(1.0)
     assert (bars[0].marker.color, bars[3].marker.color) == (LIGHT.tuned, LIGHT.base)
     assert [bar.text for bar in bars] == ["tuned wins<br>50%", "tie<br>20%", "", "base wins<br>25%"]  # 5% is too narrow
+
+
+def test_the_matrix_writes_every_share_and_leaves_who_never_met_blank() -> None:
+    table = pd.DataFrame([[np.nan, 0.25], [0.75, np.nan]], ["base", "tuned"], ["base", "tuned"])
+    (drawn,) = result_charts.matrix(table, LIGHT).data
+    assert [list(row) for row in drawn.text] == [["", "25%"], ["75%", ""]]
+    assert (drawn.zmin, drawn.zmax, list(drawn.x), list(drawn.y)) == (0, 1, ["base", "tuned"], ["base", "tuned"])
+
+
+def test_counts_are_shaded_by_their_share_of_the_row() -> None:
+    table = pd.DataFrame([[3, 1], [0, 0]], ["a", "b"], ["a", "b"])
+    (drawn,) = result_charts.counts(table, LIGHT).data
+    assert drawn.z.tolist() == [[0.75, 0.25], [0, 0]] and [list(row) for row in drawn.text] == [["3", "1"], ["0", "0"]]
+
+
+def test_the_stop_band_lies_between_its_ends_and_marks_where_it_settled() -> None:
+    path = [(1, 0.1, 1.0), (2, 0.3, 0.9), (3, 0.6, 0.8)]
+    figure = result_charts.stop_path(path, 3, LIGHT)
+    high, low = figure.data
+    assert (list(high.y), list(low.y), low.fill) == ([1.0, 0.9, 0.8], [0.1, 0.3, 0.6], "tonexty")
+    assert [shape.x0 for shape in figure.layout.shapes if shape.x0 == shape.x1] == [3]
+    assert [note.text for note in figure.layout.annotations] == ["settled at 3"]
+    assert not result_charts.stop_path(path, None, LIGHT).layout.annotations
 
 
 def test_intervals_reach_from_low_to_high() -> None:

@@ -8,21 +8,19 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from dashboard.services import curves, wording
 from dashboard.services.catalogue import RunEntry, first_choice, list_entries, newest_stage
 from dashboard.services.drift import view_drift
 from dashboard.services.headline import build_headline
+from dashboard.services.judged import Judged
 from dashboard.services.refusals import RefusalView, view_refusals
 from dashboard.services.reports import build_report
-from dashboard.services.results import bias_sentence, interval_sentence, summarise_votes
 from dashboard.services.settings import SAMPLE_DATA, read_settings
 from dashboard.services.toxicity import view_toxicity
 from dashboard.services.voting import open_task
-from rlhf_core.errors import DataError, RunError
-from rlhf_core.evaluation.statistics import Estimate
+from rlhf_core.errors import RunError
 from rlhf_core.runs.directory import StageDirectory
 from rlhf_core.runs.metrics import REGISTRY
 from rlhf_core.runs.outcome import ALARMS, Outcome, write_outcome
@@ -120,39 +118,6 @@ def test_drift_names_the_best_measurement_and_the_model(studio: Studio) -> None:
     assert ended is not None and ended.marks == {16: "best, model"}
 
 
-def test_results_refuse_mixed_votes() -> None:
-    mixed = pd.concat([vote_frame(), vote_frame(simulated=True)])
-    with pytest.raises(DataError, match="several values of `simulated` in one estimate"):
-        summarise_votes(mixed)
-
-
-def test_results_sentence_follows_the_interval() -> None:
-    votes = vote_frame().assign(outcome="contender", score=1.0)
-    results = summarise_votes(votes)
-    assert results is not None
-    # All 24 votes for the contender: the share is 1 and the Wilson floor over 12 prompts stays above one half.
-    assert results.sentence.startswith("People prefer the tuned model: the tuned model wins 100.0%")
-    lost = summarise_votes(votes.assign(outcome="baseline", score=0.0))
-    assert lost is not None and lost.sentence.startswith("People prefer the base model")
-    assert summarise_votes(pd.DataFrame()) is None
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "text"),
-    [(0.4, 0.6, "No sign of a side bias"), (0.55, 0.7, "Side A is favoured"), (0.2, 0.4, "Side B is favoured")],
-)
-def test_side_bias_is_named_when_the_interval_leaves_one_half(low: float, high: float, text: str) -> None:
-    assert bias_sentence(Estimate((low + high) / 2, low, high, 40, 20, "t")).startswith(text)
-    assert bias_sentence(None) == "No vote has picked a side yet."
-
-
-def test_the_interval_names_what_it_is_clustered_by() -> None:
-    rate = Estimate(0.6, 0.5, 0.7, 288, 96, "cluster-robust t, by prompt")
-    assert interval_sentence(rate) == "Interval: cluster-robust t, by prompt, 96 prompts."
-    rate = Estimate(0.6, 0.4, 0.8, 288, 96, "Wilson, cluster-robust, by prompt and by labeller")
-    assert interval_sentence(rate) == "Interval: Wilson, cluster-robust, by prompt and by labeller, 96 prompts."
-
-
 def test_headline_says_worse_and_unclear(studio: Studio) -> None:
     entry = entry_of(studio)
     path = entry.path / "evaluation" / "comparisons.json"
@@ -161,13 +126,13 @@ def test_headline_says_worse_and_unclear(studio: Studio) -> None:
         for row in content["rows"]:
             row |= {"difference": (low + high) / 2, "low": low, "high": high}
         path.write_text(json.dumps(content))
-        assert text in build_headline(entry, pd.DataFrame(), pd.DataFrame()).sentence
+        assert text in build_headline(entry, Judged(None, None)).sentence
 
 
 def test_headline_reads_the_checks(studio: Studio) -> None:
-    checks = build_headline(entry_of(studio), pd.DataFrame(), pd.DataFrame()).checks
+    checks = build_headline(entry_of(studio), Judged(None, None)).checks
     # The factory: accuracy from 70.8%, KL up to 7.7 nats, 2 of 12 prompts worse, more answers finished; nobody judged.
-    assert [check.reading for check in checks] == ["holds", "holds", "holds", "holds", "not measured"]
+    assert [check.reading for check in checks] == ["holds"] * 4 + ["not measured"] * 2
 
 
 def test_threshold_crossings_count_both_ways(studio: Studio) -> None:

@@ -76,7 +76,7 @@ def test_a_killed_round_goes_on_to_its_end(rounds: dict[str, Any]) -> None:
         "The round was begun before: its data stay as they are." in text
         and "simulated votes, which no person gave" in text
     )
-    assert "Simulated votes decided" in text and "Task 2 (tiny-round2-judging) is open" in text
+    assert "Simulated votes decided" in text and "Task 2 (tiny-round2) is open" in text
     status = RunReader(rounds["second"]).status()
     assert status.state == "complete" and {s.name: s.state for s in status.stages} == dict.fromkeys(STAGES, "complete")
 
@@ -134,6 +134,6 @@ def test_the_report_says_where_the_round_comes_from(rounds: dict[str, Any]) -> N
 def test_done_again_everything_is_skipped_and_the_task_is_the_same(rounds: dict[str, Any]) -> None:
     text = rlhf("round", rounds["second"], "--simulated")
     assert all(f"{stage}: complete with the same inputs: skipped" in text for stage in STAGES)
-    assert "Task 3 (tiny-round3-judging) is open" in text
+    assert "Task 3 (tiny-round3) is open" in text
     alone = rlhf("pipeline", rounds["third"] / "round.yaml")
     assert all(f"{stage}: complete with the same inputs: skipped" in alone for stage in STAGES)

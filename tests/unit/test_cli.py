@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,12 @@ import typer.main
 from rlhf_core import cli
 from rlhf_core.cli import INTERRUPTED, app, main
 from rlhf_core.data.io import write_jsonl
+from rlhf_core.feedback.store import VoteStore
+from rlhf_core.feedback.tasks import build_task
 from rlhf_core.models.packaged import PACKAGED
+from rlhf_core.runs.reader import RunReader
 from tests.run_factory import write_run
+from tests.vote_factory import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = str(ROOT / "configs" / "tiny.yaml")
@@ -327,6 +332,20 @@ def test_report_writes_the_formats_asked_for(tmp_path: Path, capsys: pytest.Capt
     written = succeed(capsys, "report", run, "--out", tmp_path / "out", "--formats", "md,json").split()
     assert {Path(name).suffix for name in written} == {".md", ".json"}
     assert all(Path(name).is_file() for name in written)
+
+
+def test_report_reads_votes_at_a_url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, url = write_run(tmp_path / "demo"), f"sqlite:///{tmp_path}/elsewhere.db"
+    reader = RunReader(run)
+    with closing(VoteStore(url)) as store:
+        task = store.ensure_task(
+            build_task("demo", [reader.completions("base"), reader.completions("tuned")], "Choose.", 0)
+        )
+        judge(store, task)
+    succeed(capsys, "report", run, "--votes", url, "--out", tmp_path / "out", "--formats", "md")
+    assert (
+        "50.0% [5.5, 94.5] of 1 vote" in (tmp_path / "out" / "report.md").read_text()
+    )  # Wilson for one tie: ½ ± 0.445
 
 
 def test_a_missing_run_is_named(fail, tmp_path: Path) -> None:

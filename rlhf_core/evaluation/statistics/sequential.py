@@ -58,16 +58,17 @@ def prompt_scores(votes: pd.DataFrame, overlap: int = 1) -> Floats:
     """Return one score for each prompt with `overlap` votes, the mean of its first ones, in the order they got there.
 
     Votes on one prompt are not independent, so each prompt may speak once. The rule is fixed beforehand and looks at no
-    verdict; to average whatever votes a prompt has so far would not be valid. `created_at` gives the order.
+    verdict; to average whatever votes a prompt has so far would not be valid. `vote_id`, the place in the log,
+    gives the order: a clock may be put back.
 
     Raises:
-        DataError: as `win_rate`, `created_at` is not there, or `overlap` is less than 1.
+        DataError: as `win_rate`, `vote_id` is not there, or `overlap` is less than 1.
     """
     has_votes(votes)
-    has_columns(votes, ("created_at",))
+    has_columns(votes, ("vote_id",))
     if overlap < 1:
         raise DataError("a prompt needs at least one vote", value=overlap, remedy="Give the planned votes per prompt")
-    ordered = votes if votes["created_at"].is_monotonic_increasing else votes.sort_values("created_at", kind="stable")
+    ordered = votes if votes["vote_id"].is_monotonic_increasing else votes.sort_values("vote_id", kind="stable")
     prompts, scores = codes_of(ordered["prompt_id"]), ordered["score"].to_numpy(float)
     turn = pd.Series(prompts).groupby(prompts).cumcount().to_numpy()
     counted = turn < overlap

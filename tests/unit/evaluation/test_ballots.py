@@ -6,7 +6,14 @@ import pandas as pd
 import pytest
 
 from rlhf_core.errors import DataError
-from rlhf_core.evaluation.ballots import by_criterion, count_outcomes, item_votes, one_row_each
+from rlhf_core.evaluation.ballots import (
+    by_criterion,
+    count_outcomes,
+    item_votes,
+    one_pair_each,
+    one_row_each,
+    pair_items,
+)
 from tests.ballot_factory import ballots, more
 
 FRAME = ballots({"ana": "cb", "ben": "tx"})
@@ -32,6 +39,33 @@ def test_criteria_come_by_name():
 
 def test_one_row_stands_for_each_item():
     assert one_row_each(FRAME, ("item_id", "prompt_id")).to_numpy().tolist() == [[0, "p0"], [1, "p1"]]
+
+
+def ranked(*items: int) -> pd.DataFrame:
+    """Two labellers' rankings of three contenders, a row a pair: a against b, a against c, b against c."""
+    pairs = [("a", "b"), ("a", "c"), ("b", "c")]
+    letters = "c" * (len(pairs) * len(items))
+    frame = ballots({"ana": letters, "ben": letters})
+    each = [(item, *pair) for _ in range(2) for item in items for pair in pairs]
+    return frame.assign(**dict(zip(("item_id", "baseline", "contender"), zip(*each, strict=True), strict=True)))
+
+
+def test_every_pair_of_a_ranking_becomes_an_item_and_its_repeat_follows():
+    frame = ranked(7, 9)
+    again = frame.iloc[:3].assign(kind="repeat", repeat_of=pd.array([7] * 3, dtype="Int64"))
+    pairs = pair_items(pd.concat([frame, again], ignore_index=True))
+    assert pairs["item_id"].tolist() == [0, 1, 2, 3, 4, 5] * 2 + [0, 1, 2]
+    assert pairs["of_item"].tolist() == [7, 7, 7, 9, 9, 9] * 2 + [7] * 3
+    assert pairs["repeat_of"].isna().tolist() == [True] * 12 + [False] * 3
+    assert pairs["repeat_of"].tolist()[-3:] == [0, 1, 2]
+
+
+def test_one_pair_of_each_ranking_is_the_same_for_all_and_changes_from_item_to_item():
+    kept = one_pair_each(ranked(6, 7, 8))
+    # (pair + item) modulo 3 is 0 for pair 0 of item 6, pair 2 of item 7 and pair 1 of item 8.
+    chosen = list(zip(kept["labeller"], kept["of_item"], kept["baseline"] + kept["contender"], strict=True))
+    assert chosen == [(who, *what) for who in ("ana", "ben") for what in ((6, "ab"), (7, "bc"), (8, "ac"))]
+    assert len(one_pair_each(FRAME)) == len(FRAME)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from math import inf
 import numpy as np
 import pytest
 
-from rlhf_core.evaluation import resampling
 from rlhf_core.evaluation.resampling import Floats, cluster_estimate
+from rlhf_core.evaluation.statistics import bootstrap
 
 
 def mean(totals: Floats) -> Floats:
@@ -37,7 +37,7 @@ def test_few_clusters_are_given_more_room():
 def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch):
     values = sums(np.arange(30.0) ** 2)
     whole = cluster_estimate(0.0, values, mean, 30)
-    monkeypatch.setattr(resampling, "CELLS", 1)
+    monkeypatch.setattr(bootstrap, "CELLS", 1)
     assert cluster_estimate(0.0, values, mean, 30) == whole
 
 

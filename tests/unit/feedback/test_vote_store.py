@@ -127,6 +127,7 @@ def test_the_votes_frame_holds_everything_about_a_vote(store: VoteStore):
     assert abs((datetime.now(UTC) - created).total_seconds()) < 60
     assert all(pd.isna(row.pop(name)) for name in ("strength", "repeat_of", "gold"))
     assert row == {
+        "vote_id": 1,
         "task_id": task,
         "item_id": item.item_id,
         "prompt_id": "p0",
@@ -140,6 +141,8 @@ def test_the_votes_frame_holds_everything_about_a_vote(store: VoteStore):
         "score": 0.5,
         "contender_side": contender_side(item),
         "reading_seconds": 2.5,
+        "words": 6,  # Question p0? old p0 new p0
+        "length_difference": 0,
         "reason": "both kind",
         "instruction_version": spec.instruction_version,
         "simulated": True,

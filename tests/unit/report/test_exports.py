@@ -18,6 +18,7 @@ from rlhf_core.report import figures
 from rlhf_core.report.exports import csv_tables, render_json, safe_cell, to_csv, write_report
 from rlhf_core.report.facts import build_facts
 from rlhf_core.report.html import CURVES, render_html, with_code
+from rlhf_core.report.judged_words import agreement_sentence, judged_sentences, share_of
 from rlhf_core.report.markdown import escape, fence, render_markdown
 from rlhf_core.report.parts import Facts
 from rlhf_core.runs.metrics import REGISTRY
@@ -102,6 +103,22 @@ def test_the_page_says_what_matters(facts):
     assert "No person gave these votes." in text
     assert "Of 12 prompts, 2 scored lower." in text
     assert "it agrees with people in 79.1% [70.8, 86.1]" in text
+
+
+def test_stopping_agreement_length_and_judges_are_in_every_file_with_the_same_numbers(facts):
+    page, markdown = " ".join(Page(render_html(facts)).text.split()), render_markdown(facts)
+    (votes,), (agreed,) = facts.human_votes, facts.agreement
+    for sentence in (*judged_sentences(votes), agreement_sentence(agreed)):
+        assert sentence in page and sentence in markdown
+    for judge in facts.judges:
+        assert share_of(judge.agreement) in page and share_of(judge.agreement) in markdown
+    tables = {name: rows_of(text) for name, text in csv_tables(facts).items()}
+    assert [float(row["agreement"]) for row in tables["judges.csv"]] == [j.agreement.value for j in facts.judges]
+    assert float(tables["agreement.csv"][0]["raw"]) == agreed.raw.value
+    assert (float(tables["stop.csv"][-1]["low"]), len(tables["stop.csv"])) == (votes.stop.low, 12)
+    held = json.loads(render_json(facts))
+    assert held["human_votes"][0]["stop"]["low"] == votes.stop.low
+    assert held["judges"][0]["confusion"] == facts.judges[0].confusion
 
 
 def test_the_simulated_section_stands_apart(facts):

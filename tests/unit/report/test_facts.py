@@ -165,6 +165,29 @@ def test_caveats_of_the_complete_run(judged):
     assert not has(judged, "drifted") and not has(judged, "Side A won") and not has(judged, "Answers became")
 
 
+def test_a_look_that_a_fixed_number_of_votes_would_call_settled_is_a_caveat(judged):
+    (votes,) = judged.human_votes
+    open_end = replace(votes.stop, low=0.45, high=0.9, settled_at=None, more=30)
+    told = replace(with_rate(judged, 0.7, 0.55, 0.8), human_votes=(replace(votes, stop=open_end),))
+    assert has(told, "holds for a number of votes fixed beforehand. Go on: over 12 prompts")
+    settled = replace(open_end, low=0.52, settled_at=9)
+    assert not has(replace(told, human_votes=(replace(votes, stop=settled),)), "fixed beforehand")
+    undecided = with_rate(told, 0.5, 0.4, 0.6)
+    assert not has(undecided, "fixed beforehand")
+
+
+def test_agreement_and_judges_by_hand(judged, tmp_path):
+    # Two labellers differ on the last of 12 prompts only: they agree on 11, and that item's votes are split.
+    (agreed,) = judged.agreement
+    assert (agreed.items, agreed.raw.value) == (12, 11 / 12)
+    rewards = [j for j in judged.judges if j.scorer == "reward model" and not j.category]
+    assert [(j.items, j.unjudged) for j in rewards] == [(11, 0)]
+    # It never ties, people do once among these, and it always sides with the higher score as they do: 10 of 11.
+    assert rewards[0].agreement.value == pytest.approx(10 / 11) and rewards[0].decided.value == 1.0
+    alone = build_facts(write_run(tmp_path / "alone", votes="simulated"))
+    assert alone.agreement == alone.judges == ()  # simulated votes are no people
+
+
 def test_caveats_appear_when_their_rule_holds(judged):
     (votes,) = judged.human_votes
     bias = replace(votes.position_bias, value=0.7, low=0.6, high=0.8)

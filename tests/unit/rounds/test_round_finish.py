@@ -53,7 +53,7 @@ def test_the_tuned_model_is_compared_with_the_round_before_and_with_base(begun: 
     """20 prompts × (tuned–base, tuned–round-1); base against round-1 was judged in the round before."""
     with closing(VoteStore(begun.parent.parent / "votes.db")) as store:
         spec = build_round_task(begun.path, "round-1", store.task(1), seed=0)
-    assert spec.run_name == "first-round2-judging" and spec.contenders == NAMES
+    assert spec.run_name == "first-round2" and spec.contenders == NAMES
     pairs = [tuple(name for name, _ in item.completions) for item in spec.items]
     assert sorted(set(pairs)) == [("base", "tuned"), ("round-1", "tuned")] and len(pairs) == 40
     assert (spec.design.overlap, spec.design.criteria, spec.design.repeat_every) == (3, ("helpful", "honest"), 12)
@@ -77,7 +77,7 @@ def test_a_round_ends_with_a_test_of_its_reward_model_and_an_open_task_and_ends_
     assert said[3] == "The later less the earlier: +100.0 points [no spread]."
     assert said[4] == "Always choosing the side preferred more often, without reading, would be right on 100.0%."
     assert said[5] == (
-        "Task 2 (first-round2-judging) is open: 40 items, tuned (round 2) against round-1 (the round before) and base "
+        "Task 2 (first-round2) is open: 40 items, tuned (round 2) against round-1 (the round before) and base "
         f"(where round 1 began). Judge it, then: rlhf round {begun.path}"
     )
     reader = RunReader(begun.path)
@@ -105,4 +105,4 @@ def test_answers_that_name_their_author_keep_the_task_a_draft(begun: Round):
     rows = [completion(f"e{n}", "tuned", "As SmolLM, I say no.", f"Question e{n}?") for n in range(20)]
     write_jsonl(begun.path / "completions" / "tuned.jsonl", rows)
     said = list(finish_round(begun, str(begun.parent.parent / "votes.db")))
-    assert "Task 2 (first-round2-judging) is a draft: 20 completions name their author: 40 items" in said[-1]
+    assert "Task 2 (first-round2) is a draft: 20 completions name their author: 40 items" in said[-1]

@@ -16,7 +16,7 @@ W, L, T = "contender", "baseline", "tie"
 
 def in_order(outcomes: list[str], prompts: list[str] | None = None) -> pd.DataFrame:
     """Votes that arrived in this order."""
-    return vote_frame(outcomes, prompts=prompts or ()).assign(created_at=[f"{i:04}" for i in range(len(outcomes))])
+    return vote_frame(outcomes, prompts=prompts or ()).assign(vote_id=range(len(outcomes)))
 
 
 def test_each_prompt_speaks_once():
@@ -25,6 +25,12 @@ def test_each_prompt_speaks_once():
     assert prompt_scores(votes).tolist() == [1, 0, 0.5]
     assert prompt_scores(votes, overlap=2).tolist() == [0.5, 0.5]
     assert prompt_scores(votes.iloc[::-1]).tolist() == [1, 0, 0.5]
+
+
+def test_a_clock_that_is_put_back_changes_nothing():
+    # The win came first, whatever the clock says.
+    votes = in_order([W, L], ["p", "p"]).assign(created_at=["2026-10-25T02:30", "2026-10-25T02:10"])
+    assert prompt_scores(votes).tolist() == [1] == prompt_scores(votes.iloc[::-1]).tolist()
 
 
 def test_it_says_stop_where_the_interval_leaves_one_half():
@@ -68,7 +74,7 @@ def test_equal_so_far_is_more_than_anyone_would_judge():
 @pytest.mark.parametrize(
     ("votes", "overlap", "message"),
     [
-        (vote_frame([W, L]), 1, r"columns are missing \(found \['created_at'\]\)"),
+        (vote_frame([W, L]), 1, r"columns are missing \(found \['vote_id'\]\)"),
         (in_order([W, L]), 0, r"a prompt needs at least one vote \(found 0\). Give the planned votes per prompt"),
         (in_order([W]).iloc[:0], 1, "no votes to count"),
     ],

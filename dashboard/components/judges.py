@@ -1,0 +1,79 @@
+"""Automatic judges against people: agreement, κ, by category, and the table of who chose what."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts
+from dashboard.components.look import current_palette, data_behind, show_figure
+from dashboard.result_charts import counts, with_names
+from dashboard.services import wording
+from dashboard.services.results import Results
+from rlhf_core.report.judged_words import JUDGED_HOW, decided_of, judge_sentence, kappa_of, share_of
+from rlhf_core.report.parts import Judge, Votes
+
+OUTCOMES = {"contender": "first named", "baseline": "second named", "tie": "tie", "both_bad": "both bad"}
+
+
+def judges_section(results: Results, pair: Votes) -> None:
+    """Show how often each scorer chooses as people do; nothing where the judged texts have no scores."""
+    judges = [judge for judge in results.judges if judge.criterion == pair.criterion]
+    overall = [judge for judge in judges if not judge.category]
+    if not overall:
+        return
+    st.markdown("#### Automatic judges against people")
+    st.markdown("\n".join(f"- {wording.plain(judge_sentence(judge))}" for judge in overall))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _by_category(judges)
+    with right:
+        _confusion(results, overall)
+    st.caption(JUDGED_HOW)
+    data_behind(_table(judges), "data-judges", "Data behind the judges")
+
+
+def _by_category(judges: list[Judge]) -> None:
+    st.markdown("**The same choice as most people**")
+    palette = current_palette()
+    named = [charts.clip(f"{j.scorer}{f', {j.category}' if j.category else ''} (n = {j.items:,})", 44) for j in judges]
+    rows = [(j.agreement.value, j.agreement.low, j.agreement.high) for j in judges]
+    colours = [palette.base if j.category else palette.tuned for j in judges]
+    figure = charts.intervals(
+        named, rows, palette, reference=0.5, x_title="share of items, 95% interval", share=True, colours=colours
+    )
+    said = "; ".join(f"{name} {share_of(j.agreement)}" for name, j in zip(named, judges, strict=True))
+    show_figure(figure, "judges", f"Share of items with the same choice as most people: {said}")
+
+
+def _confusion(results: Results, overall: list[Judge]) -> None:
+    shown = {judge.scorer: judge for judge in overall}
+    chosen = st.segmented_control("Judge", list(shown), default=next(iter(shown)), required=True, key="judge-shown")
+    judge = shown.get(chosen, overall[0])
+    table = with_names(pd.DataFrame(judge.confusion).T.drop(columns="both_bad"), _outcome_names(results))
+    st.caption(f"Rows: what people chose. Columns: what the {judge.scorer} chose.")
+    figure = counts(table, current_palette())
+    show_figure(figure, "confusion", f"Items by what people chose, in rows, and what {judge.scorer} chose, in columns")
+
+
+def _outcome_names(results: Results) -> dict[str, str]:
+    """Return outcomes in words; of several pairs, A and B of “A against B”."""
+    pairs = {(pair.baseline, pair.contender) for pair in results.pairs}
+    if len(pairs) > 1:
+        return OUTCOMES
+    ((baseline, contender),) = pairs
+    return OUTCOMES | {"contender": contender, "baseline": baseline}
+
+
+def _table(judges: list[Judge]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "judge": j.scorer,
+            "measure": j.measure,
+            "category": j.category or "all",
+            "items": j.items,
+            "without scores": j.unjudged,
+        }
+        | {"same choice": share_of(j.agreement), "where both decided": decided_of(j), "Cohen’s κ": kappa_of(j)}
+        for j in judges
+    )
