@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,11 +10,13 @@ import pandas as pd
 
 from dashboard.services.catalogue import RunEntry, list_entries
 from dashboard.services.settings import Settings
+from rlhf_core.data.io import parse_json
 from rlhf_core.errors import DataError, RunError
 from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import build_task
 from rlhf_core.runs.reader import RunReader
+from rlhf_core.visible import one_line
 
 BASELINE, CONTENDER = "base", "tuned"
 
@@ -103,9 +104,9 @@ def simulated_votes(entry: RunEntry) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         frame = pd.DataFrame(
-            [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+            [parse_json(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
         )
-    except (ValueError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise RunError(f"damaged votes: {error}", where=path) from error
     if len(frame) and not ("simulated" in frame and all(mark is True for mark in frame["simulated"].tolist())):
         raise RunError("a vote is not marked as simulated", where=path, remedy="Human votes belong in the vote store")
@@ -119,7 +120,7 @@ def simulation_rule(entry: RunEntry) -> str:
 
 
 def _as_task(info: TaskInfo) -> JudgingTask:
-    return JudgingTask(info.id, f"{info.run_name} ({info.id})", info.form, info.instructions)
+    return JudgingTask(info.id, f"{one_line(info.run_name)} ({info.id})", info.form, info.instructions)
 
 
 def _stored(settings: Settings, entry: RunEntry) -> pd.DataFrame:

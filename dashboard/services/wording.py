@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from rlhf_core.report.words import (
@@ -15,6 +16,7 @@ from rlhf_core.report.words import (
     percent,
     percent_interval,
 )
+from rlhf_core.visible import visible
 
 __all__ = [
     "ago",
@@ -30,8 +32,8 @@ __all__ = [
     "percent_interval",
     "plain",
     "time_left",
+    "without_images",
 ]
-MARKDOWN = frozenset("\\`*_{}[]()<>#+-.!|~$:&")
 
 
 def bracket(low: float, high: float) -> str:
@@ -54,5 +56,11 @@ def time_left(seconds: float | None) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape text so that Streamlit's Markdown shows it letter by letter."""
-    return "".join(f"\\{letter}" if letter in MARKDOWN else letter for letter in text)
+    """Escape text so that Streamlit's Markdown, with its directives and icons, shows it letter by letter, line by line."""
+    lines = (line.strip() for line in visible(text).split("\n"))
+    return "  \n".join(re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line) for line in lines if line)
+
+
+def without_images(markdown: str) -> str:
+    """Return Markdown whose images are links: a picture elsewhere would tell that server who is judging, and when."""
+    return markdown.replace("![", "\\![")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from rlhf_core.data.io import parse_json
 from rlhf_core.errors import DataError, RunError
 from rlhf_core.evaluation.statistics import VOTE_COLUMNS, outcome_shares, position_bias, win_rate, win_rate_by
 from rlhf_core.report.parts import Votes
@@ -76,7 +76,7 @@ def _read_simulated(path: Path) -> pd.DataFrame | None:
         return None
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
-        frame = pd.DataFrame([json.loads(line) for line in lines if line.strip()])
+        frame = pd.DataFrame([parse_json(line) for line in lines if line.strip()])
     except ValueError as error:
         raise RunError(f"damaged votes: {error}", where=path, remedy="Put the file back as it was recorded") from error
     if len(frame) and not ("simulated" in frame and all(flag is True for flag in frame["simulated"].tolist())):

@@ -23,7 +23,7 @@ TORCH_FREE = (
 )  # fmt: skip
 SERVICES_MAY_USE = (
     "rlhf_core.runs", "rlhf_core.feedback", "rlhf_core.data", "rlhf_core.evaluation.statistics", "rlhf_core.report",
-    "rlhf_core.config", "rlhf_core.errors",
+    "rlhf_core.config", "rlhf_core.errors", "rlhf_core.visible",
 )  # fmt: skip
 USES_TRAINING = (
     "rlhf_core.training",
