@@ -37,7 +37,8 @@ def render_markdown(facts: Facts) -> str:
         _state(facts),
         f"**{prose(facts.verdict)}**",
         _table(
-            ("", "Value", "95% interval", "From"), [tuple(map(prose, (f.label, f.value, f.interval, f.source))) for f in facts.figures]
+            ("", "Value", "95% interval", "From"),
+            [tuple(map(prose, (f.label, f.value, f.interval, f.source))) for f in facts.figures],
         ),
         *_list("Keep in mind", [prose(text) for text in facts.caveats]),
         *_list("Missing from this report", facts.missing),
