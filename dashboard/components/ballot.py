@@ -87,7 +87,7 @@ def begin_reading(item: Assignment) -> None:
 
 
 def cast(store: VoteStore, token: str, verdict: str | dict[str, str]) -> None:
-    """Record a verdict; a refusal is shown on the next page."""
+    """Record a verdict; a refusal is shown on the next page, and the item can be judged anew."""
     shown = st.session_state.get("judge-shown", {}).pop(token, None)
     reason = st.session_state.get(f"judge-reason-{token}", "").strip()
     strength: int | None = st.session_state.get(f"judge-strength-{token}")
@@ -97,6 +97,8 @@ def cast(store: VoteStore, token: str, verdict: str | dict[str, str]) -> None:
         store.vote(token, verdict, reading_seconds=seconds, reason=reason, strength=rated)
     except VoteError as error:
         st.session_state["judge-message"] = str(error)
+        _draft(token, dict).clear()
+        _draft(f"{token}-said", dict).clear()
 
 
 def take_back(item: Assignment) -> bool:
@@ -113,6 +115,8 @@ def take_back(item: Assignment) -> bool:
 
 def _say(store: VoteStore, item: Assignment, verdict: str) -> None:
     said = _draft(item.token, dict)
+    if len(said) == len(item.criteria):
+        return  # pressed again while the next item was on its way
     said[item.criteria[len(said)]] = verdict
     if len(said) == len(item.criteria):
         cast(store, item.token, said)
@@ -120,6 +124,8 @@ def _say(store: VoteStore, item: Assignment, verdict: str) -> None:
 
 def _rank(store: VoteStore, item: Assignment) -> None:
     said = _draft(f"{item.token}-said", dict)
+    if len(said) == len(item.criteria):
+        return
     said[item.criteria[len(said)]] = "".join(_draft(item.token, list))
     _draft(item.token, list).clear()
     if len(said) == len(item.criteria):
