@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from dashboard.palette import Palette, translucent
 from rlhf_core.evaluation.statistics import Estimate
+from rlhf_core.visible import one_line
 
 FONT_SIZE = 12
 
@@ -83,6 +84,7 @@ def intervals(
     """
     figure = new_figure(70 + 30 * len(names), x_title=x_title)
     form = ".1%" if share else ".3g"
+    names = [clip(name) for name in names]
     for name, (value, low, high), colour in zip(names, rows, colours or [palette.tuned] * len(names), strict=True):
         figure.add_scatter(
             x=[value],
@@ -95,7 +97,7 @@ def intervals(
             hovertemplate=f"%{{y}}: %{{x:{form}}} [%{{customdata[0]:{form}}}, %{{customdata[1]:{form}}}]<extra></extra>",
         )
     figure.add_vline(reference, line={"color": palette.faint, "width": 1.5})
-    figure.update_yaxes(autorange="reversed", showgrid=False, nticks=len(names) + 1)
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False, nticks=len(names) + 1)
     figure.update_xaxes(showgrid=True, tickformat=".0%" if share else None, rangemode="normal")
     if share:
         figure.update_xaxes(range=[0, upper])
@@ -203,6 +205,7 @@ def _stack(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def clip(text: str, limit: int = 60) -> str:
-    """Return text cut to `limit` letters, with HTML made harmless for labels and hovers."""
+    """Return text cut to `limit` letters for labels and hovers, where neither HTML nor Plotly's `%{…}` acts."""
+    text = one_line(text)
     short = text if len(text) <= limit else text[: limit - 1] + "…"
-    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "%\u200b{")

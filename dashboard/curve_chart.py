@@ -73,7 +73,7 @@ def _add_line(figure: go.Figure, one: Series, colour: str) -> None:
     figure.add_scatter(
         x=one.steps,
         y=one.smooth,
-        name=one.name,
+        name=clip(one.name),
         mode="lines+markers" if few else "lines",
         line={"color": colour, "width": 2},
         marker={"size": 4},

@@ -11,6 +11,7 @@ import typer
 
 from rlhf_core.errors import RlhfError
 from rlhf_core.task_commands import app as task_app
+from rlhf_core.visible import one_line, visible
 
 if TYPE_CHECKING:
     from rlhf_core.config import PipelineConfig
@@ -236,7 +237,7 @@ def data_check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) 
     from rlhf_core.data.check import check_files
 
     for line in check_files(files):
-        typer.echo(line)
+        typer.echo(one_line(line))
 
 
 @models_app.command("fetch")
@@ -265,9 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(list(arguments) if arguments is not None else None, prog_name="rlhf")
     except RlhfError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(visible(f"error: {error}"))
     except OSError as error:
-        sys.exit(f"error: {_explain(error)}")
+        sys.exit(visible(f"error: {_explain(error)}"))
 
 
 def _explain(error: OSError) -> str:
@@ -315,8 +316,8 @@ def _show(run: Callable[[Any], Path], stages: Sequence[str]) -> None:
 
 
 def _print_pair(name: str, text: Any) -> None:
-    typer.secho(name, bold=True)
-    typer.echo(f"  {text}\n")
+    typer.secho(one_line(name), bold=True)
+    typer.echo(visible(f"  {text}\n"))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rlhf_core.visible import one_line
+
 if TYPE_CHECKING:
     from rlhf_core.feedback.store import VoteStore
 
@@ -114,7 +116,7 @@ def _set_state(task: int, state: str, votes: str) -> None:
     with _store(votes) as store:
         store.set_state(task, state)
         info = store.task(task)
-    typer.echo(f"task {info.id} ({info.run_name}) is {info.state}; {info.votes} votes are kept")
+    typer.echo(one_line(f"task {info.id} ({info.run_name}) is {info.state}; {info.votes} votes are kept"))
 
 
 def _store(votes: str) -> closing[VoteStore]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rlhf_core.process import settle_in
 from rlhf_core.report.refusals import find_refusals
 from rlhf_core.runs.directory import PRETRAIN, STAGES
 from rlhf_core.runs.reader import RunReader, list_runs
+from rlhf_core.visible import one_line
 
 LINE_EVERY = 10  # without a terminal: one line per this many steps
 
@@ -53,40 +54,38 @@ def print_runs(root: Path) -> None:
     statuses = {path.name: RunReader(path).status() for path in found}
     pretrained = any(stage.name == PRETRAIN for status in statuses.values() for stage in status.stages)
     columns = (PRETRAIN, *STAGES) if pretrained else STAGES
-    table = Table("run", "state", *columns, box=None)
+    rows = []
     for name, status in statuses.items():
         cells = {stage.name: _stage_cell(stage) for stage in status.stages}
-        table.add_row(name, status.state, *(cells.get(column, "–") for column in columns))
-    console = Console(markup=False, emoji=False, highlight=False)
-    console.print(table)
+        rows.append((name, status.state, *(cells.get(column, "–") for column in columns)))
+    _print_table(("run", "state", *columns), rows)
     for path in found:
         if (origin := RunReader(path).lineage()) is not None:
-            console.print(f"{path.name}: round {origin.round}, from {origin.brief}")
+            _print_line(f"{path.name}: round {origin.round}, from {origin.brief}")
 
 
 def print_tasks(tasks: Sequence[TaskInfo]) -> None:
     """Print one row per judging task with its state and progress."""
     if not tasks:
         raise VoteError("no tasks yet", remedy="`rlhf task create` makes one")
-    table = Table("task", "name", "state", "form", "items", "votes", "labellers", "done", box=None)
+    rows = []
     for task in tasks:
         done = "–" if task.places is None else f"{task.judged} of {task.places}"
         numbers = map(str, (task.items, task.votes, task.labellers))
-        table.add_row(str(task.id), task.run_name, task.state, task.form, *numbers, done)
-    Console(markup=False, emoji=False).print(table)
+        rows.append((str(task.id), task.run_name, task.state, task.form, *numbers, done))
+    _print_table(("task", "name", "state", "form", "items", "votes", "labellers", "done"), rows)
 
 
 def print_task(task: TaskInfo) -> None:
     """Print what a task is, how far it is, and the completions that name their author, each with its prompt."""
     print_tasks([task])
-    console = Console(markup=False, emoji=False, highlight=False)
-    console.print(f"contenders: {', '.join(task.contenders)}")
-    console.print(f"criteria: {', '.join(task.criteria)}; instructions {task.instruction_version}")
-    console.print(f"left out: {task.identical} items with equal texts, {task.unmatched} completions not all answered")
+    _print_line(f"contenders: {', '.join(task.contenders)}")
+    _print_line(f"criteria: {', '.join(task.criteria)}; instructions {task.instruction_version}")
+    _print_line(f"left out: {task.identical} items with equal texts, {task.unmatched} completions not all answered")
     if task.leaks:
-        console.print(f"{len(task.leaks)} completions name their author:")
+        _print_line(f"{len(task.leaks)} completions name their author:")
     for leak in task.leaks:
-        console.print(f"  {leak['prompt_id']}  {leak['contender']}  {leak['phrase']!r}")
+        _print_line(f"  {leak['prompt_id']}  {leak['contender']}  {leak['phrase']!r}")
 
 
 def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:
@@ -98,31 +97,40 @@ def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:
     if not rows:
         known = sorted({(r["baseline"], r["contender"]) for r in content["rows"]})
         raise RunError("no such comparison", where=run.path, value=(baseline, contender), remedy=f"There are: {known}")
-    table = Table("scorer", "measure", "category", "n", baseline, contender, "difference [95%]", "unit", box=None)
+    cells = []
     for r in rows:
         means = (f"{r['mean_baseline']:.3f}", f"{r['mean_contender']:.3f}")
         known = r["low"] is not None  # a single prompt has no interval
         interval = f"{r['difference']:+.3f}" + (f" [{r['low']:+.3f}, {r['high']:+.3f}]" if known else "")
-        table.add_row(r["scorer"], r["measure"], r["category"] or "all", str(r["n"]), *means, interval, r["unit"])
-    console = Console(markup=False, emoji=False)
-    console.print(table)
+        cells.append((r["scorer"], r["measure"], r["category"] or "all", str(r["n"]), *means, interval, r["unit"]))
+    _print_table(("scorer", "measure", "category", "n", baseline, contender, "difference [95%]", "unit"), cells)
     for name, best in (content.get("best_of") or {}).items():
         if name in (baseline, contender):
             limit = f"{name}: at most {best['kl_bound']:.2f} {best['unit']} from {best['base']}."
-            console.print(f"{limit} {best['source']}", highlight=False)
-    _print_refusals(run, (baseline, contender), console)
+            _print_line(f"{limit} {best['source']}")
+    _print_refusals(run, (baseline, contender))
 
 
-def _print_refusals(run: RunReader, contenders: tuple[str, str], console: Console) -> None:
+def _print_refusals(run: RunReader, contenders: tuple[str, str]) -> None:
     refusals = find_refusals(run)
     if refusals is None:
         return
-    table = Table("prompts", "n", "contender", "declined [95%]", "change against base [95%]", box=None)
-    for row in refusals.rows:
-        if row.contender in contenders:
-            table.add_row(row.category, str(row.n), row.contender, row.share, row.change)
-    console.print(table)
-    console.print(refusals.blind_spots, highlight=False)
+    rows = [row for row in refusals.rows if row.contender in contenders]
+    cells = [(row.category, str(row.n), row.contender, row.share, row.change) for row in rows]
+    _print_table(("prompts", "n", "contender", "declined [95%]", "change against base [95%]"), cells)
+    _print_line(refusals.blind_spots)
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print cells as text: what is stored in them cannot act on the terminal."""
+    table = Table(*map(one_line, columns), box=None)
+    for cells in rows:
+        table.add_row(*map(one_line, cells))
+    Console(markup=False, emoji=False).print(table)
+
+
+def _print_line(text: str) -> None:
+    Console(markup=False, emoji=False, highlight=False).print(one_line(text))
 
 
 def _stage_cell(stage: Any) -> str:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from dashboard.services.wording import plain
 from rlhf_core.errors import VoteError
 from rlhf_core.feedback.records import Assignment
 from rlhf_core.feedback.store import VoteStore
@@ -29,7 +30,7 @@ def pair_ballot(store: VoteStore, item: Assignment | None) -> None:
     token = item.token if item else "done"
     if item and len(item.criteria) > 1:
         number = len(_draft(token, dict))
-        st.caption(f"Which is better: **{item.criteria[number]}**? ({number + 1} of {len(item.criteria)})")
+        st.caption(f"Which is better: **{plain(item.criteria[number])}**? ({number + 1} of {len(item.criteria)})")
     with st.container(horizontal=True, gap="xsmall"):
         for verdict, label, key in VERDICTS:
             st.button(
@@ -44,7 +45,7 @@ def ranking_ballot(store: VoteStore, item: Assignment) -> None:
     letters, groups = ascii_lowercase[: len(item.texts)], "".join(draft)
     if len(item.criteria) > 1:
         number = len(_draft(f"{item.token}-said", dict))
-        st.caption(f"Rank by: **{item.criteria[number]}** ({number + 1} of {len(item.criteria)})")
+        st.caption(f"Rank by: **{plain(item.criteria[number])}** ({number + 1} of {len(item.criteria)})")
     st.markdown(f"**{_spoken(groups)}**" if groups else "Choose the best first.", width="stretch")
     with st.container(horizontal=True, gap="xsmall"):
         for n, letter in enumerate(letters, 1):
@@ -67,9 +68,17 @@ def ranking_ballot(store: VoteStore, item: Assignment) -> None:
             )
         done = all(letter in groups for letter in letters)
         st.button(
-            "Done", key=f"judge-rank-{item.token}", shortcut="Enter", type="primary", disabled=not done,
+            "Done", key=f"judge-rank-{item.token}", shortcut="Enter", disabled=not done,
             on_click=_rank, args=(store, item),
         )  # fmt: skip
+
+
+def spoken_draft(item: Assignment) -> str:
+    """Return what has been said of an item that is not a vote yet, and what is asked next; empty before the first word."""
+    said = _draft(f"{item.token}-said" if item.form == "ranking" else item.token, dict)
+    groups = "".join(_draft(item.token, list)) if item.form == "ranking" else ""
+    asked = f"{len(said) + 1} of {len(item.criteria)}: {item.criteria[len(said)]}" if said else ""
+    return ". ".join(filter(None, (asked, _spoken(groups))))
 
 
 def begin_reading(item: Assignment) -> None:
@@ -78,7 +87,7 @@ def begin_reading(item: Assignment) -> None:
 
 
 def cast(store: VoteStore, token: str, verdict: str | dict[str, str]) -> None:
-    """Record a verdict; a refusal is shown on the next page."""
+    """Record a verdict; a refusal is shown on the next page, and the item can be judged anew."""
     shown = st.session_state.get("judge-shown", {}).pop(token, None)
     reason = st.session_state.get(f"judge-reason-{token}", "").strip()
     strength: int | None = st.session_state.get(f"judge-strength-{token}")
@@ -88,6 +97,8 @@ def cast(store: VoteStore, token: str, verdict: str | dict[str, str]) -> None:
         store.vote(token, verdict, reading_seconds=seconds, reason=reason, strength=rated)
     except VoteError as error:
         st.session_state["judge-message"] = str(error)
+        _draft(token, dict).clear()
+        _draft(f"{token}-said", dict).clear()
 
 
 def take_back(item: Assignment) -> bool:
@@ -104,6 +115,8 @@ def take_back(item: Assignment) -> bool:
 
 def _say(store: VoteStore, item: Assignment, verdict: str) -> None:
     said = _draft(item.token, dict)
+    if len(said) == len(item.criteria):
+        return  # pressed again while the next item was on its way
     said[item.criteria[len(said)]] = verdict
     if len(said) == len(item.criteria):
         cast(store, item.token, said)
@@ -111,6 +124,8 @@ def _say(store: VoteStore, item: Assignment, verdict: str) -> None:
 
 def _rank(store: VoteStore, item: Assignment) -> None:
     said = _draft(f"{item.token}-said", dict)
+    if len(said) == len(item.criteria):
+        return
     said[item.criteria[len(said)]] = "".join(_draft(item.token, list))
     _draft(item.token, list).clear()
     if len(said) == len(item.criteria):

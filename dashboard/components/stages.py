@@ -34,7 +34,7 @@ def stage_table(status: RunStatus) -> None:
 def _row(stage: StageStatus) -> dict[str, str]:
     return {
         "Stage": f"**{STAGE_NAMES[stage.name]}**",
-        "State": BADGES.get(stage.state, stage.state),
+        "State": BADGES.get(stage.state, wording.plain(stage.state)),
         "Steps": f"{stage.step}\u00a0/\u00a0{stage.total}" if stage.total else "–",
         "Time": _time(stage),
         "Note": wording.plain(stage.message),

@@ -10,6 +10,7 @@ from pathlib import Path
 from dashboard.services.settings import Settings
 from rlhf_core.runs.directory import PRETRAIN
 from rlhf_core.runs.reader import LOGGED_STAGES, RunReader, is_run, list_runs
+from rlhf_core.visible import one_line
 
 RESULT = Path("evaluation", "comparisons.json")
 STAGE_NAMES = {
@@ -37,7 +38,7 @@ class RunEntry:
     @property
     def label(self) -> str:
         """What a person sees in a list of runs."""
-        return "Recorded run" if self.recorded else self.name
+        return "Recorded run" if self.recorded else one_line(self.name)
 
     @property
     def reader(self) -> RunReader:

@@ -20,6 +20,7 @@ from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import TaskSpec
 from rlhf_core.report.judged import read_simulated
 from rlhf_core.runs.reader import RunReader
+from rlhf_core.visible import one_line
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _tasks(settings: Settings) -> list[tuple[TaskInfo, bool]]:
 
 
 def _as_task(info: TaskInfo) -> JudgingTask:
-    return JudgingTask(info.id, f"{info.run_name} ({info.id})", info.form, info.instructions)
+    return JudgingTask(info.id, f"{one_line(info.run_name)} ({info.id})", info.form, info.instructions)
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from rlhf_core.report.words import (
     percent,
     percent_interval,
 )
+from rlhf_core.visible import visible
 
 __all__ = [
     "ago",
@@ -33,8 +35,8 @@ __all__ = [
     "percent_interval",
     "plain",
     "time_left",
+    "without_images",
 ]
-MARKDOWN = frozenset("\\`*_{}[]()<>#+-.!|~$:&")
 
 
 def bracket(low: float, high: float) -> str:
@@ -68,5 +70,11 @@ def listed(names: Sequence[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape text so that Streamlit's Markdown shows it letter by letter."""
-    return "".join(f"\\{letter}" if letter in MARKDOWN else letter for letter in text)
+    """Escape text so that Streamlit's Markdown, with its directives and icons, shows it letter by letter, line by line."""
+    lines = (line.strip() for line in visible(text).split("\n"))
+    return "  \n".join(re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line) for line in lines if line)
+
+
+def without_images(markdown: str) -> str:
+    """Return Markdown whose images are links: a picture elsewhere would tell that server who is judging, and when."""
+    return markdown.replace("![", "\\![")

@@ -50,5 +50,4 @@ def _downloads(report: Report, name: str) -> None:
                 key=f"download-{label}",
                 icon=icon,
                 on_click="ignore",
-                type="primary" if label == "HTML" else "secondary",
             )

@@ -41,10 +41,17 @@ def _scored(entry: RunEntry, measures: dict[str, list[str]]) -> None:
     heading = st.container()
     with st.container(horizontal=True, gap="medium"):
         scorer = st.segmented_control(
-            "Scorer", list(measures), default=next(iter(measures)), required=True, key="scorer"
+            "Scorer",
+            list(measures),
+            default=next(iter(measures)),
+            required=True,
+            key="scorer",
+            format_func=wording.plain,
         )
         names = measures.get(scorer, next(iter(measures.values())))
-        measure = st.segmented_control("Category", names, default=names[0], required=True, key=f"measure-{scorer}")
+        measure = st.segmented_control(
+            "Category", names, default=names[0], required=True, key=f"measure-{scorer}", format_func=wording.plain
+        )
     view = view_toxicity(entry.reader, scorer, measure)
     with heading:
         page_heading("Toxicity", view.sentence, _threshold_sentence(view))

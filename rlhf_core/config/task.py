@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from rlhf_core.config.section import FileConfig
+from rlhf_core.visible import check_name
 
 
 class TaskConfig(FileConfig):
@@ -49,4 +50,4 @@ class TaskConfig(FileConfig):
     def _told_apart(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) < len(names) or not all(name.strip() for name in names):
             raise ValueError("criteria need different names")
-        return names
+        return tuple(check_name(name) for name in names)

@@ -96,6 +96,24 @@ def write_text(path: str | Path, text: str) -> None:
     aside.replace(path)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text in UTF-8; JSON can say half of a surrogate pair, which is no text and is refused.
+
+    Raises:
+        ValueError: not UTF-8, not JSON, or half of a pair.
+    """
+    text = text.decode("utf-8") if isinstance(text, bytes) else text
+    value = json.loads(text)
+    if "\\u" in text:
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"holds half of a surrogate pair, {error.object[error.start]!a}, which is no text"
+            ) from error
+    return value
+
+
 def _plain(row: BaseModel | Mapping[str, Any]) -> Any:
     return row.model_dump() if isinstance(row, BaseModel) else dict(row)
 
@@ -114,11 +132,13 @@ def _lines(path: Path) -> list[bytes]:
 
 def _parse(line: bytes) -> Any:
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = parse_json(line)
     except UnicodeDecodeError as error:
         raise DataError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
     except json.JSONDecodeError as error:
         raise DataError(f"not JSON: {error.msg} at column {error.colno}") from error
+    except ValueError as error:
+        raise DataError(str(error)) from error
     if not isinstance(value, dict):
         raise DataError(f"expected a JSON object, found {type(value).__name__}")
     return value

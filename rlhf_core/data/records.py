@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from rlhf_core.visible import check_name
+
 
 def _not_blank(text: str) -> str:
     if not text.strip():
@@ -16,6 +18,9 @@ def _not_blank(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_not_blank)]
+Name = Annotated[str, AfterValidator(check_name)]
+"""What tables, pages and terminals print as it is: one line in which nothing acts."""
+Id = Annotated[Text, AfterValidator(check_name)]
 Split = Literal["train", "eval"]
 
 
@@ -42,10 +47,10 @@ def transcript(messages: Sequence[Message]) -> str:
 class Asked(Record):
     """What is asked: a user's message, `prompt`, and the turns before it, `history`, when it goes on a conversation."""
 
-    id: Text
+    id: Id
     prompt: Text
     history: list[Message] = Field(default=[], exclude_if=lambda turns: not turns)
-    category: str = ""
+    category: Name = ""
 
     @field_validator("history")
     @classmethod
@@ -88,15 +93,15 @@ class Demonstration(Asked):
     """A prompt with a response worth imitating: one example of supervised fine-tuning."""
 
     response: Text
-    prompt_id: str = ""
+    prompt_id: Name = ""
 
 
 class Completion(Record):
     """One candidate response inside a `Ranking`; `source` says who wrote it."""
 
-    id: Text
+    id: Id
     text: Text
-    source: str = ""
+    source: Name = ""
 
 
 class Provenance(Record):
@@ -121,7 +126,7 @@ class Preference(Asked):
 
     chosen: Text
     rejected: Text
-    prompt_id: str = ""
+    prompt_id: Name = ""
     weight: Weight = 1.0
     provenance: Provenance | None = None
 
@@ -145,7 +150,7 @@ class Ranking(Asked):
 
     completions: list[Completion] = Field(min_length=2, max_length=9)
     ranking: list[list[str]]
-    prompt_id: str = ""
+    prompt_id: Name = ""
     weight: Weight = Field(default=1.0, exclude_if=lambda weight: weight == 1)
     provenance: Provenance | None = Field(default=None, exclude_if=lambda origin: origin is None)
 
@@ -179,10 +184,10 @@ class ContenderCompletion(Record):
     `prompt` is the transcript of what was asked.
     """
 
-    prompt_id: Text
+    prompt_id: Id
     prompt: Text
-    category: str = ""
-    contender: Text
+    category: Name = ""
+    contender: Id
     text: str
     tokens: int = Field(ge=0)
     finished: bool

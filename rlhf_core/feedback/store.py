@@ -25,6 +25,7 @@ from rlhf_core.feedback.records import Assignment, InstructionVersion, Progress,
 from rlhf_core.feedback.schema import STATES, assignments, completions, items, verdicts, votes
 from rlhf_core.feedback.tasks import TaskSpec
 from rlhf_core.feedback.verdicts import STRENGTHS, check_verdict
+from rlhf_core.visible import check_name
 
 RELOAD = "Reload the judging page: it brings up the item that awaits a verdict"
 
@@ -261,7 +262,10 @@ class VoteStore:
 def _checked_labeller(labeller: str) -> str:
     if not labeller.strip():
         raise VoteError("the labeller has no name", value=labeller, remedy="Give a name: it keeps people's votes apart")
-    return labeller.strip()
+    try:
+        return check_name(labeller.strip())
+    except ValueError as error:
+        raise VoteError(f"the labeller's name {error}", remedy="Type it in letters") from error
 
 
 def _checked_verdicts(task: sa.Row[Any], found: sa.Row[Any], verdict: str | Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +25,8 @@ from rlhf_core.report.rounds import against_votes_rows
 
 FORMATS = ("html", "md", "json", "csv")
 Row = dict[str, Any]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMULA = re.compile(r"[\s\x00-\x20'\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*[=+\-@＝＋－＠]|'*[\t\r\n]")
+"""A text that some spreadsheet might run: white space and what is invisible may stand before the sign, as may apostrophes."""
 
 
 def write_report(
@@ -91,9 +93,11 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 def safe_cell(value: Any) -> Any:
     """Return a cell that no spreadsheet runs as a formula: text that starts like one gets an apostrophe in front.
 
-    Numbers stay numbers, negative ones too. The characters are those of the OWASP page on CSV injection.
+    Numbers stay numbers, negative ones too. The signs are those of the OWASP page on CSV injection. Text that starts like
+    a formula behind apostrophes gets one more, so nothing is lost: who reads the file takes one apostrophe away from
+    cells where the rest matches `FORMULA`.
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
 def _files(kind: str, facts: Facts) -> dict[str, str]:

@@ -17,6 +17,7 @@ from rlhf_core.report.refusals import CATEGORIES
 from rlhf_core.report.rounds import round_paragraphs
 from rlhf_core.report.verdict import REWARD, TEXT
 from rlhf_core.runs.metrics import REGISTRY
+from rlhf_core.visible import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 CURVES = (
@@ -73,6 +74,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -86,6 +88,10 @@ def _environment() -> Environment:
     environment.globals |= {"STAGES": words.STAGES, "CATEGORIES": CATEGORIES}
     environment.globals |= {"axis_of_rows": _axis_of_rows, "with_code": with_code}
     return environment
+
+
+def _finalize(value: Any) -> Any:
+    return visible(value) if type(value) is str else value
 
 
 def _scorers(facts: Facts) -> list[str]:

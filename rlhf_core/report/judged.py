@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from rlhf_core.data.io import parse_json
 from rlhf_core.errors import DataError, RunError
 from rlhf_core.evaluation.ballots import pair_items
 from rlhf_core.evaluation.consensus import consensus
@@ -64,7 +64,7 @@ def read_simulated(run_path: Path) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
-        frame = pd.DataFrame([json.loads(line) for line in lines if line.strip()])
+        frame = pd.DataFrame([parse_json(line) for line in lines if line.strip()])
     except ValueError as error:
         raise RunError(f"damaged votes: {error}", where=path, remedy="Put the file back as it was recorded") from error
     if len(frame) and not ("simulated" in frame and all(flag is True for flag in frame["simulated"].tolist())):

@@ -33,8 +33,10 @@ from rlhf_core.report.words import (
     sentence_case,
     stage_steps,
 )
+from rlhf_core.visible import one_line, visible
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~$&])")
+IN_PROSE = re.compile(r"([\\`*_<>|~$&]|\](?=[(\[:]))")
 
 
 def render_markdown(facts: Facts) -> str:
@@ -42,11 +44,12 @@ def render_markdown(facts: Facts) -> str:
     blocks = [
         f"# {escape(facts.run.name)}: RLHF Studio report",
         _state(facts),
-        f"**{facts.verdict}**",
+        f"**{prose(facts.verdict)}**",
         _table(
-            ("", "Value", "95% interval", "From"), [(f.label, f.value, f.interval, f.source) for f in facts.figures]
+            ("", "Value", "95% interval", "From"),
+            [tuple(map(prose, (f.label, f.value, f.interval, f.source))) for f in facts.figures],
         ),
-        *_list("Keep in mind", facts.caveats),
+        *_list("Keep in mind", [prose(text) for text in facts.caveats]),
         *_list("Missing from this report", facts.missing),
         *(block for votes in facts.human_votes for block in _votes("What people say", votes)),
         *_list("Where this round comes from", round_paragraphs(facts)),
@@ -67,11 +70,17 @@ def render_markdown(facts: Facts) -> str:
 
 def escape(text: str) -> str:
     """Return text on one line that Markdown shows letter by letter."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return SPECIAL.sub(r"\\\1", visible(" ".join(text.split())))
+
+
+def prose(text: str) -> str:
+    """Return a sentence of the report as Markdown: brackets of intervals stay, names in it mark up and link nothing."""
+    return IN_PROSE.sub(r"\\\1", one_line(text))
 
 
 def fence(text: str) -> str:
     """Return text as a code block, fenced by more backticks than it holds in a row."""
+    text = visible(text)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     mark = "`" * max(3, longest + 1)
     return f"{mark}text\n{text}\n{mark}"
@@ -99,12 +108,12 @@ def _votes(title: str, v: Votes) -> list[str]:
     ]
     rates = [(escape(name), percent_interval(r.value, r.low, r.high), str(r.n)) for name, r in slices]
     shares = [
-        (sentence_case(outcome_name(name, v.baseline, v.contender)), percent_interval(s.value, s.low, s.high))
+        (prose(sentence_case(outcome_name(name, v.baseline, v.contender))), percent_interval(s.value, s.low, s.high))
         for name, s in v.shares.items()
     ]
     return [
         f"## {title}",
-        sentence,
+        prose(sentence),
         _table(("Win rate", "Share", "Votes"), rates),
         _table(("Outcome", "Share of votes"), shares),
         *judged_sentences(v),
@@ -145,7 +154,7 @@ def _comparisons(facts: Facts) -> list[str]:
         return []
     header = ("Scorer", "Measure", "Category", "Unit", "Before", "After", "Difference", "Higher / lower", "Prompts")
     scorers = [f"- **{escape(s.name)}** ({escape(s.version)}): {escape(s.blind_spots)}" for s in facts.scorers.values()]
-    title = f"{sentence_case(contender_name(facts.contender))} less {contender_name(facts.baseline)}, by prompt"
+    title = prose(f"{sentence_case(contender_name(facts.contender))} less {contender_name(facts.baseline)}, by prompt")
     return [f"## {title}", _table(header, [_comparison(c) for c in rows]), "\n".join(scorers)]
 
 
@@ -154,7 +163,7 @@ def _comparison(c: Comparison) -> tuple[str, ...]:
         escape(c.scorer),
         escape(label(c.measure)),
         escape(label(c.category)) or "all",
-        c.unit,
+        escape(c.unit),
         level(c.mean_baseline, c.unit),
         level(c.mean_contender, c.unit),
         difference(c.difference, c.low, c.high, c.unit),
@@ -184,7 +193,7 @@ def _refusals(refusals: Refusals | None) -> list[str]:
     blocks = ["## Declined: safe prompts, and unsafe ones", refusals.sentence]
     for category, rates in refusals.by_category.items():
         rows = [
-            (sentence_case(contender_name(r.contender)), r.share, r.change or MISSING, _moved(r), str(r.n))
+            (prose(sentence_case(contender_name(r.contender))), r.share, r.change or MISSING, _moved(r), str(r.n))
             for r in rates
         ]
         blocks += [f"### {category.capitalize()} prompts: {CATEGORIES[category]}", _table(header, rows)]
@@ -209,7 +218,7 @@ def _sides(answer: Answer, names: Iterable[str]) -> list[str]:
     blocks = []
     for name in names:
         score = f", score {number(answer.scores[name], 2)}" if name in answer.scores else ""
-        blocks += [f"{sentence_case(contender_name(name))}{score}:", fence(answer.texts[name])]
+        blocks += [prose(f"{sentence_case(contender_name(name))}{score}:"), fence(answer.texts[name])]
     return blocks
 
 

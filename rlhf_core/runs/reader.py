@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ import pandas as pd
 import yaml
 
 from rlhf_core.data.contenders import in_order
-from rlhf_core.data.io import read_jsonl
+from rlhf_core.data.io import parse_json, read_jsonl
 from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import RunError
 from rlhf_core.runs import lineage
@@ -203,10 +202,10 @@ class RunReader:
     @staticmethod
     def _json(path: Path) -> dict[str, Any] | None:
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = parse_json(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise RunError(f"not JSON: {error}", where=path, remedy="Run the stage that writes it again") from error
         if not isinstance(value, dict):
             raise RunError("expected a JSON object", where=path, value=value)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+from rlhf_core.data.io import parse_json
 
 
 class JsonlTail:
@@ -50,7 +51,7 @@ class JsonlTail:
         if not line.strip():
             return
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         if isinstance(row, dict) and isinstance(row.get("step"), int):

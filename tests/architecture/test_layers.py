@@ -24,7 +24,7 @@ TORCH_FREE = (
 )  # fmt: skip
 SERVICES_MAY_USE = (
     "rlhf_core.runs", "rlhf_core.feedback", "rlhf_core.data", "rlhf_core.evaluation.statistics", "rlhf_core.report",
-    "rlhf_core.config", "rlhf_core.errors", "rlhf_core.judging",
+    "rlhf_core.config", "rlhf_core.errors", "rlhf_core.judging", "rlhf_core.visible",
     "rlhf_core.evaluation.agreement", "rlhf_core.evaluation.ballots", "rlhf_core.evaluation.labellers",
 )  # fmt: skip
 USES_TRAINING = (

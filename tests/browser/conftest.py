@@ -10,11 +10,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from rlhf_core.feedback.store import VoteStore
 from tests.run_factory import write_run
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -23,40 +25,83 @@ FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component
 expect.set_options(timeout=30_000)  # ms; the first page of a server waits for its imports
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """The address of a dashboard that serves one complete run."""
-    write_run(tmp_path / "runs" / "demo")
-    (tmp_path / "instructions.md").write_text("# How to judge\n\nPrefer the answer that helps more.\n")
-    port = free_port()
-    places = {
-        "RLHF_RUN_ROOT": tmp_path / "runs",
-        "RLHF_RECORDED_RUN": tmp_path / "none",
-        "RLHF_VOTES": tmp_path / "votes.db",
-        "RLHF_INSTRUCTIONS": tmp_path / "instructions.md",
-        "PYTHONPATH": PROJECT,
-    }
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port)]
-    environment = os.environ | {name: str(value) for name, value in places.items()}
-    with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+class Dashboard:
+    """A dashboard on a folder of its own, at an address that it keeps when it is started again."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.port = root, free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        (root / "runs").mkdir(exist_ok=True)
+        (root / "instructions.md").write_text("# How to judge\n\nPrefer the answer that helps more.\n")
+
+    @property
+    def votes(self) -> VoteStore:
+        """The vote store the pages write to; close it."""
+        return VoteStore(self.root / "votes.db")
+
+    def start(self) -> None:
+        """Start the server and wait for it."""
+        places = {
+            "RLHF_RUN_ROOT": self.root / "runs",
+            "RLHF_RECORDED_RUN": self.root / "none",
+            "RLHF_VOTES": self.root / "votes.db",
+            "RLHF_INSTRUCTIONS": self.root / "instructions.md",
+            "PYTHONPATH": PROJECT,
+        }
+        command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(self.port)]
+        environment = os.environ | {name: str(value) for name, value in places.items()}
+        with (self.root / "server.log").open("a") as log:
+            self._server = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+        wait_until_healthy(self.address, self._server)
+
+    def kill(self) -> None:
+        """Kill the server, so that nothing is put in order."""
+        self._server.kill()
+        self._server.wait(10)
+
+
+@contextmanager
+def served(root: Path) -> Iterator[Dashboard]:
+    """A dashboard that is not started yet; the server ends with the block."""
+    dashboard = Dashboard(root)
     try:
-        wait_until_healthy(f"http://127.0.0.1:{port}", server)
-        yield f"http://127.0.0.1:{port}"
+        yield dashboard
     finally:
-        server.terminate()
-        server.wait(10)
+        dashboard.kill()
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """A Chromium page, 1440 × 900."""
+def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
+    """A dashboard that serves one complete run."""
+    with served(tmp_path) as dashboard:
+        write_run(tmp_path / "runs" / "demo")
+        dashboard.start()
+        yield dashboard
+
+
+@pytest.fixture
+def address(dashboard: Dashboard) -> str:
+    """The address of a dashboard that serves one complete run."""
+    return dashboard.address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser.new_page(viewport={"width": 1440, "height": 900})
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A Chromium page, 1440 × 900, with nothing left from another."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    yield page
+    page.close()
 
 
 def free_port() -> int:
@@ -77,3 +122,17 @@ def wait_until_healthy(address: str, server: subprocess.Popen[bytes], seconds: f
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"no answer from {address} in {seconds:g} s")
+
+
+def start_judging(page: Page, address: str, task: int) -> None:
+    """Open a task and leave its instructions."""
+    page.goto(f"{address}/judge?task={task}")
+    page.get_by_role("button", name="Start judging").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_text(" judged", exact=False).first.wait_for()
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has nothing more to draw."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()

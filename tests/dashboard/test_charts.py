@@ -155,11 +155,19 @@ def test_every_line_colour_stands_out_from_the_page(palette: Palette, page: str)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_main_button_can_be_read_in_both_themes(scheme: str) -> None:
-    """Streamlit writes white on the primary colour; WCAG 2.2, 1.4.3 for text and 1.4.11 for the button itself."""
+def test_what_is_selected_can_be_read_in_both_themes(scheme: str) -> None:
+    """Streamlit writes what is selected, pressed or open in the primary colour, and keys at 60% of the text's; WCAG 2.2, 1.4.3."""
     theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][scheme]
-    assert contrast("#ffffff", theme["primaryColor"]) >= 4.5
-    assert contrast(theme["primaryColor"], theme["backgroundColor"]) >= 3.0
+    channels = zip(*(re.findall("..", theme[name][1:]) for name in ("textColor", "backgroundColor")), strict=True)
+    key = "#" + "".join(f"{round(0.6 * int(ink, 16) + 0.4 * int(page, 16)):02x}" for ink, page in channels)
+    assert contrast(theme["primaryColor"], theme["backgroundColor"]) >= 4.5
+    assert contrast(key, theme["backgroundColor"]) >= 4.5
+
+
+def test_no_button_is_filled_with_the_primary_colour() -> None:
+    """Streamlit writes white on it, and no colour can both carry white text and be text on the dark page."""
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "dashboard").rglob("*.py")]
+    assert len(sources) > 20 and not [text for text in sources if 'type="primary"' in text]
 
 
 def contrast(one: str, other: str) -> float:

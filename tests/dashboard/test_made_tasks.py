@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.components import ballot
 from dashboard.services.catalogue import list_entries
 from dashboard.services.settings import read_settings
 from dashboard.services.voting import open_store, open_task
+from rlhf_core.errors import VoteError
+from rlhf_core.feedback.records import Assignment
 from tests.dashboard.conftest import Studio, said
 from tests.unit.feedback.test_forms import three
 from tests.vote_factory import make_spec
@@ -99,3 +103,37 @@ def test_an_address_of_what_is_not_open_shows_nothing_else_instead(studio: Studi
         open_store(studio.votes).ensure_task(make_spec(), state)
     app = studio.open("Judge", task="1")
     assert "This task is not open now" in said(app) and not app.button
+
+
+@pytest.mark.parametrize("form", ["pairwise", "ranking"])
+def test_a_press_that_arrives_after_the_verdict_changes_nothing(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """A press queued while the next item is on its way runs once more on the item that has its verdict."""
+    monkeypatch.setattr(ballot, "st", SimpleNamespace(session_state={}))
+    item = Assignment("token", 1, form, ("overall",), "Why?", "", ("old", "new"), 1, 1)
+    given: list[tuple[str, Any]] = []
+    store: Any = SimpleNamespace(vote=lambda token, verdict, **_: given.append((token, dict(verdict))))
+    for _ in range(2):
+        if form == "ranking":
+            ballot._place("token", "b")
+            ballot._place("token", "a")
+            ballot._rank(store, item)
+        else:
+            ballot._say(store, item, "a")
+    assert given == [("token", {"overall": "b>a" if form == "ranking" else "a"})]
+
+
+def test_a_refused_verdict_can_be_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ballot, "st", SimpleNamespace(session_state={}))
+    item = Assignment("token", 1, "pairwise", ("overall",), "Why?", "", ("old", "new"), 1, 1)
+    answers = iter([VoteError("the vote store is busy; nothing was recorded"), None])
+    given: list[dict[str, str]] = []
+
+    def vote(token: str, verdict: dict[str, str], **_: object) -> None:
+        given.append(dict(verdict))
+        if (refusal := next(answers)) is not None:
+            raise refusal
+
+    for verdict in ("a", "b"):
+        ballot._say(SimpleNamespace(vote=vote), item, verdict)  # pyright: ignore[reportArgumentType]
+    assert given == [{"overall": "a"}, {"overall": "b"}]
+    assert ballot.st.session_state["judge-message"] == "the vote store is busy; nothing was recorded"
