@@ -19,10 +19,10 @@ def votes(verdicts: dict[str, str], **columns: object) -> pd.DataFrame:
 
 def test_pairs_and_criteria_are_told_apart():
     helpful, honest = votes({"ana": "ccb"}, criterion="helpful"), votes({"ana": "bbb"}, criterion="honest")
-    other = votes({"ana": "ctt"}, criterion="helpful", contender="sft")
+    other = votes({"ana": "ctt"}, criterion="helpful", baseline="sft")
     found = summarise(pd.concat([honest, helpful, other]), simulated=False)
     assert [(v.criterion, v.baseline, v.contender, v.n) for v in found] == [
-        ("helpful", "base", "sft", 3), ("helpful", "base", "tuned", 3), ("honest", "base", "tuned", 3),
+        ("helpful", "base", "tuned", 3), ("helpful", "sft", "tuned", 3), ("honest", "base", "tuned", 3),
     ]  # fmt: skip
     assert [v.win_rate.value for v in found] == pytest.approx([2 / 3, 2 / 3, 0])
 
