@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.components.runs import pick_run
 from dashboard.components.states import empty_state
+from dashboard.services.access import READ
 from dashboard.services.settings import Settings
 from dashboard.services.voting import JudgingTask, can_judge, made_tasks, task_of_run
 
@@ -13,15 +14,23 @@ OF_THE_RUN = "Pairs of the chosen run"
 
 
 def pick_task(settings: Settings) -> JudgingTask | None:
-    """Return the task to judge; `?task=3` in the address chooses it. Show what to do when there is nothing to judge."""
+    """Return the task to judge; `?task=3` in the address chooses it. Show what to do when there is nothing to judge.
+
+    A labeller chooses among the tasks that were made; runs, and their names, are not for them.
+    """
     made = {task.label: task for task in made_tasks(settings)}
+    reads = settings.visitor.may(READ)
     if made:
-        options = [OF_THE_RUN, *made]
+        options = [*([OF_THE_RUN] if reads else []), *made]
         asked = st.query_params.get("task")
-        first = next((n for n, task in enumerate(made.values(), 1) if str(task.id) == asked), 0)
+        first = next((options.index(label) for label, task in made.items() if str(task.id) == asked), 0)
         chosen = st.sidebar.selectbox("Task", options, index=first, key="judge-task", on_change=_address, args=(made,))
         if chosen in made:
             return made[chosen]
+    if not reads:
+        st.title("Judge", anchor=False)
+        empty_state("Nothing to judge yet", "Tasks appear here as soon as the owner of this studio opens one.")
+        return None
     if (entry := pick_run(settings)) is None:
         return None
     if not can_judge(entry):

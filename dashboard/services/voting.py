@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from dashboard.services.catalogue import RunEntry, list_entries
+from dashboard.services.access import JUDGE, READ
+from dashboard.services.catalogue import RunEntry, find_entries
 from dashboard.services.settings import Settings
 from rlhf_core.errors import DataError, RunError
 from rlhf_core.feedback.records import TaskInfo
@@ -73,21 +74,28 @@ def open_task(settings: Settings, entry: RunEntry) -> int:
 
 
 def task_of_run(settings: Settings, entry: RunEntry) -> JudgingTask:
-    """Return the run's own pairs as a task; raises what `open_task` raises."""
+    """Return the run's own pairs as a task; raises what `open_task` raises, and AccessError for a labeller."""
+    settings.visitor.require(READ)
     return _as_task(open_store(settings.votes).task(open_task(settings, entry)))
 
 
 def made_tasks(settings: Settings) -> list[JudgingTask]:
-    """Return the open tasks that are not some run's own pairs, newest first."""
+    """Return the open tasks that are not some run's own pairs, newest first. Labellers judge these and no others."""
+    settings.visitor.require(JUDGE)
     if "://" not in settings.votes and not Path(settings.votes).is_file():
         return []
-    runs = {entry.path.name for entry in list_entries(settings)}
+    runs = {entry.path.name for entry in find_entries(settings)}
     tasks = open_store(settings.votes).tasks()
     return [_as_task(task) for task in reversed(tasks) if task.state == "open" and task.run_name not in runs]
 
 
 def human_votes(settings: Settings, entry: RunEntry) -> pd.DataFrame:
-    """Return the votes people gave on this run; empty while there is nothing to judge."""
+    """Return the votes people gave on this run; empty while there is nothing to judge.
+
+    Raises:
+        AccessError: a labeller asks.
+    """
+    settings.visitor.require(READ)
     votes = _stored(settings, entry)
     return votes.loc[~votes["simulated"].astype(bool)].reset_index(drop=True) if len(votes) else votes
 

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
+from dashboard.components.gate import current_settings
 from dashboard.components.links import link_to
 from dashboard.components.look import current_palette, page_heading, show_figure
 from dashboard.components.refusals import refusal_section
@@ -14,7 +15,7 @@ from dashboard.components.states import empty_state, guarded
 from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.results import OUTCOME_NAMES, Results, bias_sentence, interval_sentence, summarise_votes
-from dashboard.services.settings import Settings, read_settings
+from dashboard.services.settings import Settings
 from dashboard.services.voting import human_votes, simulated_votes, simulation_rule
 from rlhf_core.evaluation.statistics import Estimate
 
@@ -28,7 +29,7 @@ false alarms likely."""
 
 def show() -> None:
     """Draw the page."""
-    settings = read_settings()
+    settings = current_settings()
     if (entry := pick_run(settings)) is None:
         return
     live(lambda: _body(settings, entry), settings, entry)
