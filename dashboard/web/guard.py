@@ -54,7 +54,7 @@ class Guard:
         elif Visitor(session.name, session.role).may(READ) or path in FOR_LABELLERS or path.startswith("/static/"):
             await self.app(_marked(scope, session), receive, send)
         else:
-            await plain_page("Nothing here", "There is no such page.", status=404)(scope, receive, send)
+            await plain_page("Nothing here", f"Your page is {self._url}/judge", status=404)(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)

@@ -13,7 +13,7 @@ STYLE = """
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--ground); color: var(--ink);
   font: 1rem/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif }
 main { max-width: 26rem; margin: 1rem; padding: 1.5rem 2rem; border: 1px solid var(--line); border-radius: .5rem }
-h1 { font-size: 1.3rem; font-weight: 600; margin: 0 0 .5rem } p { margin: 0 0 1rem }
+h1 { font-size: 1.3rem; font-weight: 600; margin: 0 0 .5rem } p { margin: 0 } form { margin: 1rem 0 0 }
 button { font: inherit; font-weight: 600; padding: .5rem 1.25rem; border: 0; border-radius: .5rem; cursor: pointer;
   color: #ffffff; background: var(--press) }
 """
