@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlhf_core.errors import RlhfError
+from rlhf_core.people_commands import app as people_app
 from rlhf_core.task_commands import app as task_app
 from rlhf_core.visible import one_line, visible
 
@@ -35,6 +36,7 @@ models_app = typer.Typer(no_args_is_help=True, help="The models that come as pac
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(task_app, name="task")
+app.add_typer(people_app, name="people")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="For example configs/quickstart.yaml.")]
 Overrides = Annotated[
@@ -213,14 +215,23 @@ def report(
 @app.command()
 def dashboard(
     run_root: RunRoot = Path("runs"),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 8501,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
     train: Annotated[Path | None, typer.Option(metavar="CONFIG.yaml", help="Also run this pipeline beside it.")] = None,
     overrides: Overrides = None,
+    team: Annotated[
+        bool, typer.Option("--team", help="Let in whom `rlhf people invite` invited, and nobody else.")
+    ] = False,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; other than 127.0.0.1 only with --team.")
+    ] = "127.0.0.1",
+    url: Annotated[
+        str | None, typer.Option(help="With --team: the address people open, e.g. https://rlhf.example.")
+    ] = None,
 ) -> None:
     """Open the dashboard at http://127.0.0.1:8501: training curves, toxicity, blind judging, results, report."""
-    from rlhf_core.serve import serve
+    from rlhf_core.serve import Front, serve
 
-    raise typer.Exit(serve(run_root, port, train, overrides or []))
+    raise typer.Exit(serve(run_root, Front(port, host, team, url), train, overrides or []))
 
 
 @app.command()

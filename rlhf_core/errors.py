@@ -44,6 +44,14 @@ class VoteError(RlhfError, ValueError):
     """A vote that cannot be accepted: unknown item, used token, unknown verdict."""
 
 
+class PeopleError(RlhfError, ValueError):
+    """An invitation that cannot be made or revoked: no name, unknown role, nobody invited."""
+
+
+class AccessError(RlhfError, PermissionError):
+    """Somebody asks for what their role does not allow."""
+
+
 class ScorerError(RlhfError, ValueError):
     """A scorer cannot be loaded or returned something that is not one number per text."""
 

@@ -1,4 +1,4 @@
-"""Start the dashboard, and a pipeline beside it when asked; stop both together."""
+"""Start the dashboard, for one person or for a team, and a pipeline beside it when asked; stop both together."""
 
 from __future__ import annotations
 
@@ -8,33 +8,87 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from rlhf_core.errors import RunError
+from rlhf_core.errors import ConfigError, RunError
 
 HOST = "127.0.0.1"
 GRACE = 20  # seconds a pipeline gets to write its status after Ctrl-C
 
 
-def serve(run_root: Path, port: int, train: Path | None, overrides: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Front:
+    """Where the dashboard listens and for whom: one person at this machine, or a team that is let in by links.
+
+    `url` is the address the team opens, where that is another one: a proxy's, say.
+
+    Raises:
+        ConfigError: open to a network without a team, or to one without an address to open.
+    """
+
+    port: int
+    host: str = HOST
+    team: bool = False
+    url: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.team and (self.url is not None or self.host != HOST):
+            raise ConfigError(
+                f"without --team the dashboard has no accounts, and stays on {HOST}",
+                value=self.url or self.host,
+                remedy="Add --team, and let people in with `rlhf people invite`",
+            )
+        if self.url is None and not _on_this_machine(self.host):
+            raise ConfigError("which address people open is not said", where=self.host, remedy="Add --url https://…")
+        parts = urlsplit(self.address)
+        if parts.scheme not in ("http", "https") or self.address != f"{parts.scheme}://{parts.netloc}":
+            raise ConfigError(
+                "not an address of a site", value=self.url, remedy="Expected https://host or https://host:port"
+            )
+
+    @property
+    def address(self) -> str:
+        """What people open."""
+        return (self.url or f"http://{self.host}:{self.port}").rstrip("/").lower()
+
+    @property
+    def app(self) -> Path:
+        """The script that Streamlit runs."""
+        return Path(__file__).resolve().parent.parent / "dashboard" / ("team.py" if self.team else "app.py")
+
+    def options(self) -> list[str]:
+        """Return Streamlit's options. It answers to the name that people open alone, so no other site's name leads here."""
+        listen = ["--server.address", self.host, "--server.port", str(self.port), "--server.headless", "true"]
+        named = [urlsplit(self.address).hostname or HOST] if self.team else [HOST, "localhost"]
+        hosts = [part for name in named for part in ("--server.allowedHosts", name)]
+        return [*listen, *hosts, "--server.trustedUserHeaders", '{"x-rlhf-session": "session"}' if self.team else "{}"]
+
+
+def serve(run_root: Path, front: Front, train: Path | None, overrides: Sequence[str]) -> int:
     """Serve the dashboard until Ctrl-C; return its exit status. The pipeline's output goes to `<run_root>/NAME.log`.
 
     Raises:
         RunError: the port is taken, or streamlit is not installed.
     """
-    refuse_taken_port(port)
-    app = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
-    if find_spec("streamlit") is None or not app.is_file():
+    refuse_taken_port(front.port, front.host)
+    if find_spec("streamlit") is None or not front.app.is_file():
         raise RunError("streamlit is not installed", remedy="Run `make setup`, or pip install -r requirements.txt")
     run_root.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _interrupt)
-    environment = os.environ | {"RLHF_RUN_ROOT": str(run_root.resolve())}
-    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.address", HOST, "--server.port", str(port)]
-    command += ["--server.headless", "true"]
+    environment = {name: value for name, value in os.environ.items() if name != "RLHF_TEAM_URL"}
+    environment |= {"RLHF_RUN_ROOT": str(run_root.resolve())} | ({"RLHF_TEAM_URL": front.address} if front.team else {})
+    command = [sys.executable, "-m", "streamlit", "run", str(front.app), *front.options()]
     trainer = start_training(train, run_root, overrides) if train else None
-    page = subprocess.Popen(command, cwd=app.parent.parent, env=environment)
-    print(f"Dashboard: http://{HOST}:{port} (Ctrl-C stops it; the same command goes on where it was)", flush=True)
+    page = subprocess.Popen(command, cwd=front.app.parent.parent, env=environment)
+    print(f"Dashboard: {front.address} (Ctrl-C stops it; the same command goes on where it was)", flush=True)
+    if front.team:
+        print(f"By invitation: rlhf people invite NAME --role owner --url {front.address}", flush=True)
+    if front.address.startswith("http:") and not _on_this_machine(urlsplit(front.address).hostname or ""):
+        print("Not encrypted: whoever is on the network can read along. docs/team.md says how to add TLS.", flush=True)
     try:
         return page.wait()
     except KeyboardInterrupt:
@@ -45,18 +99,26 @@ def serve(run_root: Path, port: int, train: Path | None, overrides: Sequence[str
             stop(trainer)
 
 
-def refuse_taken_port(port: int) -> None:
-    """Raise when something already listens on the port."""
-    with socket.socket() as probe:
+def refuse_taken_port(port: int, host: str = HOST) -> None:
+    """Raise when something already listens on the port, or the host is none of this machine's."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             raise RunError(
                 f"port {port} is taken: {error.strerror}",
-                where=HOST,
+                where=host,
                 remedy=f"Stop what uses it, or choose another: rlhf dashboard --port {port + 1} (make demo PORT={port + 1})",
             ) from error
+
+
+def _on_this_machine(host: str) -> bool:
+    """Say whether only this machine reaches an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def start_training(config: Path, run_root: Path, overrides: Sequence[str]) -> subprocess.Popen[bytes]:

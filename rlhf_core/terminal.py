@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rlhf_core.errors import RunError, VoteError
-from rlhf_core.feedback.records import TaskInfo
+from rlhf_core.errors import PeopleError, RunError, VoteError
+from rlhf_core.feedback.records import Invitation, TaskInfo
 from rlhf_core.process import settle_in
 from rlhf_core.report.refusals import find_refusals
 from rlhf_core.runs.directory import PRETRAIN, STAGES
@@ -86,6 +86,18 @@ def print_task(task: TaskInfo) -> None:
         _print_line(f"{len(task.leaks)} completions name their author:")
     for leak in task.leaks:
         _print_line(f"  {leak['prompt_id']}  {leak['contender']}  {leak['phrase']!r}")
+
+
+def print_people(people: Sequence[Invitation]) -> None:
+    """Print one row per person: as what they were invited, and whether that still holds."""
+    if not people:
+        raise PeopleError(
+            "nobody was invited yet", remedy="`rlhf people invite NAME --role owner` makes the first link"
+        )
+    table = Table("name", "role", "state", "until (UTC)", "signed in", box=None)
+    for one in people:
+        table.add_row(one.name, one.role, one.state, one.expires[:16].replace("T", " "), str(one.sessions))
+    Console(markup=False, emoji=False).print(table)
 
 
 def print_comparisons(run: RunReader, baseline: str, contender: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import streamlit as st
+from streamlit.components.v2 import component
 
 UNSEEN = "p { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }"
 SAY = "export default ({ data, parentElement }) => { parentElement.querySelector('p').textContent = data }"
@@ -21,4 +21,4 @@ def announce(text: str) -> None:
 
 @cache
 def _region() -> Any:
-    return st.components.v2.component("announcer", html='<p role="status"></p>', css=UNSEEN, js=SAY)
+    return component("announcer", html='<p role="status"></p>', css=UNSEEN, js=SAY)

@@ -21,6 +21,8 @@ from dashboard.components.ballot import (
     spoken_draft,
     take_back,
 )
+from dashboard.components.gate import current_visitor
+from dashboard.services.access import READ
 from dashboard.services.voting import JudgingTask
 from dashboard.services.wording import plain, without_images
 from rlhf_core.errors import VoteError
@@ -38,7 +40,7 @@ STRENGTHS = {"slightly": 1, "clearly": 2, "much": 3}
 
 
 def instructions_screen(task: JudgingTask) -> None:
-    """Show the instructions, ask for a name, and wait for the start."""
+    """Show the instructions, ask for a name where nobody is signed in, and wait for the start."""
     ranking = task.form == "ranking"
     st.title("Judge", anchor=False)
     st.subheader("Which answers are better?" if ranking else "Which of two answers is better?", anchor=False)
@@ -47,14 +49,15 @@ def instructions_screen(task: JudgingTask) -> None:
     with st.container(border=True):
         st.markdown(without_images(task.instructions))
     st.markdown(f"Keys: {RANKING_KEYS if ranking else PAIR_KEYS}, **S** skip, **U** undo, **H** instructions.")
-    st.text_input(
-        "Your name",
-        key="judge-name-field",
-        value=labeller(),
-        max_chars=60,
-        help="Keeps people's votes apart",
-        width=320,
-    )
+    if not current_visitor().name:
+        st.text_input(
+            "Your name",
+            key="judge-name-field",
+            value=labeller(),
+            max_chars=60,
+            help="Keeps people's votes apart",
+            width=320,
+        )
     label = "Back to the item" if st.session_state.get("judge-begun") else "Start judging"
     st.button(label, key="judge-start", shortcut="Enter", on_click=_start, args=(task.id,))
 
@@ -67,8 +70,8 @@ def judging(task_id: int) -> bool:
 
 
 def labeller() -> str:
-    """Return the labeller's name."""
-    return st.session_state.get("judge-name") or "labeller"
+    """Return the labeller's name: of whoever is signed in, or else the one they gave."""
+    return current_visitor().name or st.session_state.get("judge-name") or "labeller"
 
 
 def item_screen(store: VoteStore, task_id: int) -> None:
@@ -79,7 +82,8 @@ def item_screen(store: VoteStore, task_id: int) -> None:
         st.warning(plain(message), icon=":material/error:")
     if item is None:
         st.subheader("Everything is judged.", anchor=False)
-        st.markdown("The Results page shows what the votes say. Undo takes back the last one.")
+        results = "The Results page shows what the votes say. " if current_visitor().may(READ) else ""
+        st.markdown(f"{results}Undo takes back the last one.")
     else:
         begin_reading(item)
         _show_item(item)
@@ -177,10 +181,11 @@ def _reason(item: Assignment) -> None:
 
 
 def _start(task_id: int) -> None:
-    name = st.session_state["judge-name-field"].strip()
-    _begin(task_id, name)
+    signed_in = current_visitor().name
+    _begin(task_id, signed_in or st.session_state["judge-name-field"].strip())
     if judging(task_id):
-        st.query_params.update({"judging": str(task_id), "labeller": labeller()})
+        where = {"judging": str(task_id)} | ({} if signed_in else {"labeller": labeller()})
+        st.query_params.update(where)
 
 
 def _begin(task_id: int, name: str) -> None:

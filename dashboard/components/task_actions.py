@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from dashboard.components.gate import current_settings
+from dashboard.services.access import MANAGE
 from dashboard.services.wording import plain
 from rlhf_core.errors import RlhfError
 
 
 def acting(action: Callable[..., object], *arguments: object) -> None:
-    """Do it, and keep what a refusal says."""
+    """Do it for an owner, and keep what a refusal says."""
     try:
+        current_settings().visitor.require(MANAGE)
         action(*arguments)
     except RlhfError as error:
         st.session_state["tasks-message"] = str(error)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.components.runs import pick_run
 from dashboard.components.states import empty_state
+from dashboard.services.access import READ
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.settings import Settings
 from dashboard.services.voting import JudgingTask, can_judge, made_tasks, result_tasks, task_of_run
@@ -18,13 +19,19 @@ OF_THE_RUN = "Pairs of the chosen run"
 
 
 def pick_task(settings: Settings) -> JudgingTask | None:
-    """Return the task to judge; `?task=3` in the address chooses it. Show what to do when there is nothing to judge."""
+    """Return the task to judge; `?task=3` in the address chooses it. Show what to do when there is nothing to judge.
+
+    A labeller chooses among the tasks that were made; runs, and their names, are not for them.
+    """
     asked = st.query_params.get("task")
     made = {task.label: task for task in made_tasks(settings, asked)}
     if asked and asked not in {str(task.id) for task in made.values()}:
         return _nothing("This task is not open now", "Ask whoever sent you here; all votes given so far are kept.")
-    if (chosen := _choose("judge-task", {label: task.id for label, task in made.items()})) is not None:
+    reads = settings.visitor.may(READ)
+    if (chosen := _choose("judge-task", {label: task.id for label, task in made.items()}, reads)) is not None:
         return made[chosen]
+    if not reads:
+        return _nothing("Nothing to judge yet", "Tasks appear here as soon as the owner of this studio opens one.")
     if (entry := pick_run(settings)) is None:
         return None
     if not can_judge(entry):
@@ -46,13 +53,13 @@ def pick_results(settings: Settings) -> RunEntry | TaskInfo | None:
     return pick_run(settings)
 
 
-def _choose(key: str, made: dict[str, int]) -> str | None:
+def _choose(key: str, made: dict[str, int], runs_too: bool = True) -> str | None:
     """Return the label of the made task chosen in the sidebar, or None for the run's own pairs."""
     if not made:
         return None
     asked = st.query_params.get("task")
-    first = next((n for n, task in enumerate(made.values(), 1) if str(task) == asked), 0)
-    options = [OF_THE_RUN, *made]
+    options = [*([OF_THE_RUN] if runs_too else []), *made]
+    first = next((options.index(label) for label, task in made.items() if str(task) == asked), 0)
     chosen = st.sidebar.selectbox("Task", options, index=first, key=key, on_change=_address, args=(key, made))
     return chosen if chosen in made else None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from dashboard.services.access import READ
 from dashboard.services.settings import Settings
 from rlhf_core.runs.directory import PRETRAIN
 from rlhf_core.runs.reader import LOGGED_STAGES, RunReader, is_run, list_runs
@@ -47,7 +48,17 @@ class RunEntry:
 
 
 def list_entries(settings: Settings) -> list[RunEntry]:
-    """Return live runs, newest first, then the recorded run where there is one."""
+    """Return live runs, newest first, then the recorded run where there is one.
+
+    Raises:
+        AccessError: a labeller asks; a run's name and contenders are not for them.
+    """
+    settings.visitor.require(READ)
+    return find_entries(settings)
+
+
+def find_entries(settings: Settings) -> list[RunEntry]:
+    """Return what `list_entries` returns, for the server's own use."""
     entries = [RunEntry(path.resolve()) for path in list_runs(settings.run_root)]
     recorded = settings.recorded_run
     return [*entries, RunEntry(recorded.resolve(), recorded=True)] if is_run(recorded) else entries

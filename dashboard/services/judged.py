@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from dashboard.services import evaluation
+from dashboard.services.access import READ
 from dashboard.services.catalogue import RunEntry, list_entries
 from dashboard.services.results import Results, summarise_votes
 from dashboard.services.settings import Settings
@@ -33,7 +34,9 @@ def results_of_run(settings: Settings, entry: RunEntry) -> Judged:
 
     Raises:
         RunError, DataError: votes, completions or scores are damaged.
+        AccessError: a labeller asks.
     """
+    settings.visitor.require(READ)
     task = own_task_id(settings, entry)
     human = results_of_task(settings, task, [entry]).human if task is not None else None
     return Judged(human, _brought_along(entry))
@@ -44,7 +47,9 @@ def results_of_task(settings: Settings, task_id: int, entries: Iterable[RunEntry
 
     Raises:
         VoteError: there is no such task.
+        AccessError: a labeller asks.
     """
+    settings.visitor.require(READ)
     store = open_store(settings.votes)
     runs = list_entries(settings) if entries is None else entries
     scored = tuple((run.path, file_stamp(path)) for run in runs if (path := _scores_file(run)).is_file())

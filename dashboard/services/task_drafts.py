@@ -17,6 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from dashboard.services import wording
+from dashboard.services.access import MANAGE
 from dashboard.services.catalogue import list_entries
 from dashboard.services.settings import Settings
 from dashboard.services.voting import has_store, open_store
@@ -112,7 +113,8 @@ def bundle(draft: Draft) -> bytes:
 
 
 def create(settings: Settings, spec: TaskSpec) -> int:
-    """Store a task, open unless completions name their author, and return its number."""
+    """Store a task, open unless completions name their author, and return its number; for owners."""
+    settings.visitor.require(MANAGE)
     return open_store(settings.votes).ensure_task(spec, first_state(spec))
 
 

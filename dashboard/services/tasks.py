@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from dashboard.services import wording
+from dashboard.services.access import MANAGE
 from dashboard.services.settings import Settings
 from dashboard.services.voting import has_store, open_store, own_tasks
 from rlhf_core.errors import VoteError
@@ -49,7 +50,8 @@ class Export:
 
 
 def stored_tasks(settings: Settings) -> list[StoredTask]:
-    """Return all tasks, newest first."""
+    """Return all tasks, newest first; for owners."""
+    settings.visitor.require(MANAGE)
     if not has_store(settings):
         return []
     tasks = open_store(settings.votes).tasks()
@@ -62,7 +64,9 @@ def stored_task(settings: Settings, number: str) -> StoredTask:
 
     Raises:
         VoteError: there is none.
+        AccessError: not an owner.
     """
+    settings.visitor.require(MANAGE)
     if not number.isdecimal() or len(number) > LONGEST_NUMBER or not has_store(settings):
         raise VoteError("no such task", value=number, remedy="Choose one of the tasks listed")
     info = open_store(settings.votes).task(int(number))
@@ -137,7 +141,8 @@ def judge_address(url: str | None, task: int) -> str:
 
 
 def export(settings: Settings, task: int, form: str, method: str, criterion: str) -> Export:
-    """Return what `rlhf task export` writes; raises what `judging.export_task` raises."""
+    """Return what `rlhf task export` writes; raises what `judging.export_task` raises, and AccessError."""
+    settings.visitor.require(MANAGE)
     with TemporaryDirectory() as folder:
         out = Path(folder) / "export.jsonl"
         done = export_task(settings.votes, task, form, out, method, criterion)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from dashboard.services.catalogue import RunEntry, list_entries
+from dashboard.services.access import JUDGE, READ
+from dashboard.services.catalogue import RunEntry, find_entries
 from dashboard.services.settings import Settings
 from rlhf_core.errors import DataError
 from rlhf_core.feedback.collect import find_own_task, has_own_task, own_task
@@ -87,7 +88,8 @@ def has_store(settings: Settings) -> bool:
 
 
 def task_of_run(settings: Settings, entry: RunEntry) -> JudgingTask:
-    """Return the run's own pairs as a task; raises what `open_task` raises."""
+    """Return the run's own pairs as a task; raises what `open_task` raises, and AccessError for a labeller."""
+    settings.visitor.require(READ)
     return _as_task(open_store(settings.votes).task(open_task(settings, entry)))
 
 
@@ -98,7 +100,7 @@ def own_tasks(settings: Settings, tasks: Sequence[TaskInfo]) -> dict[int, RunEnt
     """
     names = {task.run_name for task in tasks}
     found: dict[int, RunEntry] = {}
-    for entry in list_entries(settings):
+    for entry in find_entries(settings):
         if entry.name in names:
             with suppress(DataError):
                 found |= {task: entry for task in [own_task_id(settings, entry)] if task is not None}
@@ -106,19 +108,25 @@ def own_tasks(settings: Settings, tasks: Sequence[TaskInfo]) -> dict[int, RunEnt
 
 
 def made_tasks(settings: Settings, asked: str | None = None) -> list[JudgingTask]:
-    """Return the open tasks that are not some run's own pairs, newest first; and the one `asked` for by its number."""
+    """Return the open tasks that are not some run's own pairs, newest first; and the one `asked` for by its number.
+
+    Labellers judge these and no others.
+    """
+    settings.visitor.require(JUDGE)
     return [
         _as_task(task) for task, own in _tasks(settings) if task.state == "open" and (not own or str(task.id) == asked)
     ]
 
 
 def result_tasks(settings: Settings) -> list[TaskInfo]:
-    """Return the tasks with results of their own, newest first: made ones that have been open."""
+    """Return the tasks with results of their own, newest first: made ones that have been open. Not for labellers."""
+    settings.visitor.require(READ)
     return [task for task, own in _tasks(settings) if not own and task.state != "draft"]
 
 
 def human_votes(settings: Settings, entry: RunEntry) -> pd.DataFrame:
-    """Return the votes people gave on the items of this run's own task; empty while there are none."""
+    """Return the votes people gave on the items of this run's own task; empty while there are none. Not for labellers."""
+    settings.visitor.require(READ)
     task = own_task_id(settings, entry)
     if task is None:
         return pd.DataFrame()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dashboard.components.gate import current_settings
 from dashboard.components.judging import instructions_screen, item_screen, judging
 from dashboard.components.states import guarded
 from dashboard.components.tasks import pick_task
-from dashboard.services.settings import read_settings
 from dashboard.services.voting import open_store
 
 
 def show() -> None:
     """Draw the page."""
-    settings = read_settings()
+    settings = current_settings()
     with guarded("Judging"):
         if (task := pick_task(settings)) is None:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from dashboard.components.gate import current_settings
 from dashboard.components.links import link_to
 from dashboard.components.look import page_heading
 from dashboard.components.runs import START_COMMAND, live, pick_run
@@ -14,7 +15,7 @@ from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.headline import Check, Figure, build_headline, status_sentence
 from dashboard.services.judged import results_of_run
-from dashboard.services.settings import Settings, read_settings
+from dashboard.services.settings import Settings
 from dashboard.services.voting import can_judge, human_votes
 
 ENOUGH_VOTES = 100
@@ -27,7 +28,7 @@ READINGS = {
 
 def show() -> None:
     """Draw the page."""
-    settings = read_settings()
+    settings = current_settings()
     if (entry := pick_run(settings)) is None:
         return
     live(lambda: _body(settings, entry), settings, entry)

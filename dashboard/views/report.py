@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components.gate import current_settings
 from dashboard.components.look import page_heading
 from dashboard.components.runs import pick_run
 from dashboard.components.states import guarded
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.reports import Report, build_report
-from dashboard.services.settings import Settings, read_settings
+from dashboard.services.settings import Settings
 from dashboard.services.voting import human_votes
 
 PREVIEW_HEIGHT = 900
@@ -17,7 +18,7 @@ PREVIEW_HEIGHT = 900
 
 def show() -> None:
     """Draw the page."""
-    settings = read_settings()
+    settings = current_settings()
     if (entry := pick_run(settings)) is None:
         return
     page_heading("Report", "Everything this run shows, in one file that opens anywhere.")

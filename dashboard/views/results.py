@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.components import pair_results
 from dashboard.components.contenders import choose_pair, standings
+from dashboard.components.gate import current_settings
 from dashboard.components.judges import judges_section
 from dashboard.components.links import link_to
 from dashboard.components.look import page_heading
@@ -23,7 +24,6 @@ from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.judged import Judged, results_of_run, results_of_task
 from dashboard.services.results import Results
-from dashboard.services.settings import read_settings
 from dashboard.services.voting import simulation_rule
 from rlhf_core.report.judged_words import preference_sentence, stop_sentence
 
@@ -35,7 +35,7 @@ about quality."""
 
 def show() -> None:
     """Draw the page."""
-    settings = read_settings()
+    settings = current_settings()
     chosen = pick_results(settings)
     if isinstance(chosen, RunEntry):
         entry = chosen

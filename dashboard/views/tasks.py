@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dashboard.components.gate import current_settings
 from dashboard.components.states import guarded
 from dashboard.components.task_form import new_task
 from dashboard.components.task_list import NEW, asked_task, task_list
 from dashboard.components.task_page import task_page
-from dashboard.services.settings import read_settings
 
 
 def show() -> None:
     """Draw the page."""
-    settings = read_settings()
+    settings = current_settings()
     with guarded("This"):
         asked = asked_task()
         if asked == NEW:

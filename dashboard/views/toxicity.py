@@ -7,18 +7,18 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
+from dashboard.components.gate import current_settings
 from dashboard.components.look import current_palette, data_behind, page_heading, show_figure
 from dashboard.components.runs import live, pick_run
 from dashboard.components.states import empty_state, guarded
 from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry
-from dashboard.services.settings import read_settings
 from dashboard.services.toxicity import ToxicityView, changes, toxicity_measures, view_toxicity
 
 
 def show() -> None:
     """Draw the page."""
-    settings = read_settings()
+    settings = current_settings()
     if (entry := pick_run(settings)) is None:
         return
     live(lambda: _body(entry), settings, entry)

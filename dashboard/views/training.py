@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.components.drift import drift_section, run_notices
+from dashboard.components.gate import current_settings
 from dashboard.components.look import current_palette, data_behind, page_heading, show_figure
 from dashboard.components.reward_test import reward_test
 from dashboard.components.runs import live, pick_more_runs, pick_run
@@ -14,13 +15,12 @@ from dashboard.curve_chart import draw_curves
 from dashboard.services import curves, wording
 from dashboard.services.catalogue import STAGE_NAMES, RunEntry, newest_stage, shown_stages
 from dashboard.services.headline import status_sentence
-from dashboard.services.settings import read_settings
 from rlhf_core.runs.metrics import find_metric
 
 
 def show() -> None:
     """Draw the page."""
-    settings = read_settings()
+    settings = current_settings()
     if (entry := pick_run(settings)) is None:
         return
     entries = pick_more_runs(settings, entry)

@@ -1,4 +1,4 @@
-"""What the vote store hands out: an item as a labeller sees it, progress, a task and how it is doing as its owner sees it."""
+"""What the vote store hands out: an item as a labeller sees it, progress, a task and how it is doing, who was invited."""
 
 from __future__ import annotations
 
@@ -95,3 +95,35 @@ class TaskProgress:
 
     labellers: tuple[LabellerProgress, ...]
     items_by_votes: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Session:
+    """Somebody's browser that was let in, until `expires_at` (seconds since 1970). `id` is no secret."""
+
+    id: int
+    name: str
+    role: str
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """A person's newest invitation: `state` is "in force", "expired" or "revoked"; `sessions` begun with it and not left."""
+
+    name: str
+    role: str
+    state: str
+    expires: str
+    invited: str
+    sessions: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a person's access: `by` is who did it (empty: on the server), or from where."""
+
+    at: str
+    name: str
+    what: str
+    by: str

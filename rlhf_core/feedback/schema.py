@@ -1,4 +1,5 @@
-"""The tables of judging. What people did is append-only: task states, instructions, assignments, votes, verdicts.
+"""The tables of judging. What people did is append-only: task states, instructions, assignments, votes, verdicts; and who
+was let in: invitations, sessions, endings.
 
 `claims` alone is rewritten: it says who holds or has judged an item, follows from the log, and is what keeps the overlap.
 """
@@ -8,11 +9,15 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration: what a store must be at to be used."""
-APPEND_ONLY = ("task_states", "instructions", "assignments", "votes", "verdicts")
+APPEND_ONLY = (
+    *("task_states", "instructions", "assignments", "votes", "verdicts"),
+    *("invitations", "sessions", "endings"),
+)
 FORMS = ("pairwise", "ranking")
 STATES = ("draft", "open", "paused", "closed")
+ROLES = ("owner", "reviewer", "labeller")
 
 
 class AnyText(sa.TypeDecorator[str]):
@@ -159,4 +164,36 @@ verdicts = sa.Table(
     sa.Column("criterion", sa.String, primary_key=True),
     sa.Column("verdict", sa.String, nullable=False),  # of what was shown; see `verdicts.py`
     sa.Column("strength", sa.Integer),
+)
+
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String, nullable=False, index=True),  # whom it lets in: the labeller's name
+    sa.Column("role", sa.String, _one_of("role", ROLES), nullable=False),
+    sa.Column("token_hash", sa.String, nullable=False, unique=True),  # SHA-256 of the link's secret, never the secret
+    sa.Column("expires_at", sa.Float, nullable=False),  # seconds since 1970
+    sa.Column("invited_by", sa.String, nullable=False),  # empty: by the command on the server
+    sa.Column("created_at", sa.String, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("invitation_id", sa.ForeignKey("invitations.id"), nullable=False, index=True),
+    sa.Column("token_hash", sa.String, nullable=False, unique=True),  # SHA-256 of the cookie's secret
+    sa.Column("address", sa.String, nullable=False),  # where the link was opened
+    sa.Column("created_at", sa.String, nullable=False),
+)
+
+endings = sa.Table(
+    "endings",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("invitation_id", sa.ForeignKey("invitations.id"), nullable=False, index=True),
+    sa.Column("session_id", sa.ForeignKey("sessions.id")),  # NULL: the invitation itself, with all its sessions
+    sa.Column("ended_by", sa.String, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
 )

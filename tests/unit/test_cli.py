@@ -105,6 +105,7 @@ def test_every_promised_command_is_there() -> None:
         ("models", "fetch"),
         ("models", "list"),
         *(("task", name) for name in ("create", "list", "show", "open", "pause", "close", "export")),
+        *(("people", name) for name in ("invite", "revoke", "list", "log")),
     }
 
 

@@ -16,6 +16,8 @@ REFINES = {
     "RunError": OSError,
     "VoteError": ValueError,
     "ScorerError": ValueError,
+    "PeopleError": ValueError,
+    "AccessError": PermissionError,
 }
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from rlhf_core import serve as module
-from rlhf_core.errors import RunError
-from rlhf_core.serve import refuse_taken_port, serve, start_training, stop
+from rlhf_core.errors import ConfigError, RunError
+from rlhf_core.serve import Front, refuse_taken_port, serve, start_training, stop
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_nothing_starts_when_the_port_is_taken(
     listener: socket.socket, processes: list[FakeProcess], tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match="is taken"):
-        serve(tmp_path / "runs", listener.getsockname()[1], Path("configs/tiny.yaml"), [])
+        serve(tmp_path / "runs", Front(listener.getsockname()[1]), Path("configs/tiny.yaml"), [])
     assert processes == [] and not (tmp_path / "runs").exists()
 
 
@@ -97,23 +97,75 @@ def test_missing_streamlit_is_said(
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"streamlit is not installed\. Run `make setup`"):
-        serve(tmp_path, free_port(), None, [])
+        serve(tmp_path, Front(free_port()), None, [])
 
 
-def test_the_page_alone(processes: list[FakeProcess], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_alone(
+    processes: list[FakeProcess], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLHF_TEAM_URL", "https://left.over")
     port = free_port()
-    assert serve(tmp_path / "runs", port, None, []) == 0
+    assert serve(tmp_path / "runs", Front(port), None, []) == 0
     (page,) = processes
     assert page.command[:4] == [sys.executable, "-m", "streamlit", "run"]
-    assert Path(page.command[4]).is_file()
+    assert Path(page.command[4]).is_file() and Path(page.command[4]).name == "app.py"
     assert page.command[page.command.index("--server.address") + 1] == "127.0.0.1"  # never open to the network
     assert page.command[page.command.index("--server.port") + 1] == str(port)
+    assert [page.command[n + 1] for n, part in enumerate(page.command) if part == "--server.allowedHosts"] == [
+        "127.0.0.1",
+        "localhost",
+    ]
     assert page.options["env"]["RLHF_RUN_ROOT"] == str(tmp_path / "runs")
+    assert "RLHF_TEAM_URL" not in page.options["env"]
     assert f"Dashboard: http://127.0.0.1:{port} (Ctrl-C stops it" in capsys.readouterr().out
 
 
+def test_the_page_of_a_team(processes: list[FakeProcess], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    front = Front(free_port(), "0.0.0.0", team=True, url="https://RLHF.example/")
+    serve(tmp_path, front, None, [])
+    (page,) = processes
+    assert Path(page.command[4]).name == "team.py" and Path(page.command[4]).is_file()
+    options = dict(zip(page.command[5::2], page.command[6::2], strict=True))
+    assert options["--server.address"] == "0.0.0.0" and options["--server.allowedHosts"] == "rlhf.example"
+    assert options["--server.trustedUserHeaders"] == '{"x-rlhf-session": "session"}'
+    assert page.options["env"]["RLHF_TEAM_URL"] == "https://rlhf.example"
+    said = capsys.readouterr().out
+    assert "rlhf people invite NAME --role owner --url https://rlhf.example" in said and "Not encrypted" not in said
+
+
+def test_what_is_not_encrypted_is_said(
+    processes: list[FakeProcess], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve(tmp_path, Front(free_port(), "0.0.0.0", team=True, url="http://studio.example:8501"), None, [])
+    assert "Not encrypted: whoever is on the network can read along." in capsys.readouterr().out
+    serve(tmp_path, Front(free_port(), team=True), None, [])
+    assert "Not encrypted" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"host": "0.0.0.0"}, {"host": "192.0.2.1"}, {"host": "::"}, {"url": "https://rlhf.example"}]
+)
+def test_without_a_team_nobody_else_is_served(wanted: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"without --team the dashboard has no accounts, and stays on 127\.0\.0\.1"):
+        Front(8501, **wanted)
+
+
+def test_a_team_must_know_its_address() -> None:
+    with pytest.raises(ConfigError, match=r"0\.0\.0\.0: which address people open is not said\. Add --url https://"):
+        Front(8501, "0.0.0.0", team=True)
+    assert Front(8501, "127.0.0.2", team=True).address == "http://127.0.0.2:8501"
+
+
+@pytest.mark.parametrize("url", ["rlhf.example", "ftp://rlhf.example", "https://rlhf.example/studio", "https://"])
+def test_an_address_is_a_whole_site(url: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"not an address of a site .found .*Expected https://host or https://host:port"
+    ):
+        Front(8501, team=True, url=url)
+
+
 def test_the_page_with_training_stops_both(processes: list[FakeProcess], tmp_path: Path) -> None:
-    serve(tmp_path, free_port(), Path("configs/tiny.yaml"), ["seed=3"])
+    serve(tmp_path, Front(free_port()), Path("configs/tiny.yaml"), ["seed=3"])
     trainer, _page = processes
     assert trainer.command[1:5] == ["-m", "rlhf_core", "pipeline", "configs/tiny.yaml"]
     assert trainer.command[5:] == ["--fetch", "--set", f"run_root={tmp_path}", "--set", "seed=3"]
@@ -132,7 +184,7 @@ def test_ctrl_c_stops_page_and_training(
         return 0
 
     monkeypatch.setattr(FakeProcess, "wait", first_wait_is_interrupted)
-    assert serve(tmp_path, free_port(), Path("configs/tiny.yaml"), []) == 0
+    assert serve(tmp_path, Front(free_port()), Path("configs/tiny.yaml"), []) == 0
     assert [process.signals for process in processes] == [["terminate"], ["terminate"]]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from rlhf_core.errors import VoteError
+from rlhf_core.feedback.people import PeopleStore
 from rlhf_core.feedback.schema import APPEND_ONLY
 from rlhf_core.feedback.store import VoteStore
 from tests.vote_factory import judge, make_spec, shown
@@ -59,6 +60,10 @@ def test_a_labeller_needs_a_name_and_a_task_must_exist(store: VoteStore):
 @pytest.mark.parametrize("change", ["UPDATE {0} SET {1} = ''", "DELETE FROM {0}"])
 def test_the_database_itself_refuses_to_change_what_was_written(store: VoteStore, url: str, table: str, change: str):
     judge(store, store.ensure_task(make_spec()))
+    with closing(PeopleStore(url)) as people:
+        joined = people.join(people.invite("ana", "labeller"))
+        assert joined
+        people.leave(joined[0])
     with outside(url) as connection, pytest.raises(DatabaseError, match=f"{table} are append-only"):
         connection.exec_driver_sql(change.format(table, "verdict" if table == "verdicts" else "created_at"))
 

@@ -1,0 +1,1 @@
+"""Team mode in front of Streamlit: who may send a request at all."""
