@@ -31,7 +31,7 @@ def invite_form(settings: Settings) -> None:
             format_func=lambda role: f"{role.capitalize()}: {MEANING[role]}",
         )
         right.number_input("Days", 1, MOST_DAYS, DAYS, key="people-days", help="How long the link lasts")
-        st.form_submit_button("Make a link", type="primary", on_click=_invite)
+        st.form_submit_button("Make a link", on_click=_invite)
     if message := st.session_state.pop("people-message", ""):
         st.error(plain(message), icon=":material/error:")
     if made := st.session_state.pop("people-link", None):

@@ -69,7 +69,7 @@ def _confirmation(
             st.button("Look at it", key="task-form-same", on_click=go_to, args=(same.id,))
         else:
             label = "Store as a draft" if leaks else "Create and open"
-            st.button(label, key="task-form-create", type="primary", on_click=confirm, args=(settings, spec))
+            st.button(label, key="task-form-create", on_click=confirm, args=(settings, spec))
         st.download_button(
             "Take it as files", bundle(checked.draft), f"{spec.run_name}.zip", "application/zip", key="task-form-files",
             on_click="ignore", help="A task file for rlhf task create, with the files it names",

@@ -37,7 +37,7 @@ def new_task(settings: Settings) -> None:
     show_refusal()
     fields = Fields()
     draft = _draft(settings, fields)
-    st.button("Check", key="task-form-check", type="primary", on_click=_check, args=(draft,))
+    st.button("Check", key="task-form-check", on_click=_check, args=(draft,))
     checked: Checked | None = st.session_state.get(CHECKED)
     if checked is None:
         st.caption("Shows what would be judged and how long that takes. Nothing is stored yet.")

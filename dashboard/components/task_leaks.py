@@ -17,7 +17,8 @@ def leak_list(rows: Sequence[LeakRow]) -> None:
     for row in rows[:SHOWN]:
         with st.container(border=True, gap="xsmall"):
             st.caption(f"{plain(row.prompt_id)} · {plain(row.contender)}")
-            marked = f":orange-background[**{plain(row.phrase)}**]"
-            st.markdown(f"{plain(row.before)}{marked}{plain(row.after)}")
+            before = plain(row.before) + " " * row.before.endswith(" ")
+            after = " " * row.after.startswith(" ") + plain(row.after)
+            st.markdown(f"{before}:orange-background[**{plain(row.phrase)}**]{after}")
     if len(rows) > SHOWN:
         st.caption(f"{count(len(rows) - SHOWN, 'more place')} like these; `rlhf task show` lists all of a stored task.")

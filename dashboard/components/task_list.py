@@ -45,7 +45,7 @@ def task_list(settings: Settings) -> None:
     """Show every task with its state and progress."""
     tasks = stored_tasks(settings)
     page_heading("Tasks", _sentence(tasks))
-    st.button("New task", key="tasks-new", type="primary", icon=":material/add:", on_click=go_to, args=(NEW,))
+    st.button("New task", key="tasks-new", icon=":material/add:", on_click=go_to, args=(NEW,))
     if not tasks:
         text = "A task says which answers people compare, by which criteria and how often."
         empty_state("No tasks yet", text, "rlhf task create configs/judging.yaml")

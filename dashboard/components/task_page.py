@@ -75,7 +75,7 @@ def _state_buttons(settings: Settings, task: StoredTask) -> None:
             )
         elif info.state != OPEN:
             arguments = (store.set_state, info.id, OPEN)
-            st.button("Open", key="tasks-set-open", type="primary", on_click=acting, args=arguments)
+            st.button("Open", key="tasks-set-open", on_click=acting, args=arguments)
         if info.state == OPEN:
             st.button("Pause", key="tasks-set-paused", on_click=acting, args=(store.set_state, info.id, PAUSED))
         if info.state != CLOSED:
@@ -94,7 +94,7 @@ def _confirmed(label: str, question: str, yes: str, settings: Settings, task: St
     with st.popover(label):
         st.markdown(question)
         arguments = (open_store(settings.votes).set_state, task.info.id, state)
-        st.button(yes, key=f"tasks-set-{state}", type="primary", on_click=acting, args=arguments)
+        st.button(yes, key=f"tasks-set-{state}", on_click=acting, args=arguments)
 
 
 def _progress(settings: Settings, number: str) -> None:

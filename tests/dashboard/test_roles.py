@@ -57,8 +57,12 @@ def titles(monkeypatch: pytest.MonkeyPatch, app: Callable[[], AppTest]) -> list[
     return registered
 
 
-ALL = ["Overview", "Training", "Toxicity", "Judge", "Results", "Report"]
-SEES = {"owner": [*ALL, "People"], "reviewer": ALL, "labeller": ["Judge", "Judge"]}
+LOCAL = ["Overview", "Training", "Toxicity", "Tasks", "Judge", "Results", "Report"]
+SEES = {
+    "owner": [*LOCAL, "People"],
+    "reviewer": [title for title in LOCAL if title != "Tasks"],
+    "labeller": ["Judge", "Judge"],
+}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -69,7 +73,7 @@ def test_the_pages_of_each_role(studio: Studio, sign_in: SignIn, monkeypatch: py
 
 
 def test_local_mode_has_no_people(studio: Studio, monkeypatch: pytest.MonkeyPatch):
-    assert titles(monkeypatch, studio.open) == ALL
+    assert titles(monkeypatch, studio.open) == LOCAL
 
 
 def test_nobody_sees_nothing(studio: Studio, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch):

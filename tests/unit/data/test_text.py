@@ -61,7 +61,11 @@ def test_a_row_is_a_document_of_the_fields_it_has(tmp_path: Path) -> None:
         ("a.jsonl", '{"txt": "x"}\n', "a.jsonl:1: has none of the fields text (found {'txt': 'x'}). Set `fields`"),
         ("a.jsonl", '{"text": "x"}\n\nnot json\n', "a.jsonl:3: not JSON: "),
         ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object, found list"),
-        ("a.jsonl", '{"text": "a \\ud800"}\n', "a.jsonl:1: text: character 3 is half of a pair and no text by itself"),
+        (
+            "a.jsonl",
+            '{"text": "a \\ud800"}\n',
+            "a.jsonl:1: holds half of a surrogate pair, '\\ud800', which is no text",
+        ),
     ],
 )
 def test_what_is_no_text_is_named_with_its_place(tmp_path: Path, name: str, content: Any, expected: str) -> None:

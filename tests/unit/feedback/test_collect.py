@@ -15,7 +15,6 @@ from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import TaskDesign, build_task
 from rlhf_core.runs.reader import RunReader
 from tests.run_factory import write_run
-from tests.vote_factory import judge
 
 
 def store_task(store: VoteStore, path: Path, votes: int, **design: Any) -> int:
@@ -62,21 +61,6 @@ def test_a_run_without_both_answers_has_no_votes_and_no_task(tmp_path: Path) -> 
         RunError, match=r"mine: completions of both contenders are needed\. `rlhf generate` writes them"
     ):
         own_task(RunReader(run))
-
-
-def test_votes_on_answers_that_the_run_no_longer_holds_are_left_out(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "mine")
-    reader, database = RunReader(run), tmp_path / "votes.db"
-    with closing(VoteStore(database)) as store:
-        task = store.ensure_task(
-            build_task("mine", [reader.completions("base"), reader.completions("tuned")], "Choose.", 0)
-        )
-        items = [judge(store, task).item_id for _ in range(2)]
-        first = store.texts(task)[items[0]]
-    path = run / "completions" / "tuned.jsonl"
-    path.write_text(path.read_text().replace(json.dumps(first["texts"]["tuned"])[1:-1], "Written anew."))
-    kept = votes_of_run(run, f"sqlite:///{database}")
-    assert kept is not None and kept["item_id"].tolist() == items[1:]
 
 
 def test_no_database_and_no_task_are_no_votes(tmp_path: Path) -> None:
