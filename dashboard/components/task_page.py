@@ -84,7 +84,9 @@ def _state_buttons(settings: Settings, task: StoredTask) -> None:
         link_to("Results", "What the votes say", task=str(info.id))
         if info.state == OPEN:
             link_to("Judge", "Judge it yourself", task=str(info.id))
-    if info.state == OPEN:
+    if info.state == OPEN and settings.team_url and task.run:
+        st.caption("Labellers of a team are not shown a run's own pairs: make a task of them.")
+    elif info.state == OPEN:
         st.caption("Send this to labellers:")
         st.code(judge_address(st.context.url, info.id), language=None)
 

@@ -110,9 +110,10 @@ def own_tasks(settings: Settings, tasks: Sequence[TaskInfo]) -> dict[int, RunEnt
 def made_tasks(settings: Settings, asked: str | None = None) -> list[JudgingTask]:
     """Return the open tasks that are not some run's own pairs, newest first; and the one `asked` for by its number.
 
-    Labellers judge these and no others.
+    Labellers judge made tasks and no others: a run's own pairs open themselves, under the run's name.
     """
     settings.visitor.require(JUDGE)
+    asked = asked if settings.visitor.may(READ) else None
     return [
         _as_task(task) for task, own in _tasks(settings) if task.state == "open" and (not own or str(task.id) == asked)
     ]

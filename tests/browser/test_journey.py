@@ -29,7 +29,7 @@ def test_from_the_curves_to_the_report(address: str, page: Page, tmp_path: Path)
         judge(page, "1", number + 1)
 
     open_page(page, "Results")
-    expect(page.get_by_text("of 10 votes, ties counted as half")).to_be_visible()
+    expect(page.get_by_text("of 10 votes against the base model")).to_be_visible()
 
     open_page(page, "Report")
     with page.expect_download() as waiting:
