@@ -3,6 +3,7 @@ PORT ?= 8501
 RUNS ?= runs
 REPEAT ?= 3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 .PHONY: help setup dev demo pipeline test check mutants coverage bench metrics-doc
 help:
@@ -33,13 +34,13 @@ test: dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
-	@RLHF_NEED_POSTGRESQL=1 $(BIN)/pytest
+	@RLHF_NEED_POSTGRESQL=1 $(PYTEST)
 
 check: dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
-	@$(BIN)/pytest -m "not slow and not real_model and not browser"
+	@$(PYTEST) -m "not slow and not real_model and not browser"
 
 mutants: dev
 	@$(BIN)/python scripts/mutants.py
