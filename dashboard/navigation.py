@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.components.gate import current_visitor, sign_of_the_visitor
 from dashboard.components.links import remember_pages
+from dashboard.components.look import dress_chips
 from dashboard.services.access import JUDGE, MANAGE, READ, Visitor
 from dashboard.views import judge, overview, people, report, results, stranger, tasks, toxicity, training
 
@@ -27,6 +28,7 @@ def choose_page(first: str = "Overview") -> Any:
     """Show the navigation and return the page the user is on; `first` is the one at the bare address."""
     visitor = current_visitor()
     sign_of_the_visitor(visitor)
+    dress_chips()
     if not visitor.may(READ):
         return st.navigation(_pages_of_a_labeller() if visitor.may(JUDGE) else [_stranger()], position="hidden")
     pages = [

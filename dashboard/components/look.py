@@ -10,11 +10,22 @@ from dashboard.palette import DARK, LIGHT, Palette
 from dashboard.services.wording import plain
 
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False}
+CHIPS = """<style>
+[data-testid="stMultiSelectTagsContainer"] [data-tag] {
+  color: inherit; background: color-mix(in srgb, currentColor 14%, transparent);
+}
+</style>"""
+"""Streamlit writes white on the primary colour, which nobody could read in the dark theme."""
 
 
 def current_palette() -> Palette:
     """Return the colours for the theme the browser shows."""
     return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def dress_chips() -> None:
+    """Give what is chosen in a list the colour of text, in every theme."""
+    st.html(CHIPS)
 
 
 def page_heading(title: str, sentence: str = "", more: str = "") -> None:
