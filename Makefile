@@ -3,7 +3,7 @@ PORT ?= 8501
 RUNS ?= runs
 REPEAT ?= 3
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup dev demo pipeline test check mutants coverage bench metrics-doc
 help:

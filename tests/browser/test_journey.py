@@ -51,8 +51,10 @@ def test_every_key_does_what_the_bar_says(address: str, page: Page) -> None:
     expect(prompt).not_to_have_text(before)
     page.keyboard.press("h")
     expect(page.get_by_text("Prefer the answer that helps more.")).to_be_visible()
+    expect(judged_so_far(page, 3)).to_be_hidden()
     page.keyboard.press("Enter")
     expect(judged_so_far(page, 3)).to_be_visible()
+    expect(page).to_have_url(re.compile("judging="))
     page.reload()  # comes back to the item, not to the instructions
     expect(judged_so_far(page, 3)).to_be_visible()
 

@@ -60,7 +60,9 @@ def test_every_figure_of_a_hundred_thousand_votes_takes_less_than_a_second():
         ),
         "agreement": lambda: agreement(pair_items(votes)),
         "labellers": lambda: labeller_quality(one_pair_each(votes)),
-        "two judges against people, overall and in two slices": lambda: judges_against_people(votes, scores),
+        "a judge against people, overall and in two slices": lambda: judges_against_people(
+            votes, scores.loc[scores["scorer"] == "detoxify"]
+        ),
         "how many more": lambda: more_votes(votes),
     }
     taken = {name: seconds(work) for name, work in figures.items()}
