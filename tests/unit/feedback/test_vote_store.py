@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -253,3 +253,10 @@ def test_a_late_click_on_an_undone_token_is_refused(store: VoteStore):
     store.undo(task, "ana")
     with pytest.raises(VoteError, match=r"was undone.*new token.*Reload the judging page"):
         store.vote(item.token, "a", reading_seconds=1)
+
+
+def test_labellers_begin_at_different_items(store: VoteStore):
+    """Each alone in a task of the same order: that all eight begin at one of 12 by chance has the odds 12⁻⁷."""
+    tasks = [store.ensure_task(replace(make_spec(size=12), run_name=f"task {n}")) for n in range(8)]
+    first = {item.texts for n, task in enumerate(tasks) if (item := store.next_item(task, f"labeller {n}"))}
+    assert len({tuple(sorted(texts)) for texts in first}) > 1
