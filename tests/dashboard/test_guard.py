@@ -20,18 +20,10 @@ from dashboard.web.doors import Doors
 from dashboard.web.guard import Guard
 from dashboard.web.limits import Limits, Rate
 from rlhf_core.feedback.people import PeopleStore
+from tests.clock import Clock
 
 URL = "https://rlhf.example"
 COOKIE = "__Host-rlhf"
-
-
-class Clock:
-    """A clock that the test turns on."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def inner(request: Request) -> JSONResponse:

@@ -8,15 +8,7 @@ from hypothesis import strategies as st
 
 from dashboard.web import limits as module
 from dashboard.web.limits import Limits, Rate
-
-
-class Clock:
-    """A clock that the test turns on."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 def test_a_burst_then_one_more_every_so_often():

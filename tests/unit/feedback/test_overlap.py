@@ -12,24 +12,15 @@ import pytest
 from rlhf_core.errors import VoteError
 from rlhf_core.feedback.claims import HOLD_SECONDS
 from rlhf_core.feedback.store import VoteStore
+from tests.clock import Clock
 from tests.vote_factory import judge, make_spec, shown
 
 START = 1_700_000_000.0
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture

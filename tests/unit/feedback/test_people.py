@@ -12,22 +12,14 @@ import pytest
 
 from rlhf_core.errors import PeopleError
 from rlhf_core.feedback.people import DAY, PeopleStore
+from tests.clock import Clock
 
 START = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 
 
-class Clock:
-    """A clock that the test turns on."""
-
-    now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture
