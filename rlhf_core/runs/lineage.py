@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rlhf_core.data.io import write_json
-from rlhf_core.errors import RunError
+from rlhf_core.runs.stored import parse_record
 
 FILE = "lineage.json"
 
@@ -78,7 +78,4 @@ def parse_lineage(content: dict[str, Any], where: Path) -> Lineage:
     Raises:
         RunError: a field is missing.
     """
-    names = [field.name for field in fields(Lineage)]
-    if missing := [name for name in names if name not in content]:
-        raise RunError(f"lacks {', '.join(missing)}", where=where, value=content, remedy="Put the file back as it was")
-    return Lineage(**{name: content[name] for name in names})
+    return parse_record(Lineage, content, where, "Put the file back as it was")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from rlhf_core.data.io import write_json
-from rlhf_core.errors import RunError
+from rlhf_core.runs.stored import parse_record
 
 FILE = "outcome.json"
 ALARMS = {
@@ -57,10 +57,7 @@ def parse_outcome(content: dict[str, Any], where: Path) -> Outcome:
     Raises:
         RunError: a field is missing.
     """
-    names = [field.name for field in fields(Outcome)]
-    if missing := [name for name in names if name not in content]:
-        raise RunError(f"lacks {', '.join(missing)}", where=where, value=content, remedy="Run the stage again")
-    return Outcome(**{name: content[name] for name in names})
+    return parse_record(Outcome, content, where, "Run the stage again")
 
 
 def alarms_in(metrics: pd.DataFrame) -> list[str]:
