@@ -6,21 +6,20 @@ a test compares them token by token.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from rlhf_core.models.forward import plain
 from rlhf_core.models.merged import merged_view
-from rlhf_core.models.prefix import run_rows
+from rlhf_core.models.products import product
 from rlhf_core.ops.text_masks import position_ids
 
+GROW = 32  # tokens by which the memory of keys and values grows
 READ_ROWS = 16  # prompts read together; with more of them, more padding is read
-
-Product = Callable[[Tensor], Tensor]
 
 
 class Decoder(Protocol):
@@ -85,9 +84,9 @@ class CachedDecoder:
 
 
 class LlamaDecoder:
-    """A Llama-like model: transformers reads the prompts, then each step is a few tensor operations a layer.
+    """A Llama-like model, each of its layers a few tensor operations; what it has read lies in memory that grows in steps.
 
-    Keys and values lie in memory reserved for the whole response, and heads that share keys are computed together.
+    The weights are laid out anew for it (`products`), and heads that share keys are computed together.
     """
 
     def __init__(self, causal_lm: Any) -> None:
@@ -101,66 +100,109 @@ class LlamaDecoder:
     def prompt(
         self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], new: int, prefix: int = 0
     ) -> Float[Tensor, "batch vocab"]:
-        """Read the prompts, those of like length together; see `Decoder`."""
-        batch, self.length = ids.shape
-        dtype, room = self.lm.dtype, (batch, self.heads, self.length + new, self.size)
+        """Read the prompts, those of like length together; see `Decoder`.
+
+        The prefix goes to the first columns of every row: what is a row's own begins behind as much padding and prefix.
+        """
+        (batch, self.length), device = ids.shape, ids.device
+        room = self.length + min(new, GROW)
         for layer in self.layers:
-            layer.keys, layer.values = (torch.zeros(room, dtype=dtype, device=ids.device) for _ in range(2))
-        real = torch.zeros(batch, self.length + new, dtype=torch.bool, device=ids.device)
-        real[:, self.length :] = True
-        last = ids.new_zeros(batch, self.lm.config.hidden_size, dtype=dtype)
-        for rows in mask.sum(1).argsort(stable=True).split(READ_ROWS):
-            width = int(mask[rows].sum(1).max())
-            span = slice(self.length - width, self.length)
-            hidden, cache, seen = run_rows(self.lm.model, ids[rows, span], mask[rows, span], prefix, cached=True)
-            last[rows], real[rows, span] = hidden[:, -1], seen
-            for layer, cached in zip(self.layers, cache.layers, strict=True):
-                layer.keys[rows, :, span], layer.values[rows, :, span] = cached.keys, cached.values
-        for layer in self.layers:
-            layer.keys, layer.values = layer.keys.flatten(0, 1), layer.values.flatten(0, 1)
-        self.positions = position_ids(mask)[:, -1:]
-        self.bias = torch.zeros(real.shape, dtype=dtype, device=ids.device)[:, None, None]
-        self.bias.masked_fill_(~real[:, None, None], torch.finfo(dtype).min)
+            layer.keys = torch.zeros(batch, self.heads, self.size, room, dtype=self.lm.dtype, device=device)
+            layer.values = torch.zeros(batch, self.heads, room, self.size, dtype=self.lm.dtype, device=device)
+        positions, own = position_ids(mask), mask & (mask.cumsum(1) > prefix)
+        if prefix:
+            self._read_prefix(ids[0][mask[0]][:prefix])
+        seen = functional.pad(own, (0, room - self.length))
+        seen[:, :prefix] = True
+        last = ids.new_zeros(batch, self.lm.config.hidden_size, dtype=self.lm.dtype)
+        for rows in own.sum(1).argsort(stable=True).split(READ_ROWS):
+            columns = torch.arange(self.length - int(own[rows].sum(1).max()), self.length, device=device)
+            before = torch.arange(room, device=device) <= columns[:, None]
+            bias = hiding(~(seen[rows][:, None] & before), self.lm.dtype)
+            span = slice(int(columns[0]), self.length)
+            last[rows] = self._run(ids[rows, span], positions[rows, span], bias, rows, span)[:, -1]
+        self.positions, self.bias = positions[:, -1:], hiding(~seen[:, None], self.lm.dtype)
         return self.head(last)
 
     def step(self, tokens: Int[Tensor, "batch"]) -> Float[Tensor, "batch vocab"]:
         """Append one token to every row; see `Decoder`."""
-        model = self.lm.model
+        if self.length == self.bias.shape[-1]:
+            self._grow()
+        self.bias[..., self.length] = 0
         self.positions, self.length = self.positions + 1, self.length + 1
-        x = model.embed_tokens(tokens)
-        cos, sin = model.rotary_emb(x, self.positions)  # (batch, 1, size) each
-        # rotate(v)·sin with rotate(v) = (−v₂, v₁): the sign goes into sin, once a step instead of once a layer.
-        sin = torch.cat([-sin[..., : self.size // 2], sin[..., self.size // 2 :]], -1)
-        bias = self.bias[..., : self.length].expand(-1, self.heads, self.groups, -1).flatten(0, 1)
-        for layer in self.layers:
-            x = x + layer.out(self._attend(layer, layer.before_attention(x), cos, sin, bias))
-            y = layer.before_mlp(x)
-            x = x + layer.down(layer.activation(layer.gate(y)) * layer.up(y))
-        return self.head(model.norm(x))
+        span = slice(self.length - 1, self.length)
+        return self.head(self._run(tokens[:, None], self.positions, self.bias, slice(None), span)[:, -1])
 
     def keep(self, rows: Int[Tensor, "kept"]) -> None:
         """Go on with these rows alone; see `Decoder`."""
         self.positions, self.bias = self.positions[rows], self.bias[rows]
         for layer in self.layers:
-            layer.keys, layer.values = (
-                cached.unflatten(0, (-1, self.heads))[rows].flatten(0, 1) for cached in (layer.keys, layer.values)
-            )
+            layer.keys, layer.values = layer.keys[rows], layer.values[rows]
 
-    def _attend(self, layer: _Layer, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor) -> Float[Tensor, "batch width"]:
-        batch, queries = len(x), self.heads * self.groups
-        projected = layer.qkv(x).reshape(batch, -1, self.size)
-        turned = projected[:, : queries + self.heads]
-        turned = turned * cos + turned.roll(self.size // 2, -1) * sin
-        layer.keys[:, self.length - 1] = turned[:, queries:].flatten(0, 1)
-        layer.values[:, self.length - 1] = projected[:, queries + self.heads :].flatten(0, 1)
-        query = turned[:, :queries].reshape(batch * self.heads, self.groups, self.size)
-        keys, values = layer.keys[:, : self.length], layer.values[:, : self.length]
-        weights = torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=self.size**-0.5).softmax(-1)
-        return torch.bmm(weights, values).reshape(batch, -1)
+    def _grow(self) -> None:
+        """Make room for more tokens. The room is used whole, hidden where it is empty: a part of it would be copied first."""
+        self.bias = functional.pad(self.bias, (0, GROW), value=torch.finfo(self.bias.dtype).min)
+        for layer in self.layers:
+            layer.keys = functional.pad(layer.keys, (0, GROW))
+            layer.values = functional.pad(layer.values, (0, 0, 0, GROW))
+
+    def _read_prefix(self, ids: Int[Tensor, "prefix"]) -> None:
+        """Read what all rows begin with in the first, and give it to the others."""
+        span, columns = slice(0, len(ids)), torch.arange(len(ids), device=ids.device)
+        room = torch.arange(self.layers[0].keys.shape[-1], device=ids.device)
+        bias = hiding(room > columns[:, None], self.lm.dtype)
+        self._run(ids[None], columns[None], bias[None], slice(0, 1), span)
+        for layer in self.layers:
+            layer.keys[..., span] = layer.keys[:1, ..., span]
+            layer.values[..., span, :] = layer.values[:1, ..., span, :]
+
+    def _run(
+        self, ids: Int[Tensor, "rows time"], positions: Int[Tensor, "rows time"], bias: Float[Tensor, "rows time room"],
+        rows: Tensor | slice, span: slice,
+    ) -> Float[Tensor, "rows time width"]:  # fmt: skip
+        """Run the layers over new tokens of some rows, kept in the columns `span`; return their final states."""
+        model, shape = self.lm.model, ids.shape
+        x = model.embed_tokens(ids).flatten(0, 1)
+        cos, sin = (turn.flatten(0, 1)[:, None] for turn in model.rotary_emb(x, positions))  # (tokens, 1, size) each
+        # rotate(v)·sin with rotate(v) = (−v₂, v₁): the sign goes into sin, once for all layers.
+        sin = torch.cat([-sin[..., : self.size // 2], sin[..., self.size // 2 :]], -1)
+        for layer in self.layers:
+            projected = layer.qkv(normed(layer.before_attention, x)).unflatten(-1, (-1, self.size))
+            turned, values = projected.split([self.heads * (self.groups + 1), self.heads], 1)
+            turned = turned * cos + turned.roll(self.size // 2, -1) * sin
+            query, keys = turned.split([self.heads * self.groups, self.heads], 1)
+            layer.keys[rows, ..., span] = keys.unflatten(0, shape).permute(0, 2, 3, 1)
+            layer.values[rows, :, span] = values.unflatten(0, shape).transpose(1, 2)
+            query = query.unflatten(0, shape).unflatten(2, (self.heads, self.groups)).permute(0, 2, 3, 1, 4)
+            seen = attend(query, layer.keys[rows], layer.values[rows], bias)
+            x = layer.out.plus(seen.permute(0, 3, 1, 2, 4).reshape(len(x), -1), x)
+            x = layer.down.plus(layer.gated(normed(layer.before_mlp, x)), x)
+        return normed(model.norm, x).unflatten(0, shape)
+
+
+def attend(
+    query: Float[Tensor, "rows heads groups time size"],
+    keys: Float[Tensor, "rows heads size room"],
+    values: Float[Tensor, "rows heads room size"],
+    bias: Float[Tensor, "rows time room"],
+) -> Float[Tensor, "rows heads groups time size"]:
+    """Return softmax(query·keys/√size + bias)·values; the groups of a head share its keys."""
+    shape = query.shape
+    scores = torch.bmm(query.flatten(2, 3).flatten(0, 1), keys.flatten(0, 1)).view(*shape[:-1], -1)
+    weights = torch.add(bias[:, None, None], scores, alpha=shape[-1] ** -0.5).softmax(-1)
+    return torch.bmm(weights.flatten(2, 3).flatten(0, 1), values.flatten(0, 1)).view(shape)
+
+
+def hiding(hidden: Bool[Tensor, "*shape"], dtype: torch.dtype) -> Float[Tensor, "*shape"]:
+    """Return what is added to attention's scores: 0, and the least number of the type where `hidden`."""
+    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, torch.finfo(dtype).min)
 
 
 class _Layer:
-    """The products of one layer, and the keys and values it has seen, each (batch · key heads, time, size)."""
+    """The products of one layer, and what it has seen: keys (batch, key heads, size, room), values (…, room, size).
+
+    Keys lie as they are multiplied: a product of few rows with the other order would copy them at every step.
+    """
 
     keys: Tensor
     values: Tensor
@@ -168,35 +210,17 @@ class _Layer:
     def __init__(self, layer: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.before_attention, self.before_mlp = layer.input_layernorm, layer.post_attention_layernorm
-        self.qkv = joint_product(attention.q_proj, attention.k_proj, attention.v_proj)
+        self.qkv = product(attention.q_proj, attention.k_proj, attention.v_proj)
         self.out = product(attention.o_proj)
         self.gate, self.up, self.down = product(mlp.gate_proj), product(mlp.up_proj), product(mlp.down_proj)
         self.activation = mlp.act_fn
+        self.is_silu = mlp.config.hidden_act == "silu"
+
+    def gated(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch inner"]:
+        """Return activation(gate(x)) · up(x)."""
+        return self.up.times(x, self.gate.silu(x) if self.is_silu else self.activation(self.gate(x)))
 
 
-def product(layer: nn.Module) -> Product:
-    """Return x ↦ layer(x) for a batch of vectors.
-
-    In float32 on a CPU it is computed as (W·xᵀ)ᵀ: up to a hundred rows, BLAS is faster with the weights first (docs/LOG.md).
-    """
-    return _weights_first(layer.weight, layer.bias) if _is_plain(layer) else layer
-
-
-def joint_product(*layers: nn.Module) -> Product:
-    """Return x ↦ (layer₁(x), layer₂(x), …) side by side, as one product where the layers are plain ones."""
-    weights = [layer.weight for layer in layers if _is_plain(layer) and layer.bias is None]
-    if len(weights) < len(layers):
-        return lambda x: torch.cat([layer(x) for layer in layers], -1)
-    return _weights_first(torch.cat(weights), None)
-
-
-def _is_plain(layer: nn.Module) -> TypeGuard[nn.Linear]:
-    if not isinstance(layer, nn.Linear):
-        return False
-    return type(layer) is nn.Linear and layer.weight.dtype == torch.float32 and layer.weight.device.type == "cpu"
-
-
-def _weights_first(weight: Tensor, bias: Tensor | None) -> Product:
-    if bias is None:
-        return lambda x: torch.mm(weight, x.t()).t()
-    return lambda x: torch.addmm(bias.unsqueeze(1), weight, x.t()).t()
+def normed(norm: Any, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
+    """Return what an RMS norm of transformers' makes of `x`, in one operation."""
+    return functional.rms_norm(x, norm.weight.shape, norm.weight, norm.variance_epsilon)

@@ -7,6 +7,10 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
+
+BLOCK = 256  # tokens
+BELOW_ONE = 1 - 2**-50  # times a double, it is less than that double
 
 
 def token_logprobs(
@@ -60,13 +64,34 @@ def sample_tokens(
     """
     if temperature <= 0:
         raise ValueError(f"temperature must be > 0, found {temperature}: a greedy policy has no log-probabilities")
-    scaled = _scale(logits, temperature)
-    weights = (scaled - scaled.amax(-1, keepdim=True)).exp_()
+    probabilities = _scale(logits, temperature).softmax(-1)
     if top_p < 1:
-        weights = _nucleus(weights / weights.sum(-1, keepdim=True), top_p)
-    cumulative = weights.cumsum(-1)
-    # u ≤ 1 − 2⁻²⁴ keeps u·total below the total in float32 too, so a token is always found; the sum rises at it, so p > 0.
-    return torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[:, -1:], right=True).squeeze(-1)
+        probabilities = _nucleus(probabilities, top_p)
+    return _invert(probabilities, uniform.double())
+
+
+def _invert(weights: Float[Tensor, "batch vocab"], uniform: Float[Tensor, "batch"]) -> Int[Tensor, "batch"]:
+    """The first index where the running sum of the weights exceeds `uniform` of their total.
+
+    Found in two steps, the block and the place in it: a running sum over a whole vocabulary is the slowest part of sampling.
+    Each step asks for less than the total of its own sum, so it finds a place where that sum rises: the weight there is not 0.
+    """
+    blocks = functional.pad(weights, (0, -weights.shape[-1] % BLOCK)).unflatten(-1, (-1, BLOCK))
+    block, rest = _first_above(blocks.sum(-1), uniform)
+    chosen = blocks[torch.arange(len(blocks), device=blocks.device), block]
+    return block * BLOCK + _first_above(chosen, rest)[0]
+
+
+def _first_above(
+    weights: Float[Tensor, "batch n"], uniform: Float[Tensor, "batch"]
+) -> tuple[Int[Tensor, "batch"], Float[Tensor, "batch"]]:
+    """The first index where the running sum exceeds `uniform` of the total, and how far into that weight, in [0, 1)."""
+    sums = weights.double().cumsum(-1)
+    wanted = uniform.unsqueeze(-1) * sums[:, -1:]
+    place = torch.searchsorted(sums, wanted, right=True)
+    before = sums.gather(-1, (place - 1).clamp(min=0)).where(place > 0, 0.0)
+    inside = (wanted - before) / (sums.gather(-1, place) - before)
+    return place.squeeze(-1), inside.clamp(0, BELOW_ONE).squeeze(-1)
 
 
 def _nucleus(probabilities: Float[Tensor, "batch vocab"], top_p: float) -> Float[Tensor, "batch vocab"]:

@@ -13,7 +13,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalL
 
 from rlhf_core.config import LoraConfig
 from rlhf_core.models import decoder as module
-from rlhf_core.models.decoder import CachedDecoder, Decoder, LlamaDecoder, decoder_for, joint_product, product
+from rlhf_core.models.decoder import CachedDecoder, Decoder, LlamaDecoder, decoder_for
+from rlhf_core.models.products import product
 from rlhf_core.ops.text_masks import pad_rows, position_ids
 from tests.engine import LORA, move, tiny_policy
 
@@ -121,4 +122,4 @@ def test_products_equal_their_layers():
     for layer in (plain, biased):
         torch.testing.assert_close(product(layer)(x), layer(x))
     for layers in ((plain, plain), (plain, biased)):
-        torch.testing.assert_close(joint_product(*layers)(x), torch.cat([layer(x) for layer in layers], -1))
+        torch.testing.assert_close(product(*layers)(x), torch.cat([layer(x) for layer in layers], -1))
