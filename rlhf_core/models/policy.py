@@ -22,6 +22,7 @@ from rlhf_core.config import LoraConfig, PolicyConfig
 from rlhf_core.data.io import write_json
 from rlhf_core.data.records import Message
 from rlhf_core.errors import ModelError
+from rlhf_core.models.attention import use_products
 from rlhf_core.models.chat import ChatMessage, LongPrompts, chat_messages, chat_text, token_ids, without_oldest_turn
 from rlhf_core.models.checkpointing import checkpointed_layers
 from rlhf_core.models.device import choose_dtype, products_in
@@ -245,7 +246,7 @@ def load_merged(source: str, dtype: torch.dtype) -> Any:
 
     folder = resolve(source)
     if not (folder / FORMAT).is_file():
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
+        return use_products(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)).eval()
     base = read_json(folder / FORMAT)["base"]
     below = load_merged(str(folder / base) if base.startswith(".") else base, dtype)
     merged: Any = PeftModel.from_pretrained(below, str(folder)).merge_and_unload()

@@ -54,14 +54,17 @@ def load_classifier(source: str | Path, **settings: Any) -> tuple[Any, dict[str,
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
 
+    from rlhf_core.models.attention import use_products
+
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # callers judge what is missing themselves
     try:
-        return AutoModelForSequenceClassification.from_pretrained(
+        model, about = AutoModelForSequenceClassification.from_pretrained(
             resolve(source), dtype=torch.float32, output_loading_info=True, **settings
         )
     finally:
         logging.set_verbosity(level)
+    return use_products(model), about
 
 
 def read_json(path: Path) -> dict[str, Any]:
