@@ -46,7 +46,9 @@ def attend(
     if mask is None and query.shape[2] > 1 and getattr(module, "is_causal", True):
         mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()
     with torch.autocast("cpu", enabled=False):
-        seen = grouped_attention(query.to(dtype), key.to(dtype), value.to(dtype), mask, scaling or query.shape[-1] ** -0.5)
+        seen = grouped_attention(
+            query.to(dtype), key.to(dtype), value.to(dtype), mask, scaling or query.shape[-1] ** -0.5
+        )
     return seen.transpose(1, 2).contiguous(), None
 
 

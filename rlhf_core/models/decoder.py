@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from rlhf_core.models.attention import MOST_SCORES, grouped_attention
 from rlhf_core.models.forward import plain
 from rlhf_core.models.merged import merged_view
 from rlhf_core.models.products import product
@@ -115,52 +116,53 @@ class LlamaDecoder:
         seen = functional.pad(own, (0, room - self.length))
         seen[:, :prefix] = True
         last = ids.new_zeros(batch, self.lm.config.hidden_size, dtype=self.lm.dtype)
-        for rows in own.sum(1).argsort(stable=True).split(READ_ROWS):
-            columns = torch.arange(self.length - int(own[rows].sum(1).max()), self.length, device=device)
-            before = torch.arange(room, device=device) <= columns[:, None]
-            bias = hiding(~(seen[rows][:, None] & before), self.lm.dtype)
-            span = slice(int(columns[0]), self.length)
-            last[rows] = self._run(ids[rows, span], positions[rows, span], bias, rows, span)[:, -1]
-        self.positions, self.bias = positions[:, -1:], hiding(~seen[:, None], self.lm.dtype)
+        together = max(1, min(READ_ROWS, MOST_SCORES // (self.heads * self.groups * self.length * room)))
+        for rows in own.sum(1).argsort(stable=True).split(together):
+            span = slice(self.length - int(own[rows].sum(1).max()), self.length)
+            mask = seen[rows][:, None] & _before(span, room, device)
+            last[rows] = self._run(ids[rows, span], positions[rows, span], mask, rows, span)[:, -1]
+        self.positions, self.seen = positions[:, -1:], seen
         return self.head(last)
 
     def step(self, tokens: Int[Tensor, "batch"]) -> Float[Tensor, "batch vocab"]:
         """Append one token to every row; see `Decoder`."""
-        if self.length == self.bias.shape[-1]:
+        if self.length == self.seen.shape[1]:
             self._grow()
-        self.bias[..., self.length] = 0
+        self.seen[:, self.length] = True
         self.positions, self.length = self.positions + 1, self.length + 1
         span = slice(self.length - 1, self.length)
-        return self.head(self._run(tokens[:, None], self.positions, self.bias, slice(None), span)[:, -1])
+        return self.head(self._run(tokens[:, None], self.positions, self.seen[:, None], slice(None), span)[:, -1])
 
     def keep(self, rows: Int[Tensor, "kept"]) -> None:
         """Go on with these rows alone; see `Decoder`."""
-        self.positions, self.bias = self.positions[rows], self.bias[rows]
+        self.positions, self.seen = self.positions[rows], self.seen[rows]
         for layer in self.layers:
             layer.keys, layer.values = layer.keys[rows], layer.values[rows]
 
     def _grow(self) -> None:
         """Make room for more tokens. The room is used whole, hidden where it is empty: a part of it would be copied first."""
-        self.bias = functional.pad(self.bias, (0, GROW), value=torch.finfo(self.bias.dtype).min)
+        self.seen = functional.pad(self.seen, (0, GROW))
         for layer in self.layers:
             layer.keys = functional.pad(layer.keys, (0, GROW))
             layer.values = functional.pad(layer.values, (0, 0, 0, GROW))
 
     def _read_prefix(self, ids: Int[Tensor, "prefix"]) -> None:
         """Read what all rows begin with in the first, and give it to the others."""
-        span, columns = slice(0, len(ids)), torch.arange(len(ids), device=ids.device)
-        room = torch.arange(self.layers[0].keys.shape[-1], device=ids.device)
-        bias = hiding(room > columns[:, None], self.lm.dtype)
-        self._run(ids[None], columns[None], bias[None], slice(0, 1), span)
+        span, room = slice(0, len(ids)), self.layers[0].keys.shape[-1]
+        positions = torch.arange(len(ids), device=ids.device)
+        self._run(ids[None], positions[None], _before(span, room, ids.device)[None], slice(0, 1), span)
         for layer in self.layers:
             layer.keys[..., span] = layer.keys[:1, ..., span]
             layer.values[..., span, :] = layer.values[:1, ..., span, :]
 
     def _run(
-        self, ids: Int[Tensor, "rows time"], positions: Int[Tensor, "rows time"], bias: Float[Tensor, "rows time room"],
+        self, ids: Int[Tensor, "rows time"], positions: Int[Tensor, "rows time"], mask: Bool[Tensor, "rows time room"],
         rows: Tensor | slice, span: slice,
     ) -> Float[Tensor, "rows time width"]:  # fmt: skip
-        """Run the layers over new tokens of some rows, kept in the columns `span`; return their final states."""
+        """Run the layers over new tokens of some rows, kept in the columns `span`; return their final states.
+
+        `mask` says which columns a token attends to.
+        """
         model, shape = self.lm.model, ids.shape
         x = model.embed_tokens(ids).flatten(0, 1)
         cos, sin = (turn.flatten(0, 1)[:, None] for turn in model.rotary_emb(x, positions))  # (tokens, 1, size) each
@@ -173,29 +175,16 @@ class LlamaDecoder:
             query, keys = turned.split([self.heads * self.groups, self.heads], 1)
             layer.keys[rows, ..., span] = keys.unflatten(0, shape).permute(0, 2, 3, 1)
             layer.values[rows, :, span] = values.unflatten(0, shape).transpose(1, 2)
-            query = query.unflatten(0, shape).unflatten(2, (self.heads, self.groups)).permute(0, 2, 3, 1, 4)
-            seen = attend(query, layer.keys[rows], layer.values[rows], bias)
-            x = layer.out.plus(seen.permute(0, 3, 1, 2, 4).reshape(len(x), -1), x)
+            query = query.unflatten(0, shape).transpose(1, 2)
+            seen = grouped_attention(query, layer.keys[rows].mT, layer.values[rows], mask[:, None], self.size**-0.5)
+            x = layer.out.plus(seen.transpose(1, 2).reshape(len(x), -1), x)
             x = layer.down.plus(layer.gated(normed(layer.before_mlp, x)), x)
         return normed(model.norm, x).unflatten(0, shape)
 
 
-def attend(
-    query: Float[Tensor, "rows heads groups time size"],
-    keys: Float[Tensor, "rows heads size room"],
-    values: Float[Tensor, "rows heads room size"],
-    bias: Float[Tensor, "rows time room"],
-) -> Float[Tensor, "rows heads groups time size"]:
-    """Return softmax(query·keys/√size + bias)·values; the groups of a head share its keys."""
-    shape = query.shape
-    scores = torch.bmm(query.flatten(2, 3).flatten(0, 1), keys.flatten(0, 1)).view(*shape[:-1], -1)
-    weights = torch.add(bias[:, None, None], scores, alpha=shape[-1] ** -0.5).softmax(-1)
-    return torch.bmm(weights.flatten(2, 3).flatten(0, 1), values.flatten(0, 1)).view(shape)
-
-
-def hiding(hidden: Bool[Tensor, "*shape"], dtype: torch.dtype) -> Float[Tensor, "*shape"]:
-    """Return what is added to attention's scores: 0, and the least number of the type where `hidden`."""
-    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, torch.finfo(dtype).min)
+def _before(span: slice, room: int, device: torch.device) -> Bool[Tensor, "time room"]:
+    """The columns that a token in each of those in `span` may look at: its own, and those before."""
+    return torch.arange(room, device=device) <= torch.arange(span.start, span.stop, device=device)[:, None]
 
 
 class _Layer:

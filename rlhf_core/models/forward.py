@@ -23,7 +23,7 @@ def run_responses(
         prefix: how many tokens are the same at the beginning of every row; they are run once (`run_rows`).
     """
     causal_lm = plain(lm)
-    hidden, _, _ = run_rows(getattr(causal_lm, causal_lm.base_model_prefix), tokens, mask, prefix)
+    hidden = run_rows(getattr(causal_lm, causal_lm.base_model_prefix), tokens, mask, prefix)
     hidden = hidden[:, :-1][counts[:, 1:]]
     return vocabulary_logits(causal_lm, hidden), hidden
 

@@ -30,9 +30,9 @@ def splits_prefixes(causal_lm: Any) -> bool:
 
 
 def run_rows(
-    decoder: Any, tokens: Tensor, mask: Bool[Tensor, "batch time"], prefix: int = 0, *, cached: bool = False
-) -> tuple[Float[Tensor, "batch time width"], Any, Bool[Tensor, "batch time"]]:
-    """Run left-padded rows through the layers of a language model, their first `prefix` tokens once for all rows.
+    decoder: Any, tokens: Tensor, mask: Bool[Tensor, "batch time"], prefix: int = 0
+) -> Float[Tensor, "batch time width"]:
+    """Return the final states of left-padded rows of a language model, their first `prefix` tokens run once for all rows.
 
     A row's other tokens attend to the prefix through its keys and values, so gradients reach it from every row.
 
@@ -41,16 +41,13 @@ def run_rows(
         tokens: ids (batch, time), or the vectors (batch, time, width) that enter the decoder's first layer.
         mask: True on real tokens; the first row has at least `prefix + 1`.
         prefix: how many real tokens every row begins with that are the same in all. Of a model that `splits_prefixes`.
-        cached: keep keys and values.
-
-    Returns:
-        The final hidden states; the keys and values (None unless cached); which of their columns are real. With a prefix
-        that is all of its columns, then the rest of each row.
     """
     name = "inputs_embeds" if tokens.is_floating_point() else "input_ids"
     if not prefix:
-        out = decoder(**{name: tokens}, attention_mask=mask.long(), position_ids=position_ids(mask), use_cache=cached)
-        return out.last_hidden_state, out.past_key_values if cached else None, mask
+        positions = position_ids(mask)
+        return decoder(
+            **{name: tokens}, attention_mask=mask.long(), position_ids=positions, use_cache=False
+        ).last_hidden_state
     cache = LayerCache(decoder.layers[0].self_attn.layer_idx)
     columns = torch.arange(prefix, device=mask.device)
     common = tokens[:1].index_select(1, (~mask[0]).sum() + columns)
@@ -64,5 +61,4 @@ def run_rows(
     ).last_hidden_state  # fmt: skip
     is_prefix = mask & (mask.cumsum(1) <= prefix)
     placed = torch.cat([first.new_zeros(len(mask), prefix, first.shape[-1]), rest], 1)
-    placed = placed.masked_scatter(is_prefix.unsqueeze(-1), first.expand(len(mask), -1, -1))
-    return placed, cache if cached else None, seen
+    return placed.masked_scatter(is_prefix.unsqueeze(-1), first.expand(len(mask), -1, -1))

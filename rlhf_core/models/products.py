@@ -25,7 +25,7 @@ class Product:
 
     def __call__(self, x: Float[Tensor, "rows width"]) -> Float[Tensor, "rows out"]:
         """Return the layers' outputs."""
-        return torch.cat([layer(x) for layer in self.layers], -1) if len(self.layers) > 1 else self.layers[0](x)
+        return torch.cat([layer(x) for layer in self.layers], -1)
 
     def silu(self, x: Float[Tensor, "rows width"]) -> Float[Tensor, "rows out"]:
         """Return silu(output)."""
@@ -45,7 +45,8 @@ class PackedProduct(Product):
 
     def __init__(self, *layers: nn.Linear) -> None:
         super().__init__(*layers)
-        weights, biases = [layer.weight for layer in layers], [layer.bias for layer in layers if layer.bias is not None]
+        weights = tuple(layer.weight for layer in layers)
+        biases = tuple(layer.bias for layer in layers if layer.bias is not None)
         self.weight = _packed._reorder_linear_weight(torch.cat(weights).detach())
         self.bias = torch.cat(biases).detach() if biases else None
 
@@ -67,7 +68,7 @@ class PackedProduct(Product):
 
 
 class AdaptedProduct(Product):
-    """Layers of which some have LoRA adapters that may not be rounded to their weights' type: W·x + s·B·(A·x), the latter in float32."""
+    """Layers of which some have LoRA adapters: W·x + s·B·(A·x), the latter in float32, as it is learnt."""
 
     def __init__(self, base: Product, layers: Sequence[Any]) -> None:
         super().__init__(*layers)
@@ -93,8 +94,7 @@ def product(*layers: Any) -> Product:
     """Return the fastest product known for layers that are all given the same rows, with their weights as they are now."""
     plain = [_plain(layer) for layer in layers]
     packs = torch.backends.mkldnn.is_available() and all(map(_can_be_packed, plain))
-    alike = len({layer.bias is None for layer in plain}) == 1
-    if not packs or not alike:
+    if not packs or len({layer.bias is None for layer in plain}) > 1:
         return Product(*layers)
     base = PackedProduct(*plain)
     return AdaptedProduct(base, layers) if any(map(_is_adapted, layers)) else base

@@ -32,7 +32,7 @@ class SharedTrunk:
         self, ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"], prefix: int = 0
     ) -> Float[Tensor, "batch time width"]:
         """Return the activations that enter the first layer with an adapter; `prefix` as in `run_rows`."""
-        return run_rows(self._below, ids, mask, prefix)[0]
+        return run_rows(self._below, ids, mask, prefix)
 
 
 def shared_trunk(lm: Any) -> SharedTrunk | None:

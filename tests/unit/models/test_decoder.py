@@ -14,7 +14,6 @@ from transformers import LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalL
 from rlhf_core.config import LoraConfig
 from rlhf_core.models import decoder as module
 from rlhf_core.models.decoder import CachedDecoder, Decoder, LlamaDecoder, decoder_for
-from rlhf_core.models.products import product
 from rlhf_core.ops.text_masks import pad_rows, position_ids
 from tests.engine import LORA, move, tiny_policy
 
@@ -113,13 +112,3 @@ def test_another_architecture_takes_the_cache_of_transformers():
     decoder = decoder_for(lm)
     assert isinstance(decoder, CachedDecoder)
     assert_decodes(decoder, lm, **CLOSE)
-
-
-def test_products_equal_their_layers():
-    torch.manual_seed(0)
-    x = torch.randn(5, 6)
-    plain, biased = torch.nn.Linear(6, 4, bias=False), torch.nn.Linear(6, 3)
-    for layer in (plain, biased):
-        torch.testing.assert_close(product(layer)(x), layer(x))
-    for layers in ((plain, plain), (plain, biased)):
-        torch.testing.assert_close(product(*layers)(x), torch.cat([layer(x) for layer in layers], -1))

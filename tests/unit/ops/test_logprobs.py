@@ -69,6 +69,16 @@ def test_sampling_inverts_the_cumulative_distribution():
     assert sample_tokens(LOG_QUARTERS.repeat(6, 1), 1.0, 1.0, uniform).tolist() == [0, 0, 1, 1, 2, 2]
 
 
+@pytest.mark.parametrize("vocabulary", [255, 256, 257, 1000])
+def test_a_token_is_found_in_its_block(vocabulary: int):
+    """The sums run over blocks of 256: against one running sum in float64, with numbers on both sides of every token's share."""
+    logits = 2 * torch.randn(vocabulary, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sums = logits.softmax(-1).cumsum(-1)
+    middle = (sums + torch.cat([torch.zeros(1, dtype=torch.float64), sums[:-1]])) / 2
+    found = sample_tokens(logits.float().expand(vocabulary, -1), 1.0, 1.0, middle)
+    assert found.tolist() == list(range(vocabulary))
+
+
 def test_temperature_flattens_what_is_sampled():
     """Claim 3: odds of 4:1 at T = 2 are 2:1, so 0.7 is past token 0 (p = 0.667); at T = 1 it is not (p = 0.8)."""
     logits = torch.tensor([[math.log(4.0), 0.0]])
