@@ -10,10 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rlhf_core.feedback.claims import TAKEN, Standing, hold, standing
+from rlhf_core.feedback.claims import Standing, free_overdue, hold, standing
 from rlhf_core.feedback.clock import stamp
 from rlhf_core.feedback.frames import in_force
-from rlhf_core.feedback.schema import assignments, claims, completions, instructions, items, votes
+from rlhf_core.feedback.schema import NOT_UNDO, assignments, claims, completions, instructions, items, places, votes
 
 REPEAT_GAP = 5
 """A hidden repeat comes after at least so many other items: nobody shall remember the verdict."""
@@ -23,35 +23,47 @@ _MINE = (items.c.task_id == _TASK) & (assignments.c.labeller == _LABELLER)
 _GIVEN = assignments.join(items).join(votes, votes.c.assignment_id == assignments.c.id)
 _SHOWN = (*assignments.c, items.c.kind)
 
-_ANSWERED = sa.exists().where(votes.c.assignment_id == assignments.c.id)
-_HELD = sa.exists().where(
-    claims.c.item_id == assignments.c.item_id, claims.c.labeller == _LABELLER, claims.c.state == "held"
+_ANSWERED = sa.exists().where(votes.c.assignment_id == assignments.c.id, NOT_UNDO)
+_LAST_SHOWN = (
+    sa.select(assignments.c.id)
+    .where(assignments.c.item_id == claims.c.item_id, assignments.c.labeller == _LABELLER, ~assignments.c.repeats)
+    .order_by(assignments.c.showing.desc())
+    .limit(1)
+    .scalar_subquery()
 )
+_HELD = sa.select(_LAST_SHOWN).where(
+    claims.c.task_id == _TASK, claims.c.labeller == _LABELLER, claims.c.state == "held"
+)
+_REPEATED = sa.select(assignments.c.id).where(assignments.c.labeller == _LABELLER, assignments.c.repeats)
 _WAITING = (
     sa.select(*_SHOWN)
     .select_from(assignments.join(items))
-    .where(_MINE, ~_ANSWERED, assignments.c.repeats | _HELD)
+    .where(assignments.c.id.in_(_HELD.union_all(_REPEATED)), items.c.task_id == _TASK, ~_ANSWERED)
     .order_by(assignments.c.id.desc())
     .limit(1)
 )
-_TURN = (items.c.number + sa.bindparam("drawn")) % sa.bindparam("size")
-"""The task's shuffled order, begun at another place by each labeller."""
-_OWN = claims.alias("own")
-_UNSEEN = items.c.id.not_in(sa.select(_OWN.c.item_id).where(_OWN.c.task_id == _TASK, _OWN.c.labeller == _LABELLER))
-_GOLD = sa.select(items.c.id).where(items.c.task_id == _TASK, items.c.kind == "gold", _UNSEEN).order_by(_TURN).limit(1)
-_PLACES = sa.func.count(claims.c.item_id)
-_FRESH = (
+_BEGIN = sa.bindparam("begin")
+"""Where in the task's shuffled order a labeller begins; each at another place."""
+_SEEN = sa.exists().where(claims.c.labeller == _LABELLER)
+_GOLD = (
     sa.select(items.c.id)
-    .select_from(items.outerjoin(claims, (claims.c.item_id == items.c.id) & TAKEN))
-    .where(items.c.task_id == _TASK, items.c.kind == "item", _UNSEEN)
-    .group_by(items.c.id, items.c.number)
-    .having(sa.bindparam("overlap") > _PLACES)
-    .order_by(_PLACES, _TURN)
+    .where(items.c.task_id == _TASK, items.c.kind == "gold", ~_SEEN.where(claims.c.item_id == items.c.id))
+    .order_by(items.c.number < _BEGIN, items.c.number)
     .limit(1)
 )
+_ROOM = sa.bindparam("overlap") > places.c.taken
+_UNSEEN = (
+    sa.select(places.c.item_id, places.c.taken)
+    .where(places.c.task_id == _TASK, ~_SEEN.where(claims.c.item_id == places.c.item_id))
+    .limit(1)
+)
+_EMPTIEST = _UNSEEN.where(_ROOM).order_by(places.c.taken, places.c.number)
+_AHEAD = _UNSEEN.where(places.c.taken == sa.bindparam("taken"), places.c.number >= _BEGIN).order_by(places.c.number)
 _PUT_OFF = (
     sa.select(claims.c.item_id, claims.c.kind)
+    .select_from(claims.outerjoin(places, places.c.item_id == claims.c.item_id))
     .where(claims.c.task_id == _TASK, claims.c.labeller == _LABELLER, claims.c.state.in_(("skipped", "lost")))
+    .where(_ROOM | places.c.item_id.is_(None))
     .order_by(sa.func.coalesce(claims.c.vote_id, 0), claims.c.item_id)
 )
 _AGAIN = assignments.alias("again")
@@ -169,10 +181,12 @@ def _due_gold(connection: sa.Connection, task: sa.Row[Any], labeller: str, stand
 
 
 def _fresh(connection: sa.Connection, task: sa.Row[Any], labeller: str, now: float) -> int | None:
-    """An item that has room, held; one that others have just filled is passed over."""
-    overlap = 2**31 - 1 if task.overlap is None else task.overlap
-    bound = _bound(task, labeller) | {"now": now, "overlap": overlap}
-    while (item := connection.scalar(_FRESH, bound)) is not None:
+    """One of the items with fewest places taken, held; one that others have just filled is passed over."""
+    free_overdue(connection, task.id, now)
+    bound = _bound(task, labeller)
+    while (emptiest := connection.execute(_EMPTIEST, bound).one_or_none()) is not None:
+        ahead = connection.execute(_AHEAD, bound | {"taken": emptiest.taken}).one_or_none()
+        item = (ahead or emptiest).item_id
         if hold(connection, task, item, "item", labeller, now):
             return item
     return None
@@ -180,10 +194,11 @@ def _fresh(connection: sa.Connection, task: sa.Row[Any], labeller: str, now: flo
 
 def _put_off(connection: sa.Connection, task: sa.Row[Any], labeller: str, now: float) -> int | None:
     """What the labeller skipped, or lost to others who took it back since; in the order it was put off."""
-    rows = connection.execute(_PUT_OFF, {"task": task.id, "who": labeller}).all()
+    rows = connection.execute(_PUT_OFF, _bound(task, labeller)).all()
     return next((row.item_id for row in rows if hold(connection, task, row.item_id, row.kind, labeller, now)), None)
 
 
 def _bound(task: sa.Row[Any], labeller: str) -> dict[str, Any]:
     drawn = int.from_bytes(hashlib.sha256(json.dumps([task.seed, labeller]).encode("utf-8")).digest()[:4], "big")
-    return {"task": task.id, "who": labeller, "drawn": drawn % 1_000_003, "size": task.size}
+    overlap = 2**31 - 1 if task.overlap is None else task.overlap
+    return {"task": task.id, "who": labeller, "begin": drawn % task.size, "overlap": overlap}

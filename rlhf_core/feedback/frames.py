@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from rlhf_core.feedback.schema import assignments, completions, instructions, items, verdicts, votes
+from rlhf_core.feedback.schema import NOT_UNDO, assignments, completions, instructions, items, verdicts, votes
 from rlhf_core.feedback.verdicts import comparisons, on_places
 
 SCORES = {"contender": 1.0, "baseline": 0.0, "tie": 0.5, "both_bad": 0.5}
@@ -49,7 +49,7 @@ KINDS = ("item", "gold", "repeat")
 def in_force() -> sa.ColumnElement[bool]:
     """Return the condition that a row of `votes` is neither an undo nor undone."""
     undo = votes.alias("undo")
-    return (votes.c.action != "undo") & ~sa.exists().where(undo.c.supersedes == votes.c.id)
+    return NOT_UNDO & ~sa.exists().where(undo.c.supersedes == votes.c.id)
 
 
 def votes_frame(connection: sa.Connection, task_id: int, kinds: Sequence[str] = ("item",)) -> pd.DataFrame:

@@ -7,7 +7,9 @@ import json
 
 import sqlalchemy as sa
 
-_LOCK = sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger)))
+_KEY = sa.bindparam("key", type_=sa.BigInteger)
+_LOCK = sa.select(sa.func.pg_advisory_xact_lock(_KEY))
+_TRY = sa.select(sa.func.pg_try_advisory_xact_lock(_KEY))
 
 
 def lock(connection: sa.Connection, *name: str | int) -> None:
@@ -16,5 +18,14 @@ def lock(connection: sa.Connection, *name: str | int) -> None:
     A transaction locks a labeller before an item, never the other way round: so two cannot wait for each other.
     """
     if connection.dialect.name == "postgresql":
-        digest = hashlib.sha256(json.dumps(name).encode("utf-8")).digest()
-        connection.execute(_LOCK, {"key": int.from_bytes(digest[:8], "big", signed=True)})
+        connection.execute(_LOCK, {"key": _key(name)})
+
+
+def try_lock(connection: sa.Connection, *name: str | int) -> bool:
+    """Lock this name as `lock` does, but rather than wait for somebody who has it say False."""
+    return connection.dialect.name != "postgresql" or connection.execute(_TRY, {"key": _key(name)}).scalar_one()
+
+
+def _key(name: tuple[str | int, ...]) -> int:
+    digest = hashlib.sha256(json.dumps(name).encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

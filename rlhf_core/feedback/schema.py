@@ -1,7 +1,8 @@
 """The tables of judging. What people did is append-only: task states, instructions, assignments, votes, verdicts; and who
 was let in: invitations, sessions, endings.
 
-`claims` alone is rewritten: it says who holds or has judged an item, follows from the log, and is what keeps the overlap.
+Two tables are rewritten, and follow from the log: `claims` says who holds or has judged an item, and is what keeps the
+overlap; `places` counts these for each item, so that the next one is found without counting.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: what a store must be at to be used."""
 APPEND_ONLY = (
     *("task_states", "instructions", "assignments", "votes", "verdicts"),
@@ -117,12 +118,21 @@ claims = sa.Table(
     sa.Column("task_id", sa.ForeignKey("tasks.id"), nullable=False),  # of the item, as `kind`: every click asks
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("state", sa.String, _one_of("state", ("held", "judged", "skipped", "lost")), nullable=False),
-    sa.Column(
-        "until", sa.Float, nullable=False
-    ),  # a held item is kept for this labeller until then, seconds since 1970
+    sa.Column("until", sa.Float, nullable=False),  # how long a held item is kept, seconds since 1970; 0: no longer
     sa.Column("vote_id", sa.Integer),
 )
-sa.Index("claims_of_a_labeller", claims.c.task_id, claims.c.labeller)
+sa.Index("claims_of_a_labeller", claims.c.task_id, claims.c.labeller, claims.c.state, claims.c.kind)
+sa.Index("claims_that_run_out", claims.c.task_id, claims.c.state, claims.c.until)
+
+places = sa.Table(
+    "places",
+    metadata,
+    sa.Column("item_id", sa.ForeignKey("items.id"), primary_key=True),  # gold items have none: they are for everybody
+    sa.Column("task_id", sa.ForeignKey("tasks.id"), nullable=False),  # of the item, as `number`: the order is an index
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("taken", sa.Integer, nullable=False),  # the item's claims that take a place; see `claims.py`
+)
+sa.Index("places_in_order", places.c.task_id, places.c.taken, places.c.number)
 
 assignments = sa.Table(
     "assignments",
@@ -139,6 +149,12 @@ assignments = sa.Table(
     sa.UniqueConstraint("item_id", "labeller", "showing"),
 )
 sa.Index("assignments_of_a_labeller", assignments.c.labeller, assignments.c.id)
+sa.Index(
+    "repeats_of_a_labeller",
+    assignments.c.labeller,
+    sqlite_where=sa.text("repeats = 1"),
+    postgresql_where=sa.text("repeats"),
+)
 
 votes = sa.Table(
     "votes",
@@ -154,8 +170,9 @@ votes = sa.Table(
     sa.CheckConstraint("(action = 'undo') = (supersedes IS NOT NULL)", name="an_undo_supersedes"),
     sqlite_autoincrement=True,
 )
-_NOT_UNDO = votes.c.action != "undo"
-sa.Index("one_vote_a_token", votes.c.assignment_id, unique=True, sqlite_where=_NOT_UNDO, postgresql_where=_NOT_UNDO)
+NOT_UNDO = votes.c.action != sa.literal_column("'undo'")
+"""Without it in the same letters SQLite does not find an assignment's vote by the index, but reads all votes."""
+sa.Index("one_vote_a_token", votes.c.assignment_id, unique=True, sqlite_where=NOT_UNDO, postgresql_where=NOT_UNDO)
 
 verdicts = sa.Table(
     "verdicts",

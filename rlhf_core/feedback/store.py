@@ -22,7 +22,7 @@ from rlhf_core.feedback.frames import in_force, log_frame, log_size, votes_frame
 from rlhf_core.feedback.locks import lock
 from rlhf_core.feedback.overview import overview, reading_times, versions
 from rlhf_core.feedback.records import Assignment, InstructionVersion, Progress, TaskInfo, TaskProgress
-from rlhf_core.feedback.schema import STATES, assignments, completions, items, verdicts, votes
+from rlhf_core.feedback.schema import NOT_UNDO, STATES, assignments, completions, items, verdicts, votes
 from rlhf_core.feedback.tasks import TaskSpec
 from rlhf_core.feedback.verdicts import STRENGTHS, check_verdict
 from rlhf_core.visible import check_name
@@ -35,7 +35,7 @@ _BY_TOKEN = (
     .where(assignments.c.token == sa.bindparam("token"))
 )
 _GIVEN = sa.select(votes, in_force().label("in_force")).where(
-    votes.c.assignment_id == sa.bindparam("assignment"), votes.c.action != "undo"
+    votes.c.assignment_id == sa.bindparam("assignment"), NOT_UNDO
 )
 _TEXTS = (
     sa.select(items.c.prompt, items.c.category, completions.c.text)
@@ -227,7 +227,7 @@ class VoteStore:
             raise VoteError("the task is closed: the vote was not recorded", where=task.run_name)
         lock(connection, "item", found.item_id)
         claim = claim_of(connection, found.item_id, found.labeller)
-        if found.repeats or (claim and claim.state == "held" and claim.until > self._clock()):
+        if found.repeats or (claim and claim.state == "held" and claim.until > 0):
             return
         if not hold(connection, task, found.item_id, found.kind, found.labeller, self._clock()):
             raise VoteError(

@@ -17,6 +17,7 @@ from rlhf_core.feedback.schema import (
     completions,
     instructions,
     items,
+    places,
     task_states,
     tasks,
     votes,
@@ -31,6 +32,10 @@ _STATE = (
     .scalar_subquery()
     .label("state")
 )
+_PLACES = sa.select(items.c.id, items.c.task_id, items.c.number, sa.literal(0)).where(
+    items.c.task_id == sa.bindparam("task"), items.c.kind == "item"
+)
+_MAKE_PLACES = sa.insert(places).from_select(["item_id", "task_id", "number", "taken"], _PLACES)
 _TASK = sa.select(tasks, _STATE).where(tasks.c.id == sa.bindparam("task"))
 
 
@@ -62,6 +67,7 @@ def insert(connection: sa.Connection, spec: TaskSpec, state: str, now: str) -> i
             for place, (contender, text) in enumerate(item.completions)
         ]
         connection.execute(sa.insert(completions), texts)
+    connection.execute(_MAKE_PLACES, {"task": task_id})
     revise(connection, task_id, spec.instructions, now)
     set_state(connection, task_id, state, now)
     return task_id

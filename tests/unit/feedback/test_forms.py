@@ -124,6 +124,14 @@ def test_gold_items_come_among_the_others_to_everybody_and_count_apart(store: Vo
     assert store.task(task).items == 4 and store.progress(task, "ana").total == 5
 
 
+def test_a_gold_item_that_was_skipped_comes_back(store: VoteStore):
+    task = store.ensure_task(with_gold(2, gold_every=1))
+    judge(store, task)
+    skipped = judge(store, task, "skip")
+    judge(store, task)
+    assert shown(store, task).item_id == skipped.item_id and set(skipped.texts) == {"best", "bad"}
+
+
 @pytest.mark.parametrize(("form", "verdict"), [("pairwise", "b"), ("ranking", "b>c>a")])
 def test_gold_keeps_its_right_verdict(form: str, verdict: str):
     """Completions in the order of the file: bad, best, good. A pair is the best and the worst: bad, best."""

@@ -12,9 +12,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from rlhf_core.feedback.database import Database
-from rlhf_core.feedback.schema import metadata
+from rlhf_core.feedback.schema import metadata, places
 from rlhf_core.feedback.store import VoteStore
-from tests.vote_factory import make_spec, shown
+from tests.vote_factory import judge, make_spec, shown
 
 VERSION_1 = """
 CREATE TABLE tasks (id INTEGER PRIMARY KEY, fingerprint VARCHAR NOT NULL UNIQUE, run_name VARCHAR NOT NULL,
@@ -37,6 +37,14 @@ CREATE TRIGGER votes_refuse_delete BEFORE DELETE ON votes BEGIN SELECT RAISE(ABO
 CREATE TRIGGER votes_refuse_update BEFORE UPDATE ON votes BEGIN SELECT RAISE(ABORT, 'votes are append-only'); END;
 PRAGMA user_version = 1;
 """
+VERSION_3 = (
+    "DROP TABLE places",
+    "DROP INDEX claims_of_a_labeller",
+    "DROP INDEX claims_that_run_out",
+    "DROP INDEX repeats_of_a_labeller",
+    "CREATE INDEX claims_of_a_labeller ON claims (task_id, labeller)",
+    "UPDATE vote_store_revision SET version_num = '0003'",
+)
 THEN = "2026-11-20T10:00:00.000Z"
 
 
@@ -83,6 +91,31 @@ def test_an_old_store_keeps_its_votes_tokens_and_places(old: Path):
             order.append(item.item_id)
             store.vote(item.token, "tie", reading_seconds=1)
         assert order == [23, 22]  # the fresh one, then the skipped one
+
+
+def places_taken(url: str | Path) -> dict[int, int]:
+    with closing(Database(url)) as database, database.read() as connection:
+        return {row.item_id: row.taken for row in connection.execute(sa.select(places))}
+
+
+def test_the_places_taken_in_an_old_store_are_counted(old: Path):
+    """p1 is judged. p0 was undone and was kept for nobody then, p2 is skipped."""
+    VoteStore(old).close()
+    assert places_taken(old) == {20: 0, 21: 1, 22: 0, 23: 0}
+
+
+def test_the_places_taken_in_a_store_of_version_3_are_counted(url: str):
+    with closing(VoteStore(url)) as store:
+        task = store.ensure_task(make_spec(size=6, overlap=2))
+        for labeller, verdict in (("ana", "tie"), ("ana", "skip"), ("ben", "a"), ("cy", "b")):
+            judge(store, task, verdict, labeller)
+        for labeller in ("ana", "cy"):
+            shown(store, task, labeller)
+    before = places_taken(url)
+    with closing(Database(url)) as database, database.write() as connection:
+        for change in VERSION_3:
+            connection.exec_driver_sql(change)
+    assert places_taken(url) == before and sum(before.values()) == 5
 
 
 def test_the_task_of_an_old_store_is_found_again(old: Path):
