@@ -1,7 +1,7 @@
 """Products of a few rows with a model's weights, the same weights many times: what a decoding step consists of.
 
-A processor's kernels read weights in an order of their own. `product` puts them into it once; `torch.nn.functional.linear`
-does so at every call, which for a batch of 32 rows takes half of its time again (docs/LOG.md).
+A processor's kernels read weights in an order of their own. With AVX-512 `product` puts them into it once, where
+`torch.nn.functional.linear` does so at every call; without it BLAS with the weights first is faster (figures: docs/LOG.md).
 """
 
 from __future__ import annotations
@@ -67,6 +67,18 @@ class PackedProduct(Product):
         return _packed._linear_pointwise.binary(x, other, self.weight, self.bias, "mul")
 
 
+class WeightsFirst(Product):
+    """Plain layers without biases: their product as (W·xᵀ)ᵀ."""
+
+    def __init__(self, *layers: nn.Linear) -> None:
+        super().__init__(*layers)
+        self.weight = torch.cat(tuple(layer.weight for layer in layers)).detach()
+
+    def __call__(self, x: Float[Tensor, "rows width"]) -> Float[Tensor, "rows out"]:
+        """Return the layers' outputs."""
+        return torch.mm(self.weight, x.t()).t()
+
+
 class AdaptedProduct(Product):
     """Layers of which some have LoRA adapters: W·x + s·B·(A·x), the latter in float32, as it is learnt."""
 
@@ -93,18 +105,26 @@ class AdaptedProduct(Product):
 def product(*layers: Any) -> Product:
     """Return the fastest product known for layers that are all given the same rows, with their weights as they are now."""
     plain = [_plain(layer) for layer in layers]
-    packs = torch.backends.mkldnn.is_available() and all(map(_can_be_packed, plain))
-    if not packs or len({layer.bias is None for layer in plain}) > 1:
+    if not all(map(_is_linear, plain)):
         return Product(*layers)
-    base = PackedProduct(*plain)
-    return AdaptedProduct(base, layers) if any(map(_is_adapted, layers)) else base
+    adapted, biases = any(map(_is_adapted, layers)), sum(layer.bias is not None for layer in plain)
+    if packs() and biases in (0, len(plain)):
+        base = PackedProduct(*plain)
+        return AdaptedProduct(base, layers) if adapted else base
+    first = not adapted and not biases and plain[0].weight.dtype == torch.float32
+    return WeightsFirst(*plain) if first else Product(*layers)
+
+
+def packs() -> bool:
+    """Say whether this processor multiplies faster by weights in its own order."""
+    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def _plain(layer: Any) -> Any:
     return layer.get_base_layer() if hasattr(layer, "lora_A") else layer
 
 
-def _can_be_packed(layer: nn.Module) -> bool:
+def _is_linear(layer: Any) -> bool:
     if type(layer) is not nn.Linear or layer.weight.device.type != "cpu":
         return False
     return layer.weight.dtype in (torch.float32, torch.bfloat16)

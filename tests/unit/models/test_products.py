@@ -8,7 +8,7 @@ from torch.nn import Linear
 from torch.nn.functional import silu
 
 from rlhf_core.config import LoraConfig
-from rlhf_core.models.products import AdaptedProduct, PackedProduct, Product, product
+from rlhf_core.models.products import AdaptedProduct, PackedProduct, Product, WeightsFirst, product
 from tests.engine import move, tiny_policy
 
 TOLERANCE = {torch.float32: {"atol": 1e-5, "rtol": 1e-5}, torch.bfloat16: {"atol": 2e-2, "rtol": 2e-2}}
@@ -33,6 +33,21 @@ def test_packed_layers_give_what_the_layers_give(dtype: torch.dtype, bias: bool)
     torch.testing.assert_close(packed.plus(x, other), expected + other, **close)
     torch.testing.assert_close(packed.times(x, other), expected * other, **close)
     torch.testing.assert_close(packed(x[:1]), expected[:1], **close)  # laid out for no number of rows in particular
+
+
+@torch.no_grad()
+def test_without_avx512_the_weights_come_first(monkeypatch: pytest.MonkeyPatch):
+    """In float32; what has a bias, or another type, is called."""
+    monkeypatch.setattr("rlhf_core.models.products.packs", lambda: False)
+    both = layers(torch.float32, bias=False)
+    x, other = torch.randn(5, 24), torch.randn(5, 24)
+    found, expected = product(*both), torch.cat([layer(x) for layer in both], -1)
+    assert type(found) is WeightsFirst
+    torch.testing.assert_close(found(x), expected)
+    torch.testing.assert_close(found.silu(x), silu(expected))
+    torch.testing.assert_close(found.times(x, other), expected * other)
+    assert type(product(*layers(torch.float32, bias=True))) is Product
+    assert type(product(*layers(torch.bfloat16, bias=False))) is Product
 
 
 @torch.no_grad()
