@@ -33,17 +33,22 @@ def attend(
     mask: Bool[Tensor, "rows 1 time seen"] | None,
     dropout: float = 0.0,
     scaling: float | None = None,
+    is_causal: bool | None = None,
     **settings: Any,
 ) -> tuple[Float[Tensor, "rows time heads size"], None]:
     """Return softmax(query·key·scaling)·value where `mask` is True; what an attention function of transformers returns.
 
-    Anything but bfloat16 on a processor, and more than `MOST_SCORES` scores, is left to torch's kernel.
+    Without a mask a token looks back only, in models that do. Anything but bfloat16 on a processor, more than `MOST_SCORES`
+    scores, dropout, and what some models add to scores or cache is left to torch's kernel.
     """
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
     scores = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[2]
-    if query.device.type != "cpu" or dtype != torch.bfloat16 or dropout or scores > MOST_SCORES:
-        return sdpa_attention_forward(module, query, key, value, mask, dropout=dropout, scaling=scaling, **settings)
-    if mask is None and query.shape[2] > 1 and getattr(module, "is_causal", True):
+    plain = not dropout and all(settings.get(name) is None for name in ("position_bias", "cache"))
+    if query.device.type != "cpu" or dtype != torch.bfloat16 or scores > MOST_SCORES or not plain:
+        given = {"dropout": dropout, "scaling": scaling, "is_causal": is_causal, **settings}
+        return sdpa_attention_forward(module, query, key, value, mask, **given)
+    looks_back = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    if mask is None and looks_back and query.shape[2] > 1:
         mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()
     with torch.autocast("cpu", enabled=False):
         seen = grouped_attention(

@@ -58,14 +58,29 @@ def test_bfloat16_takes_products_and_is_causal_without_a_mask(autocast: bool, mo
     torch.testing.assert_close(found.double(), expected, atol=0.03, rtol=0.03)
 
 
+@pytest.mark.parametrize("settings", [{"is_causal": False}, {}])
+def test_an_encoder_looks_both_ways(settings: dict[str, Any]):
+    """Whether the call says so or the module."""
+    module = SimpleNamespace(num_key_value_groups=3, is_causal=bool(settings))
+    exact = [x.detach() for x in inputs()]
+    found, _ = attend(module, *[x.bfloat16() for x in exact], None, **settings)
+    expected = scaled_dot_product_attention(*exact, enable_gqa=True).transpose(1, 2)
+    torch.testing.assert_close(found.double(), expected, atol=0.03, rtol=0.03)
+
+
 @pytest.mark.parametrize(
     ("dtype", "most", "settings"),
-    [(torch.float32, 2**24, {}), (torch.bfloat16, 100, {}), (torch.bfloat16, 2**24, {"dropout": 0.1})],
+    [
+        (torch.float32, 2**24, {}),
+        (torch.bfloat16, 100, {}),
+        (torch.bfloat16, 2**24, {"dropout": 0.1}),
+        (torch.bfloat16, 2**24, {"position_bias": torch.zeros(3, 6, 5, 5)}),
+    ],
 )
 def test_the_rest_is_left_to_torch(
     dtype: torch.dtype, most: int, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ):
-    """Float32, more than so many scores (here 3·6·5·5 = 450), dropout."""
+    """Float32, more than so many scores (here 3·6·5·5 = 450), dropout, what T5 adds to its scores."""
     monkeypatch.setattr(attention, "sdpa_attention_forward", lambda *given, **more: ("left to torch", given, more))
     monkeypatch.setattr(attention, "MOST_SCORES", most)
     assert attend(MODULE, *[x.detach().to(dtype) for x in inputs()], None, **settings)[0] == "left to torch"
