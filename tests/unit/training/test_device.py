@@ -125,7 +125,8 @@ def test_reward_model(tmp_path: Path, backbone: str):
 
 
 def test_pretraining(tmp_path: Path):
-    config = PretrainConfig(name="x", text=(Path("x.txt"),), steps=2, batch_size=2, micro_batch_size=1)
+    files = (Path("x.txt"),)
+    config = PretrainConfig(name="x", text=files, steps=2, batch_size=2, micro_batch_size=1, dtype="float32")
     ids = [np.arange(9), np.arange(20, 29), np.arange(5)]
 
     def work(device: torch.device, stage: Stage) -> torch.nn.Module:
