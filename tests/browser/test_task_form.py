@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import settle
+
 pytestmark = pytest.mark.browser
 
 
@@ -20,7 +22,7 @@ def test_a_task_is_made_and_judged(address: str, page: Page) -> None:
         contenders.click()
         page.get_by_role("option", name=f"demo · {name}").click()
     page.keyboard.press("Escape")
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    settle(page)
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("Each labeller gives 12 votes")).to_be_visible()
     page.get_by_role("button", name="Create and open").click()
