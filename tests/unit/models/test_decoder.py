@@ -63,6 +63,32 @@ def test_prompts_that_begin_alike_or_are_read_in_groups(together: int, prefix: b
         assert_decodes(decoder, policy.lm, prefix, **CLOSE)
 
 
+@pytest.mark.parametrize("grow", [1, 2, 3])
+def test_memory_grows_when_it_is_full(grow: int, monkeypatch: pytest.MonkeyPatch):
+    """Claim 2: four tokens are appended to room for `grow`; also after a row has left."""
+    monkeypatch.setattr(module, "GROW", grow)
+    policy = move(tiny_policy(), size=0.2)
+    decoder = decoder_for(policy.lm)
+    assert_decodes(decoder, policy.lm, b"sys", **CLOSE)
+    assert isinstance(decoder, LlamaDecoder)
+    assert decoder.length <= decoder.seen.shape[1] < decoder.length + grow
+
+
+def test_no_more_rows_are_read_together_than_their_scores_have_room(monkeypatch: pytest.MonkeyPatch):
+    lm, together = tiny_policy(trainable=False).lm, []
+    monkeypatch.setattr(module, "MOST_SCORES", 1)
+    reads = LlamaDecoder._run
+
+    def count(self: LlamaDecoder, ids: Tensor, *rest: Any) -> Tensor:
+        together.append(len(ids))
+        return reads(self, ids, *rest)
+
+    monkeypatch.setattr(LlamaDecoder, "_run", count)
+    with torch.no_grad():
+        LlamaDecoder(lm).prompt(*pad_rows(PROMPTS, 0, left=True), 4)
+    assert together == [1, 1, 1]
+
+
 @pytest.mark.parametrize("reference", [False, True])
 @pytest.mark.parametrize("lora", [LORA, LoraConfig(r=4, alpha=8, targets="all-linear", layers=1)])
 def test_adapters_decode_as_they_run(lora: LoraConfig, reference: bool):
