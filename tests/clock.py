@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+START = 1_800_000_000.0  # 2027-01-15T08:00:00Z
+
 
 class Clock:
     """Says the same time, in seconds, until `now` is changed."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rlhf_core.feedback.store import VoteStore
+from tests.clock import START, Clock
 from tests.postgres import Server, running_server
 
 
@@ -45,4 +46,16 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(url: str) -> Iterator[VoteStore]:
     with closing(VoteStore(url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(START)
+
+
+@pytest.fixture
+def timed(url: str, clock: Clock) -> Iterator[VoteStore]:
+    """The store with a clock that the test turns."""
+    with closing(VoteStore(url, clock)) as opened:
         yield opened

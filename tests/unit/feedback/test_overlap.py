@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from threading import Barrier
 
 import pytest
@@ -14,19 +12,6 @@ from rlhf_core.feedback.claims import HOLD_SECONDS
 from rlhf_core.feedback.store import VoteStore
 from tests.clock import Clock
 from tests.vote_factory import judge, make_spec, shown
-
-START = 1_700_000_000.0
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(START)
-
-
-@pytest.fixture
-def timed(url: str, clock: Clock) -> Iterator[VoteStore]:
-    with closing(VoteStore(url, clock)) as opened:
-        yield opened
 
 
 def test_each_item_is_judged_by_as_many_as_planned(store: VoteStore):

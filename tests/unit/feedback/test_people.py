@@ -12,14 +12,7 @@ import pytest
 
 from rlhf_core.errors import PeopleError
 from rlhf_core.feedback.people import DAY, PeopleStore
-from tests.clock import Clock
-
-START = 1_800_000_000.0  # 2027-01-15T08:00:00Z
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(START)
+from tests.clock import START, Clock
 
 
 @pytest.fixture

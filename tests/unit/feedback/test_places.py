@@ -18,20 +18,8 @@ from rlhf_core.feedback.store import VoteStore
 from tests.clock import Clock
 from tests.vote_factory import judge, make_spec, shown
 
-START = 1_700_000_000.0
 LABELLERS = ("ana", "ben", "cy", "di", "eve")
 OVERLAP = 2
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(START)
-
-
-@pytest.fixture
-def timed(url: str, clock: Clock) -> Iterator[VoteStore]:
-    with closing(VoteStore(url, clock)) as opened:
-        yield opened
 
 
 @pytest.fixture
