@@ -127,8 +127,10 @@ def test_megabytes_are_shown_in_part_and_judged_in_seconds(watched: Page, hostil
         settle(watched)
     assert time.monotonic() - start < 40  # three screens and two votes; whole, each screen alone takes up to 16 s
     watched.keyboard.press("u")
+    expect(watched.get_by_text("1 of 2 judged").first).to_be_visible()
     watched.get_by_role("button", name="Show all").last.click()
     watched.wait_for_function(f"() => ({LEFT})().some(text => text.length > 400000)")
+    settle(watched)
     watched.keyboard.press("2")
     expect(watched.get_by_text("2 of 2 judged").first).to_be_visible()
     with closing(hostile.votes) as store:
