@@ -100,9 +100,10 @@ def test_the_same_verdicts_twice_are_one_vote_and_one_changed_is_refused(store: 
         store.vote(token, {"helpful": "a", "harmless": "a"}, reading_seconds=1)
 
 
-def with_gold(size: int, **design: object) -> TaskSpec:
+def with_gold(size: int, golds: int = 1, **design: object) -> TaskSpec:
     sides = [[completion(f"p{n}", name, f"{name} {n}") for n in range(size)] for name in ("base", "tuned")]
-    return build_task("demo", sides, INSTRUCTIONS, 0, TaskDesign(**design), [GOLD])  # type: ignore[arg-type]
+    gold = [GOLD.model_copy(update={"id": f"g{n}"}) for n in range(golds)]
+    return build_task("demo", sides, INSTRUCTIONS, 0, TaskDesign(**design), gold)  # type: ignore[arg-type]
 
 
 def test_gold_items_come_among_the_others_to_everybody_and_count_apart(store: VoteStore):
@@ -122,6 +123,12 @@ def test_gold_items_come_among_the_others_to_everybody_and_count_apart(store: Vo
     assert {*gold["baseline"], *gold["contender"]} == {"gold:bad", "gold:best"}
     assert len(store.votes(task)) == 4 and store.votes(task)["gold"].isna().all()
     assert store.task(task).items == 4 and store.progress(task, "ana").total == 5
+
+
+def test_a_gold_item_comes_after_so_many_others_whatever_gold_was_judged(store: VoteStore):
+    task = store.ensure_task(with_gold(6, golds=3, gold_every=2))
+    kinds = [judge(store, task).prompt == "Which?" for _ in range(9)]
+    assert kinds == [False, False, True] * 3
 
 
 def test_a_gold_item_that_was_skipped_comes_back(store: VoteStore):

@@ -36,7 +36,9 @@ def test_an_item_on_somebodys_screen_is_not_given_to_another(store: VoteStore):
 def test_an_item_left_lying_goes_to_another_and_the_late_vote_is_refused(timed: VoteStore, clock: Clock):
     task = timed.ensure_task(make_spec(size=1, overlap=1))
     late = shown(timed, task, "ana")
-    clock.now += HOLD_SECONDS
+    clock.now += 30 * 60 - 1
+    assert timed.next_item(task, "ben") is None
+    clock.now += 1
     judge(timed, task, labeller="ben")
     with pytest.raises(VoteError, match=r"judged by as many people as planned: the vote was not recorded.*Reload"):
         timed.vote(late.token, "a", reading_seconds=1)
