@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from rlhf_core.feedback.store import VoteStore
 from tests.run_factory import write_run
@@ -127,10 +127,20 @@ def wait_until_healthy(address: str, server: subprocess.Popen[bytes], seconds: f
 def start_judging(page: Page, address: str, task: int) -> None:
     """Open a task and leave its instructions."""
     page.goto(f"{address}/judge?task={task}")
+    leave_instructions(page)
+
+
+def leave_instructions(page: Page) -> None:
+    """Go from a task's instructions to its first item."""
     page.get_by_role("button", name="Start judging").wait_for()
     page.keyboard.press("Enter")
-    page.get_by_text(" judged", exact=False).first.wait_for()
+    page.get_by_test_id("stCaptionContainer").get_by_text(" judged").wait_for()
     settle(page)
+
+
+def judged_so_far(page: Page, judged: int, total: int) -> Locator:
+    """The line that says how far the labeller is; screen readers hear the same elsewhere."""
+    return page.get_by_test_id("stCaptionContainer").get_by_text(f"{judged} of {total} judged")
 
 
 def settle(page: Page) -> None:

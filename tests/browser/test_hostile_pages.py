@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from rlhf_core.data.io import write_json, write_jsonl
 from rlhf_core.feedback.tasks import TaskDesign, TaskSpec, build_task
 from rlhf_core.visible import visible
-from tests.browser.conftest import Dashboard, served, settle, start_judging
+from tests.browser.conftest import Dashboard, judged_so_far, served, settle, start_judging
 from tests.hostile import ELSEWHERE, FLAG, HUGE, hostile_texts
 from tests.run_factory import CONTENDERS, write_run
 from tests.vote_factory import completion
@@ -113,7 +113,7 @@ def test_instructions_and_criteria_are_shown_and_fetch_nothing(watched: Page, ho
         assert caption.locator("img, a, del, .katex, [data-testid=stIconMaterial]").count() == 0
         watched.keyboard.press("1")
         watched.wait_for_timeout(300)
-    expect(watched.get_by_text("1 of 2 judged").first).to_be_visible()
+    expect(judged_so_far(watched, 1, 2)).to_be_visible()
 
 
 def test_megabytes_are_shown_in_part_and_judged_in_seconds(watched: Page, hostile: Dashboard) -> None:
@@ -123,16 +123,16 @@ def test_megabytes_are_shown_in_part_and_judged_in_seconds(watched: Page, hostil
     start_judging(watched, hostile.address, task)
     for judged in (1, 2):
         watched.keyboard.press("1")
-        expect(watched.get_by_text(f"{judged} of 2 judged").first).to_be_visible()
+        expect(judged_so_far(watched, judged, 2)).to_be_visible()
         settle(watched)
     assert time.monotonic() - start < 40  # three screens and two votes; whole, each screen alone takes up to 16 s
     watched.keyboard.press("u")
-    expect(watched.get_by_text("1 of 2 judged").first).to_be_visible()
+    expect(judged_so_far(watched, 1, 2)).to_be_visible()
     watched.get_by_role("button", name="Show all").last.click()
     watched.wait_for_function(f"() => ({LEFT})().some(text => text.length > 400000)")
     settle(watched)
     watched.keyboard.press("2")
-    expect(watched.get_by_text("2 of 2 judged").first).to_be_visible()
+    expect(judged_so_far(watched, 2, 2)).to_be_visible()
     with closing(hostile.votes) as store:
         assert len(store.votes(task)) == 2
 

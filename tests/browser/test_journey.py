@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import judged_so_far, leave_instructions, settle
 
 pytestmark = pytest.mark.browser
 SIDES = re.compile(rb"\b(base|tuned|sft|baseline|contender)\b", re.IGNORECASE)
@@ -24,7 +26,7 @@ def test_from_the_curves_to_the_report(address: str, page: Page, tmp_path: Path)
     open_page(page, "Results")
     expect(page.get_by_text("Nobody has judged this run yet.")).to_be_visible()
     open_page(page, "Judge")
-    start(page)
+    leave_instructions(page)
     for number in range(10):
         judge(page, "1", number + 1)
 
@@ -41,7 +43,7 @@ def test_from_the_curves_to_the_report(address: str, page: Page, tmp_path: Path)
 
 def test_every_key_does_what_the_bar_says(address: str, page: Page) -> None:
     page.goto(f"{address}/judge")
-    start(page)
+    leave_instructions(page)
     for number, key in enumerate("1209"):
         judge(page, key, number + 1)
     judge(page, "u", 3)
@@ -51,31 +53,31 @@ def test_every_key_does_what_the_bar_says(address: str, page: Page) -> None:
     expect(prompt).not_to_have_text(before)
     page.keyboard.press("h")
     expect(page.get_by_text("Prefer the answer that helps more.")).to_be_visible()
-    expect(judged_so_far(page, 3)).to_be_hidden()
+    expect(judged_so_far(page, 3, 12)).to_be_hidden()
     page.keyboard.press("Enter")
-    expect(judged_so_far(page, 3)).to_be_visible()
+    expect(judged_so_far(page, 3, 12)).to_be_visible()
     expect(page).to_have_url(re.compile("judging="))
     page.reload()  # comes back to the item, not to the instructions
-    expect(judged_so_far(page, 3)).to_be_visible()
+    expect(judged_so_far(page, 3, 12)).to_be_visible()
 
 
 def test_a_double_press_is_one_vote(address: str, page: Page) -> None:
     page.goto(f"{address}/judge")
-    start(page)
-    judged_so_far(page, 0).wait_for()
+    leave_instructions(page)
+    judged_so_far(page, 0, 12).wait_for()
     press = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '1', code: 'Digit1', bubbles: true}))"
     page.evaluate(f"{press}; {press}")
-    expect(judged_so_far(page, 1)).to_be_visible()
+    expect(judged_so_far(page, 1, 12)).to_be_visible()
     page.wait_for_timeout(1500)
-    expect(judged_so_far(page, 1)).to_be_visible()
+    expect(judged_so_far(page, 1, 12)).to_be_visible()
 
 
 def test_nothing_that_reaches_the_browser_names_a_side(address: str, page: Page) -> None:
     frames: list[bytes] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(as_bytes(data))))
     page.goto(f"{address}/judge")
-    start(page)
-    judged_so_far(page, 0).wait_for()
+    leave_instructions(page)
+    judged_so_far(page, 0, 12).wait_for()
     for number in range(3):
         judge(page, "1", number + 1)
     assert any(b"of 12 judged" in frame for frame in frames)
@@ -89,7 +91,7 @@ def test_completions_run_nothing(address: str, page: Page) -> None:
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     page.goto(f"{address}/judge")
-    start(page)
+    leave_instructions(page)
     seen = ""
     for number in range(12):
         seen += page.locator("[data-testid=stMain]").inner_text()
@@ -101,7 +103,7 @@ def test_completions_run_nothing(address: str, page: Page) -> None:
 def test_the_bar_stays_in_sight_on_a_phone(address: str, page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/judge")
-    start(page)
+    leave_instructions(page)
     for label in ("A", "Tie", "Both bad", "B"):
         expect(page.get_by_role("button", name=label, exact=False).first).to_be_in_viewport()
     width = page.evaluate("document.documentElement.scrollWidth")
@@ -112,22 +114,11 @@ def open_page(page: Page, title: str) -> None:
     page.get_by_role("link", name=title, exact=True).click()
 
 
-def start(page: Page) -> None:
-    page.get_by_role("button", name="Start judging").wait_for()
-    page.keyboard.press("Enter")
-    page.get_by_text("of 12 judged").first.wait_for()
-
-
-def judged_so_far(page: Page, judged: int) -> Locator:
-    """The line that says how far the labeller is; screen readers hear the same elsewhere."""
-    return page.get_by_test_id("stCaptionContainer").get_by_text(f"{judged} of 12 judged")
-
-
 def judge(page: Page, key: str, judged: int) -> None:
     """Press a key and wait until the next pair stands."""
     page.keyboard.press(key)
-    expect(judged_so_far(page, judged)).to_be_visible()
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    expect(judged_so_far(page, judged, 12)).to_be_visible()
+    settle(page)
 
 
 def as_bytes(data: bytes | str) -> bytes:

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Dashboard, served, settle, start_judging
+from tests.browser.conftest import Dashboard, judged_so_far, served, settle, start_judging
 from tests.unit.feedback.test_forms import three
 from tests.vote_factory import make_spec
 
@@ -88,7 +88,7 @@ def test_every_screen_of_judging_a_pair_is_accessible(page: Page, studio: Dashbo
     page.get_by_role("button", name="Start judging").wait_for()
     assert_accessible(page, "instructions")
     page.keyboard.press("Enter")
-    page.get_by_text("0 of 2 judged").first.wait_for()
+    judged_so_far(page, 0, 2).wait_for()
     assert_accessible(page, "a pair")
     page.get_by_role("button", name="Say why").click()
     page.get_by_role("radio", name="clearly").click()
@@ -125,7 +125,7 @@ def test_the_keyboard_alone_judges_pairs(page: Page, studio: Dashboard) -> None:
     page.get_by_role("button", name="Start judging").wait_for()
     tab_to(page, "Start judging Enter")
     page.keyboard.press("Enter")
-    page.get_by_text("0 of 2 judged").first.wait_for()
+    judged_so_far(page, 0, 2).wait_for()
     settle(page)
     assert "st-key-judge-panel" in tab_to(page, panel=True)
     page.keyboard.press("PageDown")
@@ -151,7 +151,7 @@ def test_the_keyboard_alone_judges_a_ranking(page: Page, studio: Dashboard) -> N
         page.keyboard.press("Space")
         page.wait_for_timeout(600)
         settle(page)
-    page.get_by_text("1 of 2 judged").first.wait_for()
+    judged_so_far(page, 1, 2).wait_for()
     for key in ("2", "1", "3", "Enter"):
         page.keyboard.press(key)
         page.wait_for_timeout(500)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Dashboard, settle, start_judging
+from tests.browser.conftest import Dashboard, judged_so_far, settle, start_judging
 from tests.vote_factory import make_spec
 
 pytestmark = pytest.mark.browser
@@ -53,9 +53,9 @@ def test_a_server_that_dies_comes_back_to_the_same_item(dashboard: Dashboard, pa
         assert texts(page) == before
         page.keyboard.press("2")
         page.wait_for_timeout(3000)
-        if page.get_by_text("1 of 3 judged").count():
+        if judged_so_far(page, 1, 3).count():
             break
-    expect(page.get_by_text("1 of 3 judged").first).to_be_visible()
+    expect(judged_so_far(page, 1, 3)).to_be_visible()
     assert stored(dashboard, task) == ["b"]
     with closing(dashboard.votes) as store:
         assert store.votes(task)["labeller"].tolist() == ["ana"]
@@ -63,7 +63,7 @@ def test_a_server_that_dies_comes_back_to_the_same_item(dashboard: Dashboard, pa
 
 def start_again(page: Page, dashboard: Dashboard, task: int) -> None:
     page.get_by_role("button", name="Start judging").press("Enter")
-    page.get_by_text("0 of 3 judged").first.wait_for()
+    judged_so_far(page, 0, 3).wait_for()
     settle(page)
     assert f"task={task}" in page.url
 
@@ -75,12 +75,12 @@ def test_two_tabs_of_one_labeller_give_one_vote_an_item(dashboard: Dashboard, pa
     start_judging(other, dashboard.address, task)
     assert texts(other) == texts(page)
     page.keyboard.press("1")
-    expect(page.get_by_text("1 of 3 judged").first).to_be_visible()
+    expect(judged_so_far(page, 1, 3)).to_be_visible()
     other.keyboard.press("1")  # the same verdict on the same item
-    expect(other.get_by_text("1 of 3 judged").first).to_be_visible()
+    expect(judged_so_far(other, 1, 3)).to_be_visible()
     settle(other)
     page.keyboard.press("1")
-    expect(page.get_by_text("2 of 3 judged").first).to_be_visible()
+    expect(judged_so_far(page, 2, 3)).to_be_visible()
     other.keyboard.press("2")  # another verdict on an item that has one
     expect(other.get_by_test_id("stAlert").get_by_text("this item has a verdict already")).to_be_visible()
     assert stored(dashboard, task) == ["a", "a"]
@@ -93,14 +93,14 @@ def test_a_message_that_arrives_again_is_no_second_vote(page: Page, dashboard: D
     start_judging(page, dashboard.address, task)
     page.evaluate("window.sent = []")
     page.keyboard.press("1")
-    expect(page.get_by_text("1 of 3 judged").first).to_be_visible()
+    expect(judged_so_far(page, 1, 3)).to_be_visible()
     settle(page)
     assert page.evaluate("window.sent.length") >= 1
     for _ in range(3):  # at once, and after the answer
         page.evaluate("window.sent.slice().forEach(message => window.socket.send(message))")
         page.wait_for_timeout(700)
         settle(page)
-    expect(page.get_by_text("1 of 3 judged").first).to_be_visible()
+    expect(judged_so_far(page, 1, 3)).to_be_visible()
     assert page.get_by_text("encountered an error").count() == 0
     assert stored(dashboard, task) == ["a"]
 
