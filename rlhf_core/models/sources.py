@@ -55,6 +55,7 @@ def load_classifier(source: str | Path, **settings: Any) -> tuple[Any, dict[str,
     from transformers.utils import logging
 
     from rlhf_core.models.attention import use_products
+    from rlhf_core.models.first_token import read_first_token
 
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # callers judge what is missing themselves
@@ -64,7 +65,7 @@ def load_classifier(source: str | Path, **settings: Any) -> tuple[Any, dict[str,
         )
     finally:
         logging.set_verbosity(level)
-    return use_products(model), about
+    return read_first_token(use_products(model)), about
 
 
 def read_json(path: Path) -> dict[str, Any]:
