@@ -1,7 +1,8 @@
 """Break the mathematics on purpose, one place at a time, and see which test of the quick suite notices.
 
 `make mutants` runs all of `tests/mutants.yaml`; `scripts/mutants.py gae` those whose file or reason contains a word.
-Every break is applied to a copy of the project; the tests nearest to it run first, then the rest of the quick suite.
+Every break is applied to a copy of the project; the tests of its file run first, then those of the files that import it,
+then the rest of the quick suite.
 Of a whole run a copy without a break has to pass. Exits with 1 when a break survives, or does not fit the code any more.
 """
 
@@ -49,6 +50,13 @@ class Mutant:
         near = [*own, path.parent.with_name(f"test_{path.parent.name}.py")]
         files = [test for test in near if (ROOT / test).is_file()]
         return [str(test) for test in files or [path.parent] if (ROOT / test).exists()]
+
+    @property
+    def importing(self) -> list[str]:
+        """The test files that import the broken one by its name."""
+        module = "rlhf_core." + self.file.removesuffix(".py").replace("/", ".")
+        files = sorted(file for folder in REST for file in (ROOT / folder).rglob("test_*.py"))
+        return [str(file.relative_to(ROOT)) for file in files if f"from {module} import" in file.read_text("utf-8")]
 
 
 class FirstFailure:
@@ -110,8 +118,8 @@ def caught_by(mutant: Mutant | None) -> str | None:
             target.write_text(text.replace(mutant.find, mutant.replace), encoding="utf-8")
         os.chdir(copy)
         sys.path.insert(0, str(copy))
-        near = mutant.near if mutant else []
-        return next((test for paths in (near, REST) if paths and (test := first_failure(paths))), None)
+        groups = (mutant.near, mutant.importing, REST) if mutant else (REST,)
+        return next((test for paths in groups if paths and (test := first_failure(paths))), None)
 
 
 def project_files() -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SCORE_BATCH = 16
+SCORE_BATCH = 32
 
 
 def pair_inputs(tokenizer: Any, prompts: Sequence[str], responses: Sequence[str], max_length: int) -> dict[str, Tensor]:

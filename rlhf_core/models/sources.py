@@ -56,6 +56,7 @@ def load_classifier(source: str | Path, **settings: Any) -> tuple[Any, dict[str,
 
     from rlhf_core.models.attention import use_products
     from rlhf_core.models.first_token import read_first_token
+    from rlhf_core.models.stream import narrow_stream
 
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # callers judge what is missing themselves
@@ -65,7 +66,7 @@ def load_classifier(source: str | Path, **settings: Any) -> tuple[Any, dict[str,
         )
     finally:
         logging.set_verbosity(level)
-    return read_first_token(use_products(model)), about
+    return narrow_stream(read_first_token(use_products(model))), about
 
 
 def read_json(path: Path) -> dict[str, Any]:
