@@ -10,8 +10,9 @@ import gc
 import os
 from collections.abc import Callable
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 2**31 - 1
+KEPT = 2**25  # bytes of the largest block that is kept; more the C library does not take
 
 
 def settle_in() -> None:
@@ -19,14 +20,15 @@ def settle_in() -> None:
 
     A thread that has run out of work spins for a moment, then sleeps: long spinning halves the speed beside a busy dashboard,
     sleeping at once costs a third of a decoding step. Freed memory is kept for the next pass: by default glibc hands
-    large blocks back and gets them anew, page by page, at every step.
+    blocks of a megabyte back and gets them anew, page by page, at every step. Larger blocks than `KEPT` are handed back:
+    among rows of ever new lengths they would not fit where others have been, and the process would grow with every step.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
     chosen = any(name.startswith("MALLOC_") for name in os.environ)  # glibc has read the user's own choice already
     if not chosen and (mallopt := _glibc("mallopt")) is not None:
-        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_MMAP_THRESHOLD, KEPT)
         mallopt(M_TRIM_THRESHOLD, LARGEST)
 
 

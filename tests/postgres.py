@@ -16,6 +16,8 @@ import sqlalchemy as sa
 
 NEEDED = "RLHF_NEED_POSTGRESQL"
 ACCOUNT = "postgres"  # of Debian's package: the server refuses to run as root
+MEMORY = Path("/dev/shm")
+OWNER = "owner"  # the file that holds the process of the tests
 
 
 class Server:
@@ -53,15 +55,14 @@ def running_server() -> Iterator[Server]:
         if os.environ.get(NEEDED):
             pytest.fail("PostgreSQL is not installed: scripts/system-packages.sh installs it")
         pytest.skip("PostgreSQL is not installed; `make test` installs it")
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/dev/shm"))  # a socket's path may have 107 letters
-    as_account = []
+    _sweep(bin_folder)
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=MEMORY))  # a socket's path may have 107 letters
+    (folder / OWNER).write_text(str(os.getpid()))
     if os.geteuid() == 0:
         shutil.chown(folder, ACCOUNT)
-        as_account = ["setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--clear-groups"]
 
     def run(program: str, *arguments: str) -> None:
-        command = [*as_account, str(bin_folder / program), "-D", str(folder / "data"), *arguments]
-        done = subprocess.run(command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = _run(bin_folder / program, folder, *arguments)
         assert done.returncode == 0, done.stdout
 
     run("initdb", "-U", ACCOUNT, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
@@ -74,3 +75,18 @@ def running_server() -> Iterator[Server]:
         server.close()
         run("pg_ctl", "stop", "-m", "immediate")
         shutil.rmtree(folder)
+
+
+def _run(program: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    account = ["setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--clear-groups"] if os.geteuid() == 0 else []
+    command = [*account, str(program), "-D", str(folder / "data"), *arguments]
+    return subprocess.run(command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _sweep(bin_folder: Path) -> None:
+    """Stop the servers of tests that were killed, and give back the memory of their databases."""
+    for folder in MEMORY.glob("pg-*"):
+        owner = folder / OWNER
+        if owner.is_file() and not Path("/proc", owner.read_text()).exists():
+            _run(bin_folder / "pg_ctl", folder, "stop", "-m", "immediate")
+            shutil.rmtree(folder, ignore_errors=True)

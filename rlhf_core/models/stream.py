@@ -22,6 +22,5 @@ def narrow_stream(model: Any) -> Any:
 
 def _narrow(_layer: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     kind = args[0].device.type
-    if not torch.is_autocast_enabled(kind):
-        return args
-    return (args[0].to(torch.get_autocast_dtype(kind)), *args[1:])
+    narrows = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return (args[0].to(torch.get_autocast_dtype(kind)), *args[1:]) if narrows else args

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -26,7 +27,11 @@ last = bytearray(2**10)  # above the blocks, so that freeing them cannot shrink 
 del blocks
 freed = resident()
 release_memory()
-print(json.dumps([held, freed, resident()]))
+released = resident()
+large = bytearray(256 * 2**20)
+with_large = resident()
+del large
+print(json.dumps([held, freed, released, with_large, resident()]))
 """
 
 
@@ -34,8 +39,9 @@ def test_freed_memory_is_kept_for_the_next_pass_until_it_is_released() -> None:
     if platform.libc_ver()[0] != "glibc":
         pytest.skip("another C library has another allocator")
     done = subprocess.run([sys.executable, "-c", HOLD_AND_FREE], capture_output=True, text=True, timeout=60)
-    held, freed, released = map(int, done.stdout.strip("[]\n").split(","))
+    held, freed, released, with_large, without = json.loads(done.stdout)
     assert held > 320 and freed > 320 and released < 160
+    assert with_large > 256 and without < released + 16  # a block that large is not waited with
 
 
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
