@@ -43,6 +43,13 @@ def test_every_completion_that_drops_out_is_named_with_its_reason():
     assert (spec.unmatched, spec.identical) == (2, 1)
 
 
+def test_of_three_contenders_all_must_have_answered():
+    third = side("third", "p1:helpful:other")
+    spec = build_task("t", [BASE, NEW, third], INSTRUCTIONS, 0, TaskDesign(form="ranking"))
+    assert [item.prompt_id for item in spec.items] == ["p1"]
+    assert LeftOut("p5", ("base", "new"), "unanswered") in spec.left_out
+
+
 def test_a_category_leaves_the_others_out():
     spec = plan(("honest", "helpful"))
     assert [item.prompt_id for item in spec.items] == ["p1", "p5"]
