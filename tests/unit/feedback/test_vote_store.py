@@ -260,3 +260,14 @@ def test_labellers_begin_at_different_items(store: VoteStore):
     tasks = [store.ensure_task(replace(make_spec(size=12), run_name=f"task {n}")) for n in range(8)]
     first = {item.texts for n, task in enumerate(tasks) if (item := store.next_item(task, f"labeller {n}"))}
     assert len({tuple(sorted(texts)) for texts in first}) > 1
+
+
+def test_the_seed_decides_the_order_of_items(store: VoteStore):
+    """Read from one prompt on: where in the order somebody begins depends on the task and their name."""
+    orders = []
+    for seed in (1, 2):
+        task = store.ensure_task(make_spec(8, seed))
+        seen = [judge(store, task).prompt for _ in range(8)]
+        start = seen.index(min(seen))
+        orders.append(seen[start:] + seen[:start])
+    assert orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1])
