@@ -53,10 +53,11 @@ class Mutant:
 
     @property
     def importing(self) -> list[str]:
-        """The test files that import the broken one by its name."""
+        """The other test files that import the broken one by its name."""
         module = "rlhf_core." + self.file.removesuffix(".py").replace("/", ".")
         files = sorted(file for folder in REST for file in (ROOT / folder).rglob("test_*.py"))
-        return [str(file.relative_to(ROOT)) for file in files if f"from {module} import" in file.read_text("utf-8")]
+        found = [str(file.relative_to(ROOT)) for file in files if f"from {module} import" in file.read_text("utf-8")]
+        return [file for file in found if file not in self.near]
 
 
 class FirstFailure:
