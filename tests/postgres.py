@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -85,8 +85,8 @@ def _run(program: Path, folder: Path, *arguments: str) -> subprocess.CompletedPr
 
 def _sweep(bin_folder: Path) -> None:
     """Stop the servers of tests that were killed, and give back the memory of their databases."""
-    for folder in MEMORY.glob("pg-*"):
-        owner = folder / OWNER
-        if owner.is_file() and not Path("/proc", owner.read_text()).exists():
-            _run(bin_folder / "pg_ctl", folder, "stop", "-m", "immediate")
-            shutil.rmtree(folder, ignore_errors=True)
+    for owner in MEMORY.glob(f"pg-*/{OWNER}"):
+        with suppress(FileNotFoundError):  # another process of the tests was faster
+            if not Path("/proc", owner.read_text()).exists():
+                _run(bin_folder / "pg_ctl", owner.parent, "stop", "-m", "immediate")
+                shutil.rmtree(owner.parent, ignore_errors=True)
