@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 2**31 - 1
-KEPT = 2**25  # bytes of the largest block that is kept; more the C library does not take
+KEPT = 2**25  # bytes of the largest block that is kept: the upper limit of mallopt(3)
 
 
 def settle_in() -> None:
