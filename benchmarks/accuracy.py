@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measure import ROOT, Task, measure
-from benchmarks.run import PEERS
+from benchmarks.options import dtype_of, new_parser
 from benchmarks.work import Work
 from rlhf_core.data.io import read_jsonl
 from rlhf_core.data.records import Ranking
@@ -34,17 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if not options.peers.is_file():
         raise RunError("there is no such Python", where="--peers", value=options.peers, remedy="`make bench` makes it")
-    rankings, encoder = read_jsonl(options.rankings, Ranking), str(resolve(options.encoder))
+    rankings, encoder, dtype = read_jsonl(options.rankings, Ranking), str(resolve(options.encoder)), dtype_of(options)
     found: dict[str, list[float]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(options.seeds):
-            work = prepare(Path(folder), rankings, encoder, seed)
+            work = prepare(Path(folder), rankings, encoder, seed, dtype)
             for side in SIDES:
                 python = str(options.peers) if side == "peers" else sys.executable
                 found[side].append(measure(Task(f"{side}.reward:accuracy", work), python).amount)
             ours, theirs = (found[side][-1] for side in SIDES)
             print(
-                f"seed {seed}: {work.steps * BATCH} pairs, ours {ours:.3f}, TRL {theirs:.3f}, {ours - theirs:+.3f}",
+                f"seed {seed}, {dtype}: {work.steps * BATCH} pairs, ours {ours:.3f}, TRL {theirs:.3f}, {ours - theirs:+.3f}",
                 flush=True,
             )
     apart = [ours - theirs for ours, theirs in zip(*found.values(), strict=True)]
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(abs(statistics.mean(apart)) > ASKED)
 
 
-def prepare(folder: Path, rankings: Sequence[Ranking], encoder: str, seed: int) -> Work:
+def prepare(folder: Path, rankings: Sequence[Ranking], encoder: str, seed: int, dtype: str = "float32") -> Work:
     """Write the pairs of one split into two files and return the work on them; pairs that fill no batch are left out."""
     parts = split_by_prompt(rankings, [r.opening for r in rankings], HELD_OUT, seed)
     files = [folder / f"{name}-{seed}.jsonl" for name in ("train", "held-out")]
@@ -61,7 +61,7 @@ def prepare(folder: Path, rankings: Sequence[Ranking], encoder: str, seed: int) 
         rows = [pair for ranking in part for pair in pairs_of(ranking)]
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     steps = sum(len(r.pairs()) for r in parts[0]) // BATCH
-    return Work("", encoder, "float32", BATCH, steps=steps, pairs=str(files[0]), held_out=str(files[1]), seed=seed)
+    return Work("", encoder, dtype, BATCH, steps=steps, pairs=str(files[0]), held_out=str(files[1]), seed=seed)
 
 
 def pairs_of(ranking: Ranking) -> list[dict[str, str]]:
@@ -71,13 +71,10 @@ def pairs_of(ranking: Ranking) -> list[dict[str, str]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3, choices=range(1, 101), metavar="N", help="how many, from 1")
     parser.add_argument("--rankings", type=Path, default=RANKINGS, metavar="FILE", help="ranked prompts, JSONL")
     parser.add_argument("--encoder", default="packaged:minilm-l6")
-    parser.add_argument(
-        "--peers", type=Path, default=PEERS, metavar="PYTHON", help="the Python of the peers' environment"
-    )
     return parser
 
 

@@ -10,24 +10,20 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.measure import ROOT, measure_in_turn
+from benchmarks.measure import measure_in_turn
+from benchmarks.options import dtype_of, new_parser
 from benchmarks.quickstart import describe
 from benchmarks.rows import all_rows
 from benchmarks.table import layout, result
 from benchmarks.work import Work
 from rlhf_core.errors import RlhfError
 from rlhf_core.models.sources import resolve
-
-PEERS = ROOT / ".venv-peers" / "bin" / "python"
-FAST = "from rlhf_core.models.device import choose_dtype; print(str(choose_dtype('auto')).removeprefix('torch.'))"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(describe(options.run))
         if not options.names:
             return 0
-    dtype = _fast_dtype() if options.dtype == "auto" else options.dtype
+    dtype = dtype_of(options)
     models = ("tiny", "tiny") if options.smoke else ("packaged:smollm2-135m-instruct", "packaged:minilm-l6")
     model, encoder = (str(resolve(source)) for source in models)
     base = Work(model=model, encoder=encoder, dtype=dtype, pairs=options.pairs)
@@ -61,12 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="rows, by the beginning of their names; all without one"
     )
     parser.add_argument("--repeat", type=int, default=3, help="repetitions; the table shows their medians")
-    parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument(
         "--pairs", default="", metavar="FILE", help="JSONL(.gz) of chosen and rejected, for reward training"
     )
@@ -74,17 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--run", type=Path, metavar="RUN", help="say when this run's PPO reached +0.8; alone: only that"
     )
-    parser.add_argument(
-        "--peers", type=Path, default=PEERS, metavar="PYTHON", help="the Python of the peers' environment"
-    )
     parser.add_argument("--smoke", action="store_true", help="the tiny model once: shows that everything runs")
     return parser
-
-
-def _fast_dtype() -> Any:
-    """The type that `auto` means here; asked of another process, so that this one stays small beside those it measures."""
-    done = subprocess.run([sys.executable, "-c", FAST], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def _plain(value: object) -> object:
