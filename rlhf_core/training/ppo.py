@@ -91,7 +91,7 @@ def train_ppo(
         if step % config.checkpoint_every == 0 or step == total or must_save(guard, step, config.guards):
             save(learner, step, fingerprint, kl_coef, guard)
         drift = f", KL {metrics['objective/kl']:.1f} nats" if config.runs_reference else ""
-        stage.report(step, total, f"score {metrics['objective/scores']:+.2f}{drift}")
+        stage.report(step, total, f"score {metrics['objective/scores']:+z.2f}{drift}")
     finish(learner, step, total, fingerprint, guard)
 
 
