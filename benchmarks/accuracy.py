@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(abs(statistics.mean(apart)) > ASKED)
 
 
-def prepare(folder: Path, rankings: Sequence[Ranking], encoder: str, seed: int, dtype: str = "float32") -> Work:
+def prepare(folder: Path, rankings: Sequence[Ranking], encoder: str, seed: int, dtype: str) -> Work:
     """Write the pairs of one split into two files and return the work on them; pairs that fill no batch are left out."""
     parts = split_by_prompt(rankings, [r.opening for r in rankings], HELD_OUT, seed)
     files = [folder / f"{name}-{seed}.jsonl" for name in ("train", "held-out")]

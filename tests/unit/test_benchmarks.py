@@ -88,11 +88,12 @@ def test_reward_training_counts_its_pairs(work: Work):
 
 def test_accuracy_is_measured_on_prompts_nobody_trained_on(tmp_path: Path):
     """Twelve prompts of three completions, every third with a tie: 2 or 3 pairs a prompt, 10 prompts to learn from."""
-    made = accuracy.prepare(tmp_path, rankings(12), str(resolve("tiny")), seed=1)
+    made = accuracy.prepare(tmp_path, rankings(12), str(resolve("tiny")), 1, "bfloat16")
     learnt, held_out = (read_pairs(file) for file in (made.pairs, made.held_out))
     prompts = [{pair.prompt for pair in pairs} for pairs in (learnt, held_out)]
     assert [len(part) for part in prompts] == [10, 2] and not prompts[0] & prompts[1]
     assert len(learnt) + len(held_out) == 8 * 3 + 4 * 2 and made.steps == len(learnt) // 16
+    assert (made.seed, made.dtype) == (1, "bfloat16")
     assert all("good" not in pair.rejected and "worse" not in pair.chosen for pair in (*learnt, *held_out))
 
 
@@ -100,7 +101,7 @@ def test_accuracy_is_the_share_of_held_out_pairs_the_trained_model_orders_as_peo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Every whole batch is one step; turning the held-out pairs round turns the share round."""
-    made = accuracy.prepare(tmp_path, rankings(30), str(resolve("tiny")), seed=0)
+    made = accuracy.prepare(tmp_path, rankings(30), str(resolve("tiny")), 0, "float32")
     norms: list[torch.Tensor] = []
     step = reward.step_optimizer
     monkeypatch.setattr(reward, "step_optimizer", lambda *given: norms.append(step(*given)))
@@ -120,7 +121,7 @@ def test_a_pair_counts_when_the_chosen_text_scores_higher(tmp_path: Path, monkey
         def raw_scores(self, prompts: list[str], texts: list[str]) -> torch.Tensor:
             return torch.tensor([float("good" in text) for text in texts])
 
-    made = accuracy.prepare(tmp_path, rankings(30), str(resolve("tiny")), seed=0)
+    made = accuracy.prepare(tmp_path, rankings(30), str(resolve("tiny")), 0, "float32")
     monkeypatch.setattr(reward, "_train", lambda work, rankings: (Knows(), 1.0))
     right = ["good" in pair.chosen for pair in read_pairs(made.held_out)]
     assert 0.5 < sum(right) / len(right) < 1
