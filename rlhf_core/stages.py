@@ -14,7 +14,7 @@ from rlhf_core.data.collate import Example
 from rlhf_core.data.contenders import parse_best_of
 from rlhf_core.data.datasets import Datasets, content_hash
 from rlhf_core.data.io import read_jsonl, write_json, write_jsonl, write_text
-from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, Prompt, Ranking
+from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, Prompt
 from rlhf_core.data.splits import split_by_prompt
 from rlhf_core.errors import DataError, ModelError, RunError
 from rlhf_core.evaluation.ensemble_eval import ensemble_report
@@ -29,7 +29,7 @@ from rlhf_core.runs.directory import REFUSALS
 from rlhf_core.training.best_of import Draw, sample_best_of
 from rlhf_core.training.heldout import HeldOut
 from rlhf_core.training.ppo import train_ppo
-from rlhf_core.training.reward import train_members
+from rlhf_core.training.reward import held_out_scores, train_members
 from rlhf_core.training.rewards import build_audits, build_rewards
 from rlhf_core.training.rollout import Episode, sample
 from rlhf_core.training.sft import check_lengths, train_sft
@@ -62,12 +62,12 @@ def run_reward(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     prompts = [r.opening for r in data.rankings]
     train, held_out = split_by_prompt(data.rankings, prompts, config.reward.eval_fraction, config.seed)
     members = train_members(config.reward, train, held_out, stage, choose_device(config.device))
-    raw = [_held_out_scores(member, held_out) for member in members]
+    raw = [held_out_scores(member, held_out) for member in members]
     sources = _spread(data.train_prompts, config.reward.normalise_on)
     samples = _reference_samples(config, sources, stage)
     for member in members:
         member.normalise_on([p.transcript for p in sources], samples)
-    constants = [{"mean": member.mean, "sd": member.sd, "n": len(sources)} for member in members]
+    constants = [member.normalisation | {"n": len(sources)} for member in members]
     alone = len(members) == 1
     report = reward_report(held_out, raw[0]) if alone else ensemble_report(held_out, raw, constants)
     report |= {"normalisation": constants[0] if alone else constants, "model": members[0].source}
@@ -116,7 +116,7 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Score every contender's completions: reward model, toxicity, text measures; leaves `evaluation/*.json`."""
-    model = load_reward_model(stage.path.parent / "reward" / "model").to(choose_device(config.device))
+    model = _own_reward_model(config)
     evaluate_run(
         stage.path.parent, config.evaluate, model.score, stage.report, optimised=config.optimises_own_reward_model
     )
@@ -225,7 +225,13 @@ def _draw(config: PipelineConfig, contender: str) -> Draw:
     folder = config.run_path / "reward" / "model"
     if not folder.is_dir():
         raise RunError(f"{contender} needs the run's reward model", where=folder, remedy="Run `rlhf reward CONFIG`")
-    return partial(sample_best_of, n=best.n, scorer=load_reward_model(folder).to(choose_device(config.device)).score)
+    return partial(sample_best_of, n=best.n, scorer=_own_reward_model(config).score)
+
+
+def _own_reward_model(config: PipelineConfig) -> RewardModel | RewardEnsemble:
+    """The run's reward model; what is of no category is scored by the head that PPO is rewarded by."""
+    model = load_reward_model(config.run_path / "reward" / "model").to(choose_device(config.device))
+    return model.of_category(config.own_category)
 
 
 def _policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> Policy:
@@ -291,10 +297,3 @@ def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage:
         part = prompts[start : start + config.generate.batch_size]
         texts += sample(policy, _episodes(policy, config, part), settings, stage.generator("normalise", start)).texts
     return texts
-
-
-def _held_out_scores(model: RewardModel, held_out: Sequence[Ranking]) -> list[list[float]]:
-    """Raw scores of every held-out completion: nothing is normalised yet."""
-    return [
-        model.score([r.transcript] * len(r.completions), [c.text for c in r.completions]).tolist() for r in held_out
-    ]

@@ -15,8 +15,10 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 from rlhf_core.config import LoraConfig, OptimConfig, PolicyConfig, PPOConfig, RewardConfig
 from rlhf_core.data.collate import Example
 from rlhf_core.data.records import Completion, Ranking
-from rlhf_core.models.policy import Policy, load_policy
+from rlhf_core.models.policy import Policy, ValueModel, load_policy
 from rlhf_core.runs.directory import StageDirectory
+from rlhf_core.training.optim import adamw
+from rlhf_core.training.ppo import Learner
 from rlhf_core.training.rollout import Episode
 from rlhf_core.training.stage import Stage
 
@@ -38,6 +40,13 @@ def move(policy: Policy, size: float = 0.05, seed: int = 1) -> Policy:
         for weight in policy.trainable().values():
             weight.add_(size * torch.randn(weight.shape, generator=generator))
     return policy
+
+
+def learner_on(policy: Policy, stage: Stage, config: PPOConfig) -> Learner:
+    """Return PPO's learner of a policy, rewarded for vowels, with a fresh value model and optimiser."""
+    value_model = ValueModel(policy, separate=config.value_network == "separate")
+    weights = [*policy.trainable().values(), *(p for p in value_model.parameters() if p.requires_grad)]
+    return Learner(policy, value_model, adamw(weights, config.optim), vowels, config, stage)
 
 
 def episodes(policy: Policy, prompts: Sequence[str] = PROMPTS) -> list[Episode]:

@@ -128,7 +128,17 @@ class PipelineConfig(RunConfig):
     @property
     def optimises_own_reward_model(self) -> bool:
         """Whether PPO is rewarded with the score of the run's own reward model."""
-        return any(isinstance(source, LearnedReward) and not source.models for source in self.ppo.rewards)
+        return bool(self._own_rewards)
+
+    @property
+    def own_category(self) -> str:
+        """The category whose head of the run's own reward model PPO is rewarded by; none where there are several, or none."""
+        names = {source.category for source in self._own_rewards}
+        return names.pop() if len(names) == 1 else ""
+
+    @property
+    def _own_rewards(self) -> list[LearnedReward]:
+        return [s for s in self.ppo.rewards if isinstance(s, LearnedReward) and not s.models]
 
     @property
     def packaged_models(self) -> list[str]:

@@ -103,6 +103,11 @@ class RewardConfig(Section):
     layers: int | None = Field(
         default=None, ge=1, description="train only this many layers, the last ones, and what follows; null trains all"
     )
+    by_category: bool = Field(
+        default=False,
+        description="a score head for each category of the rankings: for people who want the opposite of one kind of prompt "
+        "what they want of another",
+    )
     members: int = Field(default=1, ge=1, description="models of an ensemble; they differ in head and data order")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",

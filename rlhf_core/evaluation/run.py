@@ -24,8 +24,8 @@ def evaluate_run(
 ) -> None:
     """Write `evaluation/scores.json` and `evaluation/comparisons.json` of the run at `path`; `refusals.json` where asked for.
 
-    `score(prompts, responses)` is the reward model; `optimised` says whether PPO was rewarded with it. KL comes from PPO's
-    held-out samples of the tuned model.
+    `score(prompts, responses, categories)` is the reward model; `optimised` says whether PPO was rewarded with it. KL
+    comes from PPO's held-out samples of the tuned model.
 
     Raises:
         ScorerError: a scorer asked for cannot be had.
@@ -36,7 +36,8 @@ def evaluate_run(
     rows: list[dict[str, Any]] = []
     for n, file in enumerate(files):
         completions = read_jsonl(file, ContenderCompletion)
-        rows += reward_rows(completions, score([c.prompt for c in completions], [c.text for c in completions]).tolist())
+        asked = [(c.prompt, c.text, c.category) for c in completions]
+        rows += reward_rows(completions, score(*zip(*asked, strict=True)).tolist())
         for scorer in scorers:
             rows += toxicity_rows(completions, scorer)
         rows += text_rows(completions)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlhf_core.config import RewardConfig
 from rlhf_core.data.records import Ranking
+from rlhf_core.errors import DataError
 from rlhf_core.evaluation.reward_eval import calibration, kendall_tau
 from rlhf_core.models.device import choose_dtype, products_in
 from rlhf_core.models.policy import fingerprint_of
@@ -33,16 +34,27 @@ def train_members(
 ) -> list[RewardModel]:
     """Train `config.members` reward models that differ in what they draw: head, adapters, and order of the data.
 
-    One alone trains in the stage itself. Of several the first logs there, the others in `member-1`, `member-2`, …; a
-    member that was complete when training stopped is read from its checkpoint.
+    With `config.by_category` each has a head for every category of the training rankings. One alone trains in the stage itself.
+    Of several the first logs there, the others in `member-1`, `member-2`, …; a member that was complete when training stopped
+    is read from its checkpoint.
     """
-    models = []
+    models, categories = [], _categories(train) if config.by_category else ()
     for number in range(config.members):
         own = member_stage(stage, number, config.members)
-        model = new_reward_model(config, own.generator("head")).to(device)
+        model = new_reward_model(config, own.generator("head"), categories).to(device)
         train_reward(model, train, held_out, config, own, fingerprint_of(model.classifier))
         models.append(model)
     return models
+
+
+def _categories(train: Sequence[Ranking]) -> tuple[str, ...]:
+    names = sorted({r.category for r in train} - {""})
+    if len(names) < 2:
+        raise DataError(
+            "rankings of one category need no heads by category", where="reward.by_category", value=names,
+            remedy="Give rankings a `category`, or set reward.by_category=false",
+        )  # fmt: skip
+    return tuple(names)
 
 
 def member_stage(stage: Stage, number: int, members: int) -> Stage:
@@ -82,6 +94,14 @@ def train_reward(
     fit(model, learn, lambda: evaluate_ranking_loss(model, held_out, config), schedule, config.optim, stage, identity)
 
 
+def held_out_scores(model: RewardModel, held_out: Sequence[Ranking]) -> list[list[float]]:
+    """Return scores of every completion of every ranking; raw ones of a model that is not normalised yet."""
+    return [
+        model.score(*zip(*((r.transcript, c.text, r.category) for c in r.completions), strict=True)).tolist()
+        for r in held_out
+    ]
+
+
 def accumulate(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> dict[str, float]:
     """Backpropagate the loss of one batch; return it with the share of its pairs that are in people's order."""
     with products_in(choose_dtype(config.dtype, model.device), model.device):
@@ -95,7 +115,7 @@ def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: Reward
     prompts = [r.transcript for r in rankings for _ in r.completions]
     texts = [c.text for r in rankings for c in r.completions]
     chosen, rejected, owner = pair_indices(rankings)
-    scores = model.raw_scores(prompts, texts)
+    scores = model.raw_scores(prompts, texts, [r.category for r in rankings for _ in r.completions])
     chosen, rejected, owner = (index.to(scores.device) for index in (chosen, rejected, owner))
     loss = kwise_loss(
         scores, chosen, rejected, owner, config.margin, config.label_smoothing, config.centering,
@@ -128,7 +148,8 @@ def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], confi
     for start in range(0, len(held_out), EVAL_PROMPTS):
         part = held_out[start : start + EVAL_PROMPTS]
         prompts = [r.transcript for r in part for _ in r.completions]
-        scores = model.raw_scores(prompts, [c.text for r in part for c in r.completions]).cpu()
+        categories = [r.category for r in part for _ in r.completions]
+        scores = model.raw_scores(prompts, [c.text for r in part for c in r.completions], categories).cpu()
         chosen, rejected, owner = pair_indices(part)
         count = len(owner.unique())
         loss += kwise_loss(scores, chosen, rejected, owner, config.margin, config.label_smoothing).item() * count

@@ -74,7 +74,7 @@ def build_scorer(
 def _learned(source: LearnedReward, own: Path, device: torch.device | None) -> Scorer:
     members = [member.to(device) for member in load_members(source.models or [own])]
     if len(members) > 1:
-        return RewardEnsemble(members, source.combine, source.penalty)
+        return RewardEnsemble(members, source.combine, source.penalty).of_category(source.category)
     if source.combine != "mean":
         raise ModelError(
             f"{source.combine} combines several reward models, and this is one",
@@ -82,7 +82,7 @@ def _learned(source: LearnedReward, own: Path, device: torch.device | None) -> S
             value=source.models,
             remedy="Name more folders in `models`, or leave out `combine`",
         )
-    return members[0].score
+    return members[0].of_category(source.category).score
 
 
 def _toxicity(source: ToxicityReward, checkpoint: Path | None) -> Scorer:

@@ -49,6 +49,6 @@ def test_the_reward_model_is_normalised_on_what_the_reference_policy_writes(conf
     for scores, normal in ((mine, True), (others, False)):
         assert ([scores.mean().item(), scores.std(unbiased=False).item()] == pytest.approx([0, 1], abs=1e-2)) == normal
     report = json.loads((config.run_path / "evaluation" / "reward_model.json").read_text())
-    assert report["normalisation"] == {"mean": model.mean, "sd": model.sd, "n": 8}
+    assert report["normalisation"] == model.normalisation | {"n": 8}
     parts = {"accuracy", "kendall_tau", "calibration_error", "reliability", "margin_bins", "length", "by_category"}
     assert all(report[name] is not None for name in parts)

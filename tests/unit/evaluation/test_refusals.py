@@ -114,7 +114,7 @@ def test_without_base_there_are_rates_and_no_changes():
 def evaluate(run: Path) -> RunReader:
     """Run the evaluation with a reward model that finds everything equal, and no scorer of toxicity."""
     config = EvaluateConfig(toxicity=(), bootstrap=100)
-    evaluate_run(run, config, lambda prompts, texts: torch.zeros(len(texts)), lambda *told: None)
+    evaluate_run(run, config, lambda prompts, texts, categories: torch.zeros(len(texts)), lambda *told: None)
     return RunReader(run)
 
 

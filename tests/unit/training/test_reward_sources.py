@@ -31,7 +31,7 @@ def sources(*rows: dict[str, Any]) -> list[Any]:
 def saved(folder: Path, seed: int, mean: float = 0.0) -> RewardModel:
     """A reward model of its own seed and normalisation, saved to `folder`."""
     model = new_reward_model(reward_config(), torch.Generator().manual_seed(seed))
-    model.mean, model.sd = mean, 2.0
+    model.constants[""] = (mean, 2.0)
     model.save(folder)
     return model
 

@@ -10,11 +10,13 @@ import torch
 
 from rlhf_core.config import OptimConfig
 from rlhf_core.data.records import Completion, Ranking
+from rlhf_core.errors import DataError
 from rlhf_core.models.policy import fingerprint_of
 from rlhf_core.models.rewards import RewardModel, new_reward_model
 from rlhf_core.ops.losses import pairwise_loss
 from rlhf_core.training.reward import (
     evaluate_ranking_loss,
+    held_out_scores,
     member_stage,
     pair_indices,
     ranking_loss,
@@ -98,6 +100,44 @@ def test_training_learns_to_order_held_out_pairs(backbone: str, lora: object, tm
     assert evaluate_ranking_loss(model, rows[8:], settings)["eval/loss"] == pytest.approx(best, rel=1e-4)
 
 
+def contrary(count: int) -> list[Ranking]:
+    """Rankings of two categories: of playful prompts people want the opposite of what they want of serious ones."""
+    return [
+        row.model_copy(update={"category": kind, "ranking": order, "completions": row.completions[:2]})
+        for row in rankings(count)
+        for kind, order in (("serious", [["a"], ["b"]]), ("playful", [["b"], ["a"]]))
+    ]
+
+
+@pytest.mark.parametrize("by_category", [True, False])
+def test_a_head_for_each_category_learns_opposite_wishes_and_a_single_one_cannot(by_category: bool, tmp_path: Path):
+    """The texts are the same, so that one score is right on half of the pairs; two heads soon are on all."""
+    settings = reward_config(
+        by_category=by_category, model=str(write_bert(tmp_path / "bert")), epochs=8, batch_size=4, eval_every=8,
+        optim=OptimConfig(lr=3e-3),
+    )  # fmt: skip
+    rows, stage = contrary(12), make_stage(tmp_path, "reward")
+    (model,) = train_members(settings, rows[:16], rows[16:], stage)
+    assert model.categories == (("playful", "serious") if by_category else ())
+    accuracy = evaluate_ranking_loss(model, rows[16:], settings)["eval/accuracy"]
+    assert accuracy == 1.0 if by_category else accuracy == 0.5
+    assert held_out_scores(model, rows[16:17])[0] == pytest.approx(
+        model.score([rows[16].prompt] * 2, [c.text for c in rows[16].completions], ["serious"] * 2).tolist()
+    )
+
+
+def test_a_pair_teaches_the_head_of_its_category_alone():
+    model = new_reward_model(reward_config(), torch.Generator().manual_seed(0), ("playful", "serious"))
+    ranking_loss(model, contrary(1)[:1], reward_config())[0].backward()
+    playful, serious = model.classifier.score.weight.grad.abs().sum(1).tolist()
+    assert playful == 0.0 < serious
+
+
+def test_heads_by_category_need_two_categories(tmp_path: Path):
+    with pytest.raises(DataError, match=r"reward\.by_category"):
+        train_members(reward_config(by_category=True), rankings(4), rankings(2), make_stage(tmp_path, "reward"))
+
+
 def test_with_adapters_only_they_and_the_head_learn(tmp_path: Path):
     settings = reward_config(lora=LORA, epochs=1)
     model = new_reward_model(settings, torch.Generator().manual_seed(0))
@@ -128,7 +168,7 @@ def test_held_out_numbers_by_hand(monkeypatch: pytest.MonkeyPatch):
     """Scores 2, 1, 0 for a, b, c: every pair of a > b > c is right, with margins 1, 2, 1."""
     model = tiny_reward()
     monkeypatch.setattr(
-        model, "raw_scores", lambda prompts, texts: torch.tensor([2.0, 1.0, 0.0]).repeat(len(texts) // 3)
+        model, "raw_scores", lambda prompts, texts, categories: torch.tensor([2.0, 1.0, 0.0]).repeat(len(texts) // 3)
     )
     measured = evaluate_ranking_loss(model, rankings(3)[1:], reward_config())
     cost = [torch.nn.functional.softplus(torch.tensor(-m)).item() for m in (1.0, 2.0, 1.0)]

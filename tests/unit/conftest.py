@@ -1,0 +1,32 @@
+"""For tests of commands: one that must fail, and signals as they were before it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from rlhf_core.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def fail(capsys: pytest.CaptureFixture[str]):
+    """Run a command that must fail; return what it says."""
+
+    def run(*arguments: object, status: int = 1) -> str:
+        with pytest.raises(SystemExit) as caught:
+            main([str(a) for a in arguments])
+        text = caught.value.code if isinstance(caught.value.code, str) else ""
+        assert text.startswith("error: ") if text else caught.value.code == status
+        assert status == 1 or not text  # sys.exit(text) means status 1
+        return text + capsys.readouterr().err
+
+    return run
