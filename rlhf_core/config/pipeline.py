@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from rlhf_core.config.files import read_config
 from rlhf_core.config.ppo import PPOConfig
-from rlhf_core.config.rewards import ClassifierReward, LearnedReward
+from rlhf_core.config.rewards import AnyReward, ClassifierReward, LearnedReward
 from rlhf_core.config.section import RunConfig, Section
 from rlhf_core.config.training import DataConfig, PolicyConfig, RewardConfig, SFTConfig
 from rlhf_core.data.contenders import BestOf, parse_best_of
@@ -128,17 +128,13 @@ class PipelineConfig(RunConfig):
     @property
     def optimises_own_reward_model(self) -> bool:
         """Whether PPO is rewarded with the score of the run's own reward model."""
-        return bool(self._own_rewards)
+        return bool(_own(self.ppo.rewards))
 
     @property
     def own_category(self) -> str:
         """The category whose head of the run's own reward model PPO is rewarded by; none where there are several, or none."""
-        names = {source.category for source in self._own_rewards}
+        names = {source.category for source in _own(self.ppo.rewards)}
         return names.pop() if len(names) == 1 else ""
-
-    @property
-    def _own_rewards(self) -> list[LearnedReward]:
-        return [s for s in self.ppo.rewards if isinstance(s, LearnedReward) and not s.models]
 
     @property
     def packaged_models(self) -> list[str]:
@@ -146,14 +142,23 @@ class PipelineConfig(RunConfig):
         return [s.removeprefix("packaged:") for s in self.models if s.startswith("packaged:")]
 
     @model_validator(mode="after")
-    def _combines_several(self) -> PipelineConfig:
+    def _asks_for_what_is_trained(self) -> PipelineConfig:
         for place, sources in (("rewards", self.ppo.rewards), ("audits", self.ppo.audits)):
-            own = [s for s in sources if isinstance(s, LearnedReward) and not s.models and s.combine != "mean"]
-            if own and self.reward.members == 1:
-                raise ValueError(
-                    f"ppo.{place}: {own[0].name} combines several models; reward.members must be 2 or more"
-                )
+            for source in _own(sources):
+                if source.combine != "mean" and self.reward.members == 1:
+                    raise ValueError(
+                        f"ppo.{place}: {source.name} combines several models; reward.members must be 2 or more"
+                    )
+                if source.category and not self.reward.by_category:
+                    raise ValueError(
+                        f"ppo.{place}: {source.name} is of category {source.category}; reward.by_category must be true"
+                    )
         return self
+
+
+def _own(sources: Sequence[AnyReward]) -> list[LearnedReward]:
+    """Those of the sources that are the run's own reward model."""
+    return [s for s in sources if isinstance(s, LearnedReward) and not s.models]
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConfig:

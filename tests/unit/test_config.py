@@ -134,6 +134,10 @@ def test_a_model_of_the_run_itself_is_no_further_contender(file: Path, name: str
             "[{kind: learned, combine: worst}]",
             "ppo.rewards: reward_model combines several models; reward.members must be",
         ),
+        (
+            "[{kind: learned, category: harmless}]",
+            "ppo.rewards: reward_model is of category harmless; reward.by_category must be true",
+        ),
         ("[{kind: toxicity, name: t, scorr: x}]", "ppo.rewards.0.toxicity.scorr: unknown key; did you mean `scorer`?"),
         ("[{kind: python, name: f, function: f}]", "ppo.rewards.0.python.function: String should match pattern"),
         ("[{kind: learnt}]", "does not match any of the expected tags: 'learned', 'classifier', 'python', 'toxicity'"),
@@ -323,6 +327,15 @@ def test_without_fine_tuning_sft_is_no_contender(file: Path) -> None:
 def test_a_contender_that_is_not_made_is_refused(file: Path) -> None:
     refused = message(file, "sft=null", "generate.contenders=[base, sft]")
     assert "generate.contenders: sft would be base, for sft is null; leave it out" in refused
+
+
+def test_answers_are_picked_by_the_head_that_ppo_is_rewarded_by(file: Path) -> None:
+    """One head if the rewards agree on one; with two that count, or another model's, the mean of all."""
+    one, another = "{kind: learned, name: a, category: helpful}", "{kind: learned, name: b, category: harmless}"
+    other = "{kind: learned, models: [somewhere], category: helpful}"
+    for rewards, category in ((one, "helpful"), (f"{one}, {another}", ""), (other, "")):
+        config = load_config(file, ["reward.by_category=true", f"ppo.rewards=[{rewards}]"])
+        assert config.own_category == category
 
 
 def test_an_audit_that_combines_one_model_is_refused_by_its_own_place(tmp_path: Path) -> None:
