@@ -60,7 +60,8 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
     with writing(run, config, STAGES):
         for name in stages:
             inputs = stage_inputs(config, name)
-            _refuse_missing(run, name, inputs)
+            if not _is_done(_entry(run, name), inputs):
+                _refuse_missing(run, _before(config, name), name)
             run_stage(
                 run, name, config.seed, inputs, listener, lambda stage, body=bodies[name]: body(config, datasets, stage)
             )
@@ -177,10 +178,13 @@ def _is_done(entry: dict[str, Any], inputs: str) -> bool:
     return entry.get("state") == "complete" and entry.get("inputs") == inputs
 
 
-def _refuse_missing(run: RunDirectory, name: str, inputs: str) -> None:
-    if _is_done(_entry(run, name), inputs):
-        return
-    for earlier in STAGES[: STAGES.index(name)]:
+def _before(config: PipelineConfig, name: str) -> list[str]:
+    """The stages that a stage builds on; without fine-tuning that is none of them."""
+    return [earlier for earlier in STAGES[: STAGES.index(name)] if earlier != "sft" or config.sft]
+
+
+def _refuse_missing(run: RunDirectory, before: Sequence[str], name: str) -> None:
+    for earlier in before:
         if _entry(run, earlier).get("state") != "complete":
             raise RunError(
                 f"stage {name} needs stage {earlier}, which is not complete",

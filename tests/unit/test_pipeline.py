@@ -194,6 +194,13 @@ def test_a_stage_alone_needs_those_before_it(tmp_path: Path) -> None:
         run(config, "ppo")
 
 
+def test_without_fine_tuning_no_stage_waits_for_it(tmp_path: Path) -> None:
+    config = make_config(tmp_path, "sft=null", "generate.contenders=[base]")
+    assert run(config, "reward")[-1][:2] == ("finished", "reward")
+    with pytest.raises(RunError, match="stage generate needs stage ppo"):
+        run(config, "generate")
+
+
 def test_bad_data_and_unknown_models_leave_no_run_behind(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         run(make_config(tmp_path / "runs", "data.prompts=gone.jsonl"))
