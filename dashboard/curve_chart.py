@@ -1,4 +1,4 @@
-"""Training curves as a figure: runs over steps, with intervals, healthy range, checkpoints and names."""
+"""Training curves as a figure: runs over steps, episodes or minutes, with intervals, healthy range, checkpoints and names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from dashboard.charts import FONT_SIZE, clip, new_figure
 from dashboard.palette import Palette, translucent
@@ -21,22 +22,29 @@ def draw_curves(
     *,
     healthy: tuple[float, float] | None = None,
     mark: float | None = None,
-    events: Sequence[int] = (),
+    events: Sequence[float] = (),
+    x_title: str = "steps",
+    log: bool = False,
 ) -> go.Figure:
-    """Draw runs over steps: smoothed over raw at 20%, the interval as a band, the healthy range behind.
+    """Draw runs over one axis: smoothed over raw at 20%, the interval as a band, the healthy range behind.
 
     Args:
         series: one per run.
         healthy: range a good run usually stays in.
         mark: a height worth a line, such as chance.
-        events: steps at which a checkpoint was written.
+        events: where on the axis a checkpoint was written.
+        log: heights on a log scale; see `can_be_log`.
     """
-    figure = new_figure(220, x_title="step")
+    figure = new_figure(220, x_title=x_title)
     figure.update_layout(hovermode="x unified")
     for one in reversed(series):
         _add_line(figure, one, palette.run(one.place))
-    low, high = _reach(series, mark)
-    figure.update_yaxes(range=[low, high])
+    mark = None if log and mark is not None and mark <= 0 else mark
+    low, high = _reach(series, mark, log)
+    if log:
+        figure.update_yaxes(type="log", range=[np.log10(low), np.log10(high)])
+    else:
+        figure.update_yaxes(range=[low, high])
     if healthy:
         bottom, top = max(healthy[0], low), min(healthy[1], high)
         if bottom < top:
@@ -46,14 +54,19 @@ def draw_curves(
     if events:
         _add_events(figure, events, low, palette)
     if 1 < len(series) <= NAMED_AT_END:
-        _name_ends(figure, series, palette, (low, high))
+        _name_ends(figure, series, palette, (low, high), log)
     return figure
+
+
+def can_be_log(series: Sequence[Series]) -> bool:
+    """Say whether a log scale can show every height: all are above 0."""
+    return all((values > 0).all() for values in _heights(series))
 
 
 def _add_line(figure: go.Figure, one: Series, colour: str) -> None:
     if one.low is not None and one.high is not None:
         figure.add_scatter(
-            x=np.concatenate([one.steps, one.steps[::-1]]),
+            x=np.concatenate([one.x, one.x[::-1]]),
             y=np.concatenate([one.high, one.low[::-1]]),
             fill="toself",
             fillcolor=translucent(colour, 0.15),
@@ -63,15 +76,15 @@ def _add_line(figure: go.Figure, one: Series, colour: str) -> None:
         )
     if not np.array_equal(one.raw, one.smooth):
         figure.add_scatter(
-            x=one.steps,
+            x=one.x,
             y=one.raw,
             mode="lines",
             line={"color": translucent(colour, 0.2), "width": 1.5},
             hoverinfo="skip",
         )
-    few = len(one.steps) <= 30
+    few = len(one.x) <= 30
     figure.add_scatter(
-        x=one.steps,
+        x=one.x,
         y=one.smooth,
         name=clip(one.name),
         mode="lines+markers" if few else "lines",
@@ -81,16 +94,22 @@ def _add_line(figure: go.Figure, one: Series, colour: str) -> None:
     )
 
 
-def _reach(series: Sequence[Series], mark: float | None) -> tuple[float, float]:
-    parts = [values for one in series for values in (one.raw, one.low, one.high) if values is not None]
-    values = np.concatenate([*parts, np.array([] if mark is None else [mark])])
-    values = values[np.isfinite(values)]
+def _heights(series: Sequence[Series]) -> list[NDArray[np.float64]]:
+    parts = (values for one in series for values in (one.raw, one.low, one.high) if values is not None)
+    return [values[np.isfinite(values)] for values in parts]
+
+
+def _reach(series: Sequence[Series], mark: float | None, log: bool) -> tuple[float, float]:
+    values = np.concatenate([*_heights(series), np.array([] if mark is None else [mark])])
     low, high = float(values.min()), float(values.max())
+    if log:
+        room = max((high / low) ** 0.06, 1.05)
+        return low / room, high * room
     pad = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     return low - pad, high + pad
 
 
-def _add_events(figure: go.Figure, events: Sequence[int], bottom: float, palette: Palette) -> None:
+def _add_events(figure: go.Figure, events: Sequence[float], bottom: float, palette: Palette) -> None:
     figure.add_scatter(
         x=list(events),
         y=[bottom] * len(events),
@@ -102,14 +121,16 @@ def _add_events(figure: go.Figure, events: Sequence[int], bottom: float, palette
     )
 
 
-def _name_ends(figure: go.Figure, series: Sequence[Series], palette: Palette, reach: tuple[float, float]) -> None:
-    low, high = reach
-    pixels = [(one.smooth[-1] - low) / (high - low) * PLOT_PIXELS for one in series]
-    for one, at, shown in zip(series, pixels, _apart(pixels), strict=True):
+def _name_ends(
+    figure: go.Figure, series: Sequence[Series], palette: Palette, reach: tuple[float, float], log: bool
+) -> None:
+    low, high, *ends = (float(np.log10(y)) if log else y for y in (*reach, *(one.smooth[-1] for one in series)))
+    pixels = [(end - low) / (high - low) * PLOT_PIXELS for end in ends]
+    for one, end, at, shown in zip(series, ends, pixels, _apart(pixels), strict=True):
         figure.add_annotation(
             x=1,
             xref="paper",
-            y=one.smooth[-1],
+            y=end,
             yshift=shown - at,
             text=clip(one.name, 14),
             xanchor="left",

@@ -1,4 +1,4 @@
-"""Over-optimisation, shown: held-out reward against √KL with what was not optimised beside it, alarms, and the end."""
+"""Over-optimisation, shown: held-out reward against √KL with what was not optimised beside it, and how the run ended."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from dashboard.services import drift, wording
 from dashboard.services.catalogue import RunEntry
 
 
-def run_notices(entry: RunEntry) -> None:
-    """Say which alarms have gone off, and how the run ended when a guard ended it."""
-    alarms, end = drift.notices(entry)
-    for alarm in alarms:
-        st.warning(wording.plain(alarm), icon=":material/notification_important:")
-    if end:
-        st.info(wording.plain(end), icon=":material/flag:")
+def early_end(entry: RunEntry) -> None:
+    """Say how the run ended when a guard ended it."""
+    outcome = entry.reader.outcome()
+    if outcome and outcome.early:
+        st.info(wording.plain(outcome.sentence), icon=":material/flag:")
 
 
 def drift_section(entry: RunEntry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import filter as matching
@@ -103,13 +104,17 @@ MARKS = {"eval/win_rate": 0.5, "train/accuracy": 0.5, "eval/accuracy": 0.5, "obj
 """Heights at which nothing has been gained: chance for shares, zero for scores and drift."""
 
 
+AXES = {"step": "Steps", "progress/episodes": "Episodes", "time": "Minutes"}
+"""What curves may be drawn over; time counts from the first row of the stage."""
+
+
 @dataclass(frozen=True)
 class Series:
-    """One run's line: `raw` and `smooth` heights at `steps`; `low` and `high` bound its interval when it has one."""
+    """One run's line: `raw` and `smooth` heights over `x`; `low` and `high` bound its interval when it has one."""
 
     name: str
     place: int
-    steps: NDArray[np.int64]
+    x: NDArray[np.float64]
     raw: NDArray[np.float64]
     smooth: NDArray[np.float64]
     low: NDArray[np.float64] | None = None
@@ -141,9 +146,37 @@ def smooth(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
     return pd.Series(values).ewm(alpha=1 - weight, adjust=True).mean().to_numpy()
 
 
-def build_series(entries: Sequence[RunEntry], stage: str, metric: str, weight: float) -> list[Series]:
+def axes(entries: Sequence[RunEntry], stage: str) -> list[str]:
+    """Return what the curves of a stage can be drawn over: what every run with curves has logged."""
+    frames = [frame for entry in entries if len(frame := entry.reader.metrics(stage))]
+    return [axis for axis in AXES if all(axis in frame for frame in frames)]
+
+
+def checkpoints(entry: RunEntry, stage: str, axis: str = "step") -> list[float]:
+    """Return where on the axis a run's checkpoints lie; of those before its first row, none."""
+    frame = entry.reader.metrics(stage)
+    steps = [step for step in entry.reader.checkpoints(stage) if len(frame) and step >= frame["step"].min()]
+    if axis == "step":
+        return [float(step) for step in steps]
+    order = np.argsort(frame["step"].to_numpy(), kind="stable")
+    return np.interp(steps, frame["step"].to_numpy()[order], _positions(frame, axis)[order]).tolist()
+
+
+def search(groups: dict[str, list[str]], wanted: str) -> list[str]:
+    """Return the metrics whose name, or name on the page, `wanted` is found in: a part of it or a regular expression."""
+    try:
+        pattern = re.compile(wanted, re.IGNORECASE)
+    except re.error:
+        pattern = re.compile(re.escape(wanted), re.IGNORECASE)
+    names = dict.fromkeys(name for metrics in groups.values() for name in metrics)
+    return [name for name in names if pattern.search(name) or pattern.search(label(name))]
+
+
+def build_series(
+    entries: Sequence[RunEntry], stage: str, metric: str, weight: float, axis: str = "step"
+) -> list[Series]:
     """Return one series per run that logged the metric; `place` is the run's place in `entries`, for its colour."""
-    found = (_series(entry, place, stage, metric, weight) for place, entry in enumerate(entries))
+    found = (_series(entry, place, stage, metric, weight, axis) for place, entry in enumerate(entries))
     return [series for series in found if series is not None]
 
 
@@ -158,9 +191,12 @@ def logged(entries: Sequence[RunEntry], stage: str) -> dict[str, list[str]]:
     return {group: metrics for group, metrics in groups.items() if metrics}
 
 
-def _series(entry: RunEntry, place: int, stage: str, metric: str, weight: float) -> Series | None:
+def _series(entry: RunEntry, place: int, stage: str, metric: str, weight: float, axis: str) -> Series | None:
     frame = entry.reader.metrics(stage)
-    part = frame.dropna(subset=[metric]) if metric in frame else frame.iloc[:0]
+    if metric not in frame:
+        return None
+    logged_at = frame[metric].notna().to_numpy()
+    part, x = frame.loc[logged_at], _positions(frame, axis)[logged_at]
     if part.empty:
         return None
     raw = part[metric].to_numpy(dtype=np.float64)
@@ -168,7 +204,14 @@ def _series(entry: RunEntry, place: int, stage: str, metric: str, weight: float)
     line = raw if held_out else smooth(raw, weight)
     kept = keep_extremes(raw, POINTS)
     low, high = (_column(part, name, kept) for name in BANDS.get(metric, ("", "")))
-    return Series(entry.label, place, part["step"].to_numpy()[kept], raw[kept], line[kept], low, high)
+    return Series(entry.label, place, x[kept], raw[kept], line[kept], low, high)
+
+
+def _positions(frame: pd.DataFrame, axis: str) -> NDArray[np.float64]:
+    """Where each row lies on an axis; a measurement between two updates has the episodes of the one before."""
+    if axis == "time":
+        return ((frame["time"] - frame["time"].min()) / 60).to_numpy(dtype=np.float64)
+    return frame[axis].ffill().fillna(0.0).to_numpy(dtype=np.float64)
 
 
 def _column(frame: pd.DataFrame, name: str, kept: NDArray[np.int64]) -> NDArray[np.float64] | None:

@@ -1,4 +1,4 @@
-"""What the training page says of a PPO run as a whole: how it ended, its alarms, and reward against drift."""
+"""Reward against drift, as the training page draws it and sums it up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dashboard.services import curves
 from dashboard.services.catalogue import RunEntry
 from rlhf_core.report.drift import drift_frame, find_drift
 from rlhf_core.runs.metrics import find_metric
-from rlhf_core.runs.outcome import alarms_in
 
 SCORE = "score"
 
@@ -50,9 +49,3 @@ def describe_measure(measure: str) -> tuple[str, str]:
     metric = "eval/score" if measure == SCORE else measure
     unit = find_metric(metric).unit
     return curves.label(metric), "" if unit == "1" else unit
-
-
-def notices(entry: RunEntry) -> tuple[list[str], str]:
-    """Return what the alarms of a PPO run say, and how it ended when a guard ended it."""
-    outcome = entry.reader.outcome()
-    return alarms_in(entry.reader.metrics("ppo")), outcome.sentence if outcome and outcome.early else ""

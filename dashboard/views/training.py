@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pandas as pd
 import streamlit as st
 
-from dashboard.components.drift import drift_section, run_notices
+from dashboard.components.drift import drift_section, early_end
 from dashboard.components.gate import current_settings
+from dashboard.components.health import health_panel
 from dashboard.components.look import current_palette, data_behind, page_heading, show_figure
 from dashboard.components.reward_test import reward_test
 from dashboard.components.runs import live, pick_more_runs, pick_run
 from dashboard.components.states import empty_state, guarded
-from dashboard.curve_chart import draw_curves
+from dashboard.curve_chart import can_be_log, draw_curves
 from dashboard.services import curves, wording
 from dashboard.services.catalogue import STAGE_NAMES, RunEntry, newest_stage, shown_stages
+from dashboard.services.configuration import differences
 from dashboard.services.headline import status_sentence
 from rlhf_core.runs.metrics import find_metric
 
@@ -39,12 +43,16 @@ def _body(entries: list[RunEntry]) -> None:
             format_func=lambda name: STAGE_NAMES[name],
             key="stage",
         )
-        weight = st.slider("Smoothing", 0.0, 0.95, 0.6, 0.05, key="smoothing", width=240)
     if stage == "ppo":
         with guarded("How the run ended"):
-            run_notices(entries[0])
+            early_end(entries[0])
+    with guarded("What stands out"):
+        health_panel(entries[0], stage)
     with guarded(f"{STAGE_NAMES[stage]} curves"):
-        _curves(entries, stage, weight)
+        _curves(entries, stage)
+    if len(entries) > 1:
+        with guarded("What differs in the configurations"):
+            _configurations(entries)
     if stage == "reward":
         with guarded("The reward model's test"):
             reward_test(entries[0])
@@ -55,38 +63,77 @@ def _body(entries: list[RunEntry]) -> None:
             _samples(entries[0])
 
 
-def _curves(entries: list[RunEntry], stage: str, weight: float) -> None:
+@dataclass(frozen=True)
+class Drawing:
+    """How the curves of a stage are drawn."""
+
+    weight: float
+    axis: str
+    log: bool
+
+
+def _curves(entries: list[RunEntry], stage: str) -> None:
     groups = curves.logged(entries, stage)
     if not groups:
         empty_state(f"No {STAGE_NAMES[stage]} curves yet", "They appear here with the first logged step.")
         return
-    group = st.segmented_control(
-        "Curves", list(groups), default=next(iter(groups)), required=True, key=f"group-{stage}"
-    )
+    drawing = _drawing(curves.axes(entries, stage), stage)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        group = st.segmented_control(
+            "Curves", list(groups), default=next(iter(groups)), required=True, key=f"group-{stage}"
+        )
+        wanted = st.text_input(
+            "Find",
+            key="find",
+            placeholder="kl, loss, ^eval",
+            width=200,
+            help="In all groups: part of a name, or a regular expression",
+        )
+    shown = curves.search(groups, wanted) if wanted else groups.get(group, next(iter(groups.values())))
+    if not shown:
+        empty_state("No curve has such a name", f"Nothing of {STAGE_NAMES[stage]} matches `{wording.plain(wanted)}`.")
     columns = st.columns(2, gap="medium")
-    for place, metric in enumerate(groups.get(group, next(iter(groups.values())))):
+    for place, metric in enumerate(shown):
         with columns[place % 2]:
-            _curve(entries, stage, metric, weight)
+            _curve(entries, stage, metric, drawing)
     _legend(entries, stage)
     data_behind(entries[0].reader.metrics(stage), f"data-{stage}", f"All {STAGE_NAMES[stage]} metrics of this run")
 
 
-def _curve(entries: list[RunEntry], stage: str, metric: str, weight: float) -> None:
+def _drawing(axes: list[str], stage: str) -> Drawing:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        weight = st.slider("Smoothing", 0.0, 0.95, 0.6, 0.05, key="smoothing", width=240)
+        axis = st.segmented_control(
+            "Over", axes, default=axes[0], required=True, format_func=curves.AXES.__getitem__, key=f"axis-{stage}"
+        )
+        log = st.toggle("Log scale", key="log")
+    return Drawing(weight, axis, log)
+
+
+def _curve(entries: list[RunEntry], stage: str, metric: str, drawing: Drawing) -> None:
     about = find_metric(metric)
     name = f"**{wording.plain(curves.label(metric))}** :small[:gray[{wording.plain(about.unit)}]]"
     st.markdown(name, help=wording.plain(curves.describe(metric)))
+    series = curves.build_series(entries, stage, metric, drawing.weight, drawing.axis)
+    log = drawing.log and can_be_log(series)
+    over = curves.AXES[drawing.axis].lower()
     figure = draw_curves(
-        curves.build_series(entries, stage, metric, weight),
+        series,
         current_palette(),
         healthy=about.healthy,
         mark=curves.MARKS.get(metric),
-        events=entries[0].reader.checkpoints(stage),
+        events=curves.checkpoints(entries[0], stage, drawing.axis),
+        x_title=over,
+        log=log,
     )
-    show_figure(figure, f"curve-{stage}-{metric}", f"{curves.label(metric)} in {about.unit} over training steps")
+    scale = ", log scale" if log else ""
+    key = f"curve-{stage}-{metric}-{drawing.axis}{scale}"  # zoom is kept while the scales are the same
+    show_figure(figure, key, f"{curves.label(metric)} in {about.unit} over training {over}{scale}")
 
 
 def _legend(entries: list[RunEntry], stage: str) -> None:
     said = ["Held-out curves are not smoothed; others are faint where raw, strong where smoothed."]
+    said.append("A log scale is left out where a height is 0 or below.")
     said.append("A green band is the range a good run usually stays in, a thin line is chance or zero.")
     if entries[0].reader.checkpoints(stage):
         said.append("Triangles are checkpoints.")
@@ -94,6 +141,14 @@ def _legend(entries: list[RunEntry], stage: str) -> None:
     if damaged:
         said.append(f"{wording.count(damaged, 'damaged line')} passed over.")
     st.caption(" ".join(said))
+
+
+def _configurations(entries: list[RunEntry]) -> None:
+    differing = differences(entries)
+    if differing.empty:
+        st.caption("These runs have the same configuration.")
+    else:
+        data_behind(differing, "data-configuration", f"Configuration: {wording.count(len(differing), 'difference')}")
 
 
 def _samples(entry: RunEntry) -> None:

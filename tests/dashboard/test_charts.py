@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from dashboard import charts, result_charts
-from dashboard.curve_chart import draw_curves
+from dashboard.curve_chart import can_be_log, draw_curves
 from dashboard.drift_chart import draw_drift
 from dashboard.palette import DARK, LIGHT, Palette, translucent
 from dashboard.services.curves import Series
@@ -50,6 +50,15 @@ def test_up_to_three_runs_are_named_at_their_ends_apart() -> None:
     assert np.diff([name.yshift for name in names]).tolist() == pytest.approx([15, 15])  # same end, pushed 15 px apart
     four = [series(name, place, [0.0, 1.0]) for place, name in enumerate("abcd")]
     assert not draw_curves(four, LIGHT).layout.annotations
+
+
+def test_a_log_scale_holds_all_heights_and_is_for_positive_ones_alone() -> None:
+    tall, flat = series("a", 0, [0.1, 100.0]), series("b", 1, [1.0, 1.0])
+    figure = draw_curves([tall, flat], LIGHT, mark=0.0, log=True)
+    low, high = figure.layout.yaxis.range
+    assert figure.layout.yaxis.type == "log" and low < -1 and high > 2 and not figure.layout.shapes  # no line at 0
+    assert [name.y for name in figure.layout.annotations] == pytest.approx([2.0, 0.0])  # plotly wants exponents here
+    assert can_be_log([tall, flat]) and not can_be_log([tall, series("c", 2, [0.0, 1.0])])
 
 
 def test_the_chosen_run_is_drawn_on_top() -> None:

@@ -160,10 +160,23 @@ def test_training_says_how_a_run_ended_and_which_alarm_went_off(studio: Studio) 
     with (run / "ppo" / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"step": 24, "time": 0.0, "alarm/length": 1.0}) + "\n")
     app = studio.open("Training")
-    assert [alarm.value.replace("\\", "") for alarm in app.warning] == [f"Alarm at step 24: {ALARMS['alarm/length']}."]
+    assert "**Answers have become much shorter or longer**" in said(app)
+    assert f"Alarm at step 24: {ALARMS['alarm/length']}." in said(app).replace("\\", "")
     assert app.info[0].value.replace("\\", "").endswith("no better in 3 evaluations. The model is that of step 8.")
     app.segmented_control(key="stage").set_value("sft").run()
-    assert not app.warning and "Reward against drift" not in said(app)
+    assert "Alarm" not in said(app) and "Reward against drift" not in said(app)
+
+
+def test_training_finds_curves_by_name_over_any_axis(studio: Studio) -> None:
+    studio.add_run()
+    app = studio.open("Training")
+    app.text_input(key="find").set_value("approxkl|eval/kl").run()
+    app.segmented_control(key="axis-ppo").set_value("time").run()
+    app.toggle(key="log").set_value(True).run()
+    assert not app.exception and not app.error
+    assert "**Update size" in said(app) and "**Clipped ratios" not in said(app)
+    app.text_input(key="find").set_value("zebra").run()
+    assert "**No curve has such a name**" in said(app)
 
 
 def test_training_counts_damaged_lines(studio: Studio) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from dashboard.services import curves, wording
 from dashboard.services.catalogue import RunEntry, first_choice, list_entries, newest_stage
+from dashboard.services.configuration import differences
 from dashboard.services.drift import view_drift
 from dashboard.services.headline import build_headline
 from dashboard.services.judged import Judged
@@ -100,11 +101,64 @@ def test_the_parts_of_a_reward_are_drawn_by_their_names(studio: Studio) -> None:
 def test_series_skip_rows_without_the_metric_and_leave_held_out_curves_raw(studio: Studio) -> None:
     entry = entry_of(studio)
     (series,) = curves.build_series([entry], "ppo", "eval/win_rate", 0.9)
-    assert series.steps.tolist() == [4, 8, 12, 16, 20, 24]  # the factory evaluates every fourth of 24 steps
+    assert series.x.tolist() == [4, 8, 12, 16, 20, 24]  # the factory evaluates every fourth of 24 steps
     np.testing.assert_array_equal(series.raw, series.smooth)
     assert series.low is not None
     np.testing.assert_allclose(series.raw - series.low, 0.12)  # the factory's interval is ± 0.12
     assert curves.build_series([entry], "sft", "objective/kl", 0.0) == []
+
+
+def test_curves_lie_over_steps_episodes_or_minutes(studio: Studio) -> None:
+    run = studio.add_run()
+    (run / "ppo" / "metrics.jsonl").write_text("")
+    rows = (
+        {"eval/score": 0.0},
+        {"objective/kl": 0.1, "progress/episodes": 32},
+        {"objective/kl": 0.2, "progress/episodes": 64},
+    )
+    rows += ({"eval/score": 0.5},)
+    with (run / "ppo" / "metrics.jsonl").open("w") as file:
+        for step, minute, row in zip((0, 1, 2, 2), (0, 1, 3, 4), rows, strict=True):
+            file.write(json.dumps({"step": step, "time": 1000.0 + 60 * minute} | row) + "\n")
+    (entry,) = list_entries(read_settings())
+    assert curves.axes([entry], "ppo") == ["step", "progress/episodes", "time"]
+    placed = {
+        axis: [
+            curves.build_series([entry], "ppo", name, 0.0, axis)[0].x.tolist()
+            for name in ("objective/kl", "eval/score")
+        ]
+        for axis in curves.AXES
+    }
+    assert placed == {"step": [[1, 2], [0, 2]], "progress/episodes": [[32, 64], [0, 64]], "time": [[1, 3], [0, 4]]}
+    for step in (1, 2):
+        (run / "ppo" / "checkpoints" / f"step-{step}").mkdir(parents=True, exist_ok=True)
+    assert curves.checkpoints(entry, "ppo", "progress/episodes")[:2] == [32.0, 64.0]
+
+
+def test_configurations_differ_setting_by_setting(studio: Studio) -> None:
+    texts = (
+        "name: a\nppo: {optim: {lr: 0.001}, rewards: [{kind: learned}]}\nsft: null\n",
+        "name: a\nppo: {optim: {lr: 0.002}}\nsft: null\n",
+    )
+    for name, text in zip(("one", "two"), texts, strict=True):
+        (studio.add_run(name) / "config.yaml").write_text(text)
+    entries = sorted((e for e in list_entries(read_settings()) if not e.recorded), key=lambda e: e.label)
+    assert differences(entries).to_dict("records") == [
+        {"Setting": "ppo.optim.lr", "one": "0.001", "two": "0.002"},
+        {"Setting": "ppo.rewards", "one": "[{'kind': 'learned'}]", "two": "–"},
+    ]
+    assert differences(entries[:1]).empty
+
+
+def test_metrics_are_found_by_part_of_a_name_or_expression() -> None:
+    groups = {"Key": ["eval/score", "objective/kl"], "All": ["objective/kl", "policy/approxkl", "loss/policy"]}
+    assert curves.search(groups, "KL") == ["objective/kl", "policy/approxkl"]
+    assert curves.search(groups, "^(eval|loss)/") == ["eval/score", "loss/policy"]
+    assert curves.search(groups, "drift from") == ["objective/kl"]  # the name on the page
+    assert curves.search(groups, "(") == [
+        "policy/approxkl"
+    ]  # no expression: as it stands, in "Update size (approximate KL)"
+    assert curves.search(groups, "nothing") == []
 
 
 def test_drift_names_the_best_measurement_and_the_model(studio: Studio) -> None:

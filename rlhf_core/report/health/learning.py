@@ -1,0 +1,76 @@
+"""Rules for stages that learn from examples: the loss, and what a reward model knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from rlhf_core.report.health.finding import Config, Finding, Rule, curve, healthy
+from rlhf_core.report.words import count, number
+
+
+def loss_is_a_number(metrics: pd.DataFrame, _config: Config) -> Finding | None:
+    """Find updates without a finite loss. A loss that is NaN is logged as nothing, in a row that has everything else."""
+    name = "loss/total" if "loss/total" in metrics else "train/loss"
+    if name not in metrics or "optim/lr" not in metrics:
+        return None
+    updates = metrics.loc[metrics["optim/lr"].notna()]
+    broken = updates.loc[~np.isfinite(updates[name].to_numpy(dtype=float)), "step"]
+    if broken.empty:
+        return None
+    return Finding(
+        "The loss is not a number",
+        f"From step {broken.iloc[0]} on, {count(len(broken), 'update')} had no finite loss.",
+        "Lower the learning rate, and look at the gradient norm just before. What was learnt since then is worthless: "
+        "go back to a checkpoint before that step.",
+        name,
+    )
+
+
+RISES = 1.02
+
+
+def _overfits(metrics: pd.DataFrame, _config: Config) -> Finding | None:
+    values = curve(metrics, "eval/loss")
+    if values.empty or not values.iloc[-1] > RISES * values.min():
+        return None
+    return Finding(
+        "The held-out loss rises again",
+        f"It was lowest at step {values.idxmin()}, {number(values.min(), 3)}, and is {number(values.iloc[-1], 3)} at step "
+        f"{values.index[-1]}.",
+        "The model learns its examples by heart from there on. The state with the lowest held-out loss is the one that is kept; "
+        "fewer epochs or more data save the time.",
+        "eval/loss",
+    )
+
+
+COIN = 0.55
+
+
+def _coin(metrics: pd.DataFrame, _config: Config) -> Finding | None:
+    values = curve(metrics, "eval/accuracy")
+    if len(values) < 2 or not values.max() < COIN:
+        return None
+    return Finding(
+        "The reward model hardly knows better than a coin",
+        f"At best {number(100 * values.max(), 1)}% of held-out pairs are right, at step {values.idxmax()}.",
+        "PPO would learn its noise. Look at the rankings: do people agree, is one kind of prompt judged the opposite of another "
+        "(reward.by_category)? More pairs help most.",
+        "eval/accuracy",
+    )
+
+
+def _calibration(metrics: pd.DataFrame, _config: Config) -> Finding | None:
+    values, high = curve(metrics, "eval/calibration_error"), healthy("eval/calibration_error")[1]
+    if values.empty or not values.iloc[-1] > high:
+        return None
+    return Finding(
+        "The reward model is surer than it is right",
+        f"Calibration error {number(values.iloc[-1], 3)} at step {values.index[-1]}, above {number(high, 1)}.",
+        "Its margins mean less than they say. Label smoothing, fewer epochs, or more pairs.",
+        "eval/calibration_error",
+    )
+
+
+RULES: dict[str, Rule] = {"a loss that is a number": loss_is_a_number, "held-out loss": _overfits}
+REWARD_RULES: dict[str, Rule] = {"accuracy": _coin, "calibration": _calibration}
