@@ -155,11 +155,12 @@ def axes(entries: Sequence[RunEntry], stage: str) -> list[str]:
 def checkpoints(entry: RunEntry, stage: str, axis: str = "step") -> list[float]:
     """Return where on the axis a run's checkpoints lie; of those before its first row, none."""
     frame = entry.reader.metrics(stage)
-    steps = [step for step in entry.reader.checkpoints(stage) if len(frame) and step >= frame["step"].min()]
+    logged = frame["step"].to_numpy()
+    steps = [step for step in entry.reader.checkpoints(stage) if len(frame) and step >= logged.min()]
     if axis == "step":
         return [float(step) for step in steps]
-    order = np.argsort(frame["step"].to_numpy(), kind="stable")
-    return np.interp(steps, frame["step"].to_numpy()[order], _positions(frame, axis)[order]).tolist()
+    order = np.argsort(logged, kind="stable")
+    return np.interp(steps, logged[order], _positions(frame, axis)[order]).tolist()
 
 
 def search(groups: dict[str, list[str]], wanted: str) -> list[str]:

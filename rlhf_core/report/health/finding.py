@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rlhf_core.report.words import number
 from rlhf_core.runs.metrics import REGISTRY
@@ -37,21 +38,44 @@ Config = Mapping[str, Any]
 Rule = Callable[[pd.DataFrame, Config], Finding | None]
 
 
-def curve(metrics: pd.DataFrame, name: str) -> pd.Series[float]:
-    """Return the finite values of a metric by step; empty where it was not logged."""
+@dataclass(frozen=True)
+class Curve:
+    """The finite values of a metric, and the steps at which they were logged."""
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def first(self) -> float:
+        """The first value."""
+        return float(self.values[0])
+
+    @property
+    def last(self) -> float:
+        """The last value."""
+        return float(self.values[-1])
+
+    def where(self, wanted: NDArray[np.bool_]) -> Curve:
+        """Return a part of it."""
+        return Curve(self.steps[wanted], self.values[wanted])
+
+    def bad_since(self, bad: NDArray[np.bool_]) -> int | None:
+        """Return the step since which it has been bad, where that is its last `LASTING` values or more."""
+        good = np.flatnonzero(~bad)
+        start = int(good[-1]) + 1 if good.size else 0
+        return int(self.steps[start]) if len(bad) - start >= LASTING else None
+
+
+def curve(metrics: pd.DataFrame, name: str) -> Curve:
+    """Return a metric; empty where it was not logged. Of a step that was logged again the last value counts."""
     if name not in metrics:
-        return pd.Series(dtype=float)
-    values = metrics[name].to_numpy(dtype=float)
-    finite = np.isfinite(values)
-    found = pd.Series(values[finite], index=metrics["step"].to_numpy()[finite])
-    return found[~found.index.duplicated(keep="last")]
-
-
-def lasting(bad: pd.Series[bool]) -> int | None:
-    """Return the step since which a curve has been bad, where that is its last `LASTING` values or more."""
-    good = np.flatnonzero(~bad.to_numpy(dtype=bool))
-    start = int(good[-1]) + 1 if good.size else 0
-    return int(bad.index[start]) if len(bad) - start >= LASTING else None
+        return Curve(np.array([], dtype=np.int64), np.array([], dtype=np.float64))
+    logged = metrics.loc[np.isfinite(metrics[name].to_numpy(dtype=float)), ["step", name]]
+    logged = logged.drop_duplicates("step", keep="last")
+    return Curve(logged["step"].to_numpy(dtype=np.int64), logged[name].to_numpy(dtype=np.float64))
 
 
 def healthy(name: str) -> tuple[float, float]:
@@ -64,9 +88,9 @@ def healthy(name: str) -> tuple[float, float]:
 def outside(metrics: pd.DataFrame, name: str, title: str, advice: str) -> Finding | None:
     """Return the finding for a metric whose last values all lie outside its healthy range."""
     low, high = healthy(name)
-    values = curve(metrics, name)
-    since = lasting((values < low) | (values > high))
+    found = curve(metrics, name)
+    since = found.bad_since((found.values < low) | (found.values > high))
     if since is None:
         return None
-    evidence = f"Outside {number(low, 1)} … {number(high, 1)} since step {since}, last {number(values.iloc[-1])}."
+    evidence = f"Outside {number(low, 1)} … {number(high, 1)} since step {since}, last {number(found.last)}."
     return Finding(title, evidence, advice, name)

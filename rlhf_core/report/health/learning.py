@@ -31,13 +31,14 @@ RISES = 1.02
 
 
 def _overfits(metrics: pd.DataFrame, _config: Config) -> Finding | None:
-    values = curve(metrics, "eval/loss")
-    if values.empty or not values.iloc[-1] > RISES * values.min():
+    loss = curve(metrics, "eval/loss")
+    if not len(loss) or not loss.last > RISES * loss.values.min():
         return None
+    best = int(loss.values.argmin())
     return Finding(
         "The held-out loss rises again",
-        f"It was lowest at step {values.idxmin()}, {number(values.min(), 3)}, and is {number(values.iloc[-1], 3)} at step "
-        f"{values.index[-1]}.",
+        f"It was lowest at step {loss.steps[best]}, {number(loss.values[best], 3)}, and is {number(loss.last, 3)} at step "
+        f"{loss.steps[-1]}.",
         "The model learns its examples by heart from there on. The state with the lowest held-out loss is the one that is kept; "
         "fewer epochs or more data save the time.",
         "eval/loss",
@@ -48,12 +49,13 @@ COIN = 0.55
 
 
 def _coin(metrics: pd.DataFrame, _config: Config) -> Finding | None:
-    values = curve(metrics, "eval/accuracy")
-    if len(values) < 2 or not values.max() < COIN:
+    right = curve(metrics, "eval/accuracy")
+    if len(right) < 2 or not right.values.max() < COIN:
         return None
+    best = int(right.values.argmax())
     return Finding(
         "The reward model hardly knows better than a coin",
-        f"At best {number(100 * values.max(), 1)}% of held-out pairs are right, at step {values.idxmax()}.",
+        f"At best {number(100 * right.values[best], 1)}% of held-out pairs are right, at step {right.steps[best]}.",
         "PPO would learn its noise. Look at the rankings: do people agree, is one kind of prompt judged the opposite of another "
         "(reward.by_category)? More pairs help most.",
         "eval/accuracy",
@@ -61,12 +63,12 @@ def _coin(metrics: pd.DataFrame, _config: Config) -> Finding | None:
 
 
 def _calibration(metrics: pd.DataFrame, _config: Config) -> Finding | None:
-    values, high = curve(metrics, "eval/calibration_error"), healthy("eval/calibration_error")[1]
-    if values.empty or not values.iloc[-1] > high:
+    error, high = curve(metrics, "eval/calibration_error"), healthy("eval/calibration_error")[1]
+    if not len(error) or not error.last > high:
         return None
     return Finding(
         "The reward model is surer than it is right",
-        f"Calibration error {number(values.iloc[-1], 3)} at step {values.index[-1]}, above {number(high, 1)}.",
+        f"Calibration error {number(error.last, 3)} at step {error.steps[-1]}, above {number(high, 1)}.",
         "Its margins mean less than they say. Label smoothing, fewer epochs, or more pairs.",
         "eval/calibration_error",
     )

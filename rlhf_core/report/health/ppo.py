@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from rlhf_core.report.health.finding import FEW, LASTING, Config, Finding, Rule, curve, healthy, lasting, outside
+from rlhf_core.report.health.finding import FEW, LASTING, Config, Curve, Finding, Rule, curve, healthy, outside
 from rlhf_core.report.health.learning import loss_is_a_number
 from rlhf_core.report.words import count, number
 from rlhf_core.runs.outcome import ALARMS
@@ -21,15 +21,16 @@ def _drift(metrics: pd.DataFrame, config: Config) -> Finding | None:
     name = "objective/kl"
     budget = _guard(config, "kl_budget")
     limit = budget or healthy(name)[1]
-    values = curve(metrics, name)
-    over = values[values > limit]
-    if over.empty:
+    drift = curve(metrics, name)
+    over = drift.where(drift.values > limit)
+    if not len(over):
         return None
+    most = int(over.values.argmax())
     whose = "the budget of guards.kl_budget" if budget else "where answers of good runs usually stay"
     return Finding(
         "The policy has drifted far from its reference",
-        f"KL was {number(over.max(), 1)} nats per response at step {over.idxmax()}, above {number(limit, 0)}, {whose}; "
-        f"the first time at step {over.index[0]}.",
+        f"KL was {number(over.values[most], 1)} nats per response at step {over.steps[most]}, above {number(limit, 0)}, {whose}; "
+        f"the first time at step {over.steps[0]}.",
         "Raise ppo.kl_coef, or set ppo.kl_target and let it adapt; a lower learning rate drifts more slowly. "
         "ppo.guards.kl_budget keeps the last state within a budget.",
         name,
@@ -40,15 +41,13 @@ def _alarm(name: str, metric: str, title: str, advice: str) -> Rule:
     """The rule of one of the guards' alarms, with the figures it went off for."""
 
     def rule(metrics: pd.DataFrame, _config: Config) -> Finding | None:
-        rung = curve(metrics, name)
-        rung = rung[rung > 0]
-        if rung.empty:
+        alarm, values = curve(metrics, name), curve(metrics, metric)
+        rung = alarm.where(alarm.values > 0)
+        if not len(rung):
             return None
-        values, step = curve(metrics, metric), rung.index[0]
-        figures = (
-            f" It began at {number(values.iloc[0])} and was {number(values[step])} then." if step in values else ""
-        )
-        return Finding(title, f"Alarm at step {step}: {ALARMS[name]}.{figures}", advice, metric)
+        then = values.where(values.steps == rung.steps[0])
+        figures = f" It began at {number(values.first)} and was {number(then.first)} then." if len(then) else ""
+        return Finding(title, f"Alarm at step {rung.steps[0]}: {ALARMS[name]}.{figures}", advice, metric)
 
     return rule
 
@@ -68,17 +67,17 @@ def _clipping(metrics: pd.DataFrame, _config: Config) -> Finding | None:
 
 
 def _value_loss(metrics: pd.DataFrame, _config: Config) -> Finding | None:
-    values = curve(metrics, "loss/value")
-    if len(values) < FEW:
+    loss = curve(metrics, "loss/value")
+    if len(loss) < FEW:
         return None
-    before = values.iloc[:-LASTING].median()
-    since = lasting(values > EXPLODES * before)
+    before = float(np.median(loss.values[:-LASTING]))
+    since = loss.bad_since(loss.values > EXPLODES * before)
     if since is None:
         return None
     return Finding(
         "The value loss explodes",
         f"Since step {since} it is more than {number(EXPLODES, 0)} times its median before ({number(before)}), last "
-        f"{number(values.iloc[-1])}.",
+        f"{number(loss.last)}.",
         "Look whether the score jumped at the same step; whiten or clip rewards, lower ppo.value_coef or the learning rate, "
         "or give the value function a network of its own.",
         "loss/value",
@@ -86,13 +85,13 @@ def _value_loss(metrics: pd.DataFrame, _config: Config) -> Finding | None:
 
 
 def _critic(metrics: pd.DataFrame, _config: Config) -> Finding | None:
-    values = curve(metrics, "val/explained_variance")
-    since = lasting(values < 0)
-    if len(values) < FEW or since is None:
+    explained = curve(metrics, "val/explained_variance")
+    since = explained.bad_since(explained.values < 0)
+    if len(explained) < FEW or since is None:
         return None
     return Finding(
         "The critic knows less than a constant would",
-        f"Explained variance has been below 0 since step {since}, last {number(values.iloc[-1])}.",
+        f"Explained variance has been below 0 since step {since}, last {number(explained.last)}.",
         "Advantages are noisier for it. Give it more updates (ppo.epochs), a larger ppo.value_coef, or larger batches.",
         "val/explained_variance",
     )
@@ -100,12 +99,12 @@ def _critic(metrics: pd.DataFrame, _config: Config) -> Finding | None:
 
 def _length(metrics: pd.DataFrame, _config: Config) -> Finding | None:
     """Less than an alarm: the last quarter against the first, and a rank correlation with the step."""
-    values = curve(metrics, "tokens/response_length")
+    values = curve(metrics, "tokens/response_length").values
     quarter = len(values) // 4
-    if len(values) < FEW or not values.iloc[:quarter].mean() > 0 or curve(metrics, "alarm/length").any():
+    if len(values) < FEW or not values[:quarter].mean() > 0 or curve(metrics, "alarm/length").values.any():
         return None
-    first, last = values.iloc[:quarter].mean(), values.iloc[-quarter:].mean()
-    trend = float(spearmanr(np.arange(len(values)), values.to_numpy()).statistic)
+    first, last = float(values[:quarter].mean()), float(values[-quarter:].mean())
+    trend = float(spearmanr(np.arange(len(values)), values)[0])  # pyright: ignore[reportArgumentType]
     if not (abs(trend) >= TREND and max(last / first, first / last) >= CREEPS):
         return None
     way = "longer" if last > first else "shorter"
@@ -120,13 +119,13 @@ def _length(metrics: pd.DataFrame, _config: Config) -> Finding | None:
 
 
 def _cut_off(metrics: pd.DataFrame, _config: Config) -> Finding | None:
-    values = curve(metrics, "tokens/eos_frac")
-    since = lasting(values < CUT_OFF)
+    ended = curve(metrics, "tokens/eos_frac")
+    since = ended.bad_since(ended.values < CUT_OFF)
     if since is None:
         return None
     return Finding(
         "Most answers never end",
-        f"Since step {since} fewer than half of the responses end by themselves, last {number(100 * values.iloc[-1], 0)}%.",
+        f"Since step {since} fewer than half of the responses end by themselves, last {number(100 * ended.last, 0)}%.",
         "Raise ppo.response_length, or ppo.missing_eos_penalty; fine-tune on short answers first. Text that is cut off is "
         "scored as it stands.",
         "tokens/eos_frac",
@@ -136,25 +135,26 @@ def _cut_off(metrics: pd.DataFrame, _config: Config) -> Finding | None:
 def _overdone(metrics: pd.DataFrame, config: Config) -> Finding | None:
     """Gao et al. 2022: the score that is optimised rises while what is not gives way."""
     score = curve(metrics, "eval/score")
-    if len(score) < 2 or score.iloc[-1] - score.iloc[0] < GAIN:
+    if len(score) < 2 or score.last - score.first < GAIN:
         return None
-    worse = [said for name in metrics if (said := _gives_way(str(name), curve(metrics, str(name)), config))]
+    held_out = [str(name) for name in metrics if str(name).startswith("eval/")]
+    worse = [said for name in held_out if (said := _gives_way(name, curve(metrics, name), config))]
     if not worse:
         return None
     return Finding(
         "The score rises while other measures give way",
-        f"Held-out score {number(score.iloc[0])} → {number(score.iloc[-1])}; meanwhile {'; '.join(worse)}.",
+        f"Held-out score {number(score.first)} → {number(score.last)}; meanwhile {'; '.join(worse)}.",
         "Read the answers at both ends before believing the gain. People stop earlier (ppo.guards.kl_budget or patience), raise "
         "ppo.kl_coef, score with an ensemble, or let people judge and train the reward model on their votes.",
         "eval/score",
     )
 
 
-def _gives_way(name: str, values: pd.Series[float], config: Config) -> str:
+def _gives_way(name: str, values: Curve, config: Config) -> str:
     """What one held-out measure lost from its first value to its last, in words; nothing where it has not."""
     if len(values) < 2:
         return ""
-    first, last = float(values.iloc[0]), float(values.iloc[-1])
+    first, last = values.first, values.last
     ways = {
         "eval/distinct_2": ("different bigrams", last < LESS_VARIED * first),
         "eval/perplexity_ref": ("perplexity under the reference", last > STRANGER * first),
@@ -162,18 +162,18 @@ def _gives_way(name: str, values: pd.Series[float], config: Config) -> str:
     if audit := name.removeprefix("eval/audit_") if name.startswith("eval/audit_") else "":
         kinds = {source.get("name", "reward_model"): source.get("kind") for source in _ppo(config).get("audits") or ()}
         toxic = kinds.get(audit) == "toxicity"
-        ways[name] = (audit, last - first > MORE_TOXIC if toxic else kinds.get(audit) and first - last > LESS_LIKED)
+        ways[name] = (audit, last - first > MORE_TOXIC if toxic else audit in kinds and first - last > LESS_LIKED)
     words, worse = ways.get(name, ("", False))
     return f"{words} {number(first)} → {number(last)}" if worse else ""
 
 
 def _no_gain(metrics: pd.DataFrame, _config: Config) -> Finding | None:
     score = curve(metrics, "eval/score")
-    if len(score) < LASTING or score.iloc[1:].max() > score.iloc[0]:
+    if len(score) < LASTING or score.values[1:].max() > score.first:
         return None
     return Finding(
         "The held-out score has not risen",
-        f"It was {number(score.iloc[0])} before training and at best {number(score.iloc[1:].max())} in "
+        f"It was {number(score.first)} before training and at best {number(score.values[1:].max())} in "
         f"{count(len(score) - 1, 'measurement')} since.",
         "If KL stays near 0 too, raise the learning rate or lower ppo.kl_coef; if KL grows, look at the reward while training: "
         "a batch may be too small for it.",
