@@ -149,6 +149,8 @@ class PipelineConfig(RunConfig):
                     raise ValueError(
                         f"ppo.{place}: {source.name} combines several models; reward.members must be 2 or more"
                     )
+                if self.reward.by_category and not source.category:
+                    raise ValueError(f"ppo.{place}: {source.name} must name the category whose head scores")
                 if source.category and not self.reward.by_category:
                     raise ValueError(
                         f"ppo.{place}: {source.name} is of category {source.category}; reward.by_category must be true"

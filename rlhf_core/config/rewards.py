@@ -42,7 +42,7 @@ class LearnedReward(RewardSource):
     models: tuple[str, ...] = Field(default=(), description="reward-model folders; none: the run's own")
     category: str = Field(
         default="",
-        description="of models trained with reward.by_category: whose head scores; none takes the mean of all",
+        description="of models trained with reward.by_category: the one whose head scores",
     )
     combine: Combination = Field(default="mean", description="of an ensemble: mean, worst, or mean − penalty·variance")
     penalty: float = Field(default=0.1, ge=0, description="price of one unit of variance between members")

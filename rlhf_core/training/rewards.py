@@ -73,6 +73,9 @@ def build_scorer(
 
 def _learned(source: LearnedReward, own: Path, device: torch.device | None) -> Scorer:
     members = [member.to(device) for member in load_members(source.models or [own])]
+    if members[0].categories and not source.category:
+        heads = " or ".join(members[0].categories)
+        raise ModelError("has a score head for each category", where=source.name, remedy=f"Name one: category: {heads}")
     if len(members) > 1:
         return RewardEnsemble(members, source.combine, source.penalty).of_category(source.category)
     if source.combine != "mean":

@@ -329,6 +329,15 @@ def test_a_contender_that_is_not_made_is_refused(file: Path) -> None:
     assert "generate.contenders: sft would be base, for sft is null; leave it out" in refused
 
 
+def test_with_a_head_for_each_category_rewards_and_audits_name_theirs(file: Path) -> None:
+    assert "ppo.rewards: reward_model must name the category whose head scores" in message(
+        file, "reward.by_category=true"
+    )
+    named = ("reward.by_category=true", "ppo.rewards=[{kind: learned, category: helpful}]")
+    said = message(file, *named, "ppo.audits=[{kind: learned, name: beside}]")
+    assert "ppo.audits: beside must name the category whose head scores" in said
+
+
 def test_answers_are_picked_by_the_head_that_ppo_is_rewarded_by(file: Path) -> None:
     """One head if the rewards agree on one; with two that count, or another model's, the mean of all."""
     one, another = "{kind: learned, name: a, category: helpful}", "{kind: learned, name: b, category: harmless}"

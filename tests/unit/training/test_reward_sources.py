@@ -78,6 +78,24 @@ def test_an_ensemble_s_folder_is_its_members(tmp_path: Path):
     assert torch.equal(mixture(PROMPTS, ANSWERS), torch.minimum(a, b))
 
 
+def test_heads_by_category_are_rewards_by_name_and_weight(tmp_path: Path):
+    heads = ("harmless", "helpful")
+    model = new_reward_model(reward_config(), torch.Generator().manual_seed(0), heads)
+    model.save(tmp_path / "own")
+    named = (
+        {"kind": "learned", "name": h, "category": h, "weight": w} for h, w in zip(heads, (2.0, -0.5), strict=True)
+    )
+    total, parts = build_rewards(sources(*named), tmp_path / "own").measure(PROMPTS, ANSWERS)
+    harmless, helpful = (model.score(PROMPTS, ANSWERS, [head] * len(PROMPTS)) for head in heads)
+    assert torch.equal(parts["harmless"], harmless) and torch.equal(parts["helpful"], helpful)
+    assert not torch.equal(harmless, helpful)
+    torch.testing.assert_close(total, 2 * harmless - 0.5 * helpful)
+    with pytest.raises(ModelError, match=r"reward_model: has a score head for each category.*harmless or helpful"):
+        build_rewards(sources({"kind": "learned"}), tmp_path / "own")
+    with pytest.raises(ModelError, match=r"no head for it.*poetry"):
+        build_rewards(sources({"kind": "learned", "category": "poetry"}), tmp_path / "own")
+
+
 def test_one_model_cannot_be_combined(tmp_path: Path):
     saved(tmp_path / "a", 0)
     [source] = sources({"kind": "learned", "models": [str(tmp_path / "a")], "combine": "worst"})
