@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rlhf_core.config import PipelineConfig
 from rlhf_core.data.contenders import round_name
 from rlhf_core.feedback.collect import existing_store
 from rlhf_core.feedback.records import TaskInfo
@@ -26,7 +27,7 @@ def finish_round(begun: Round, database: str) -> Iterator[str]:
     Done again it does the same: a task with the same content is stored once.
     """
     names = {round_name(begun.lineage.round - 1): begun.parent, round_name(begun.lineage.round): begun.path}
-    scorers = {name: _scorer(folder / "reward" / "model", begun.config.device) for name, folder in names.items()}
+    scorers = {name: _scorer(folder / "reward" / "model", begun.config) for name, folder in names.items()}
     test = compare_reward_models(read_pairs(begun.path / PAIRS), scorers, simulated=begun.lineage.simulated)
     write_reward_test(begun.path, test)
     yield from against_votes(test)
@@ -60,13 +61,14 @@ def _next_task(begun: Round, database: str) -> str:
     )
 
 
-def _scorer(folder: Path, device: str) -> Any:
+def _scorer(folder: Path, config: PipelineConfig) -> Any:
+    """A reward model's scores, by the head that PPO is rewarded by where it has several."""
     from rlhf_core.models.device import choose_device
     from rlhf_core.models.rewards import load_reward_model
 
-    model = load_reward_model(folder).to(choose_device(device))
-    return partial(_score, model)
+    model = load_reward_model(folder).to(choose_device(config.device))
+    return partial(_score, model, config.own_category)
 
 
-def _score(model: Any, prompts: list[str], texts: list[str]) -> Any:
-    return model.score(prompts, texts).numpy()
+def _score(model: Any, category: str, prompts: list[str], texts: list[str]) -> Any:
+    return model.score(prompts, texts, [category] * len(texts)).numpy()
