@@ -29,7 +29,7 @@ def _drift(metrics: pd.DataFrame, config: Config) -> Finding | None:
     whose = "the budget of guards.kl_budget" if budget else "where answers of good runs usually stay"
     return Finding(
         "The policy has drifted far from its reference",
-        f"KL was {number(over.values[most], 1)} nats per response at step {over.steps[most]}, above {number(limit, 0)}, {whose}; "
+        f"KL was {number(over.values[most])} nats per response at step {over.steps[most]}, above {number(limit, 0)}, {whose}; "
         f"the first time at step {over.steps[0]}.",
         "Raise ppo.kl_coef, or set ppo.kl_target and let it adapt; a lower learning rate drifts more slowly. "
         "ppo.guards.kl_budget keeps the last state within a budget.",

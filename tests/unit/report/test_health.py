@@ -45,10 +45,10 @@ def test_a_sound_run_is_left_alone_and_what_was_looked_at_is_named():
 
 def test_drift_is_held_against_the_runs_own_budget_or_the_healthy_range():
     assert only("ppo", ppo(), {"ppo": {"guards": {"kl_budget": 5}}}).evidence == (
-        "KL was 6.0 nats per response at step 12, above 5, the budget of guards.kl_budget; the first time at step 11."
+        "KL was 6.00 nats per response at step 12, above 5, the budget of guards.kl_budget; the first time at step 11."
     )
     far = only("ppo", ppo(objective__kl=[float(n) for n in STEPS]))
-    assert "12.0 nats per response at step 12, above 10" in far.evidence and "ppo.kl_coef" in far.advice
+    assert "12.00 nats per response at step 12, above 10" in far.evidence and "ppo.kl_coef" in far.advice
     assert examine("ppo", ppo(), {"ppo": {"guards": {"kl_budget": None}}}) == []
 
 
@@ -126,4 +126,4 @@ def test_supervised_stages_overfit_and_reward_models_guess():
 
 def test_a_step_that_was_logged_again_counts_once():
     again = pd.concat([ppo(), ppo().iloc[[11]].assign(**{"objective/kl": 30.0})])
-    assert "30.0 nats per response at step 12" in only("ppo", again).evidence
+    assert "30.00 nats per response at step 12" in only("ppo", again).evidence
