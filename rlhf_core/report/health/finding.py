@@ -42,6 +42,7 @@ Rule = Callable[[pd.DataFrame, Config], Finding | None]
 class Curve:
     """The finite values of a metric, and the steps at which they were logged."""
 
+    name: str
     steps: NDArray[np.int64]
     values: NDArray[np.float64]
 
@@ -60,7 +61,7 @@ class Curve:
 
     def where(self, wanted: NDArray[np.bool_]) -> Curve:
         """Return a part of it."""
-        return Curve(self.steps[wanted], self.values[wanted])
+        return Curve(self.name, self.steps[wanted], self.values[wanted])
 
     def bad_since(self, bad: NDArray[np.bool_]) -> int | None:
         """Return the step since which it has been bad, where that is its last `LASTING` values or more."""
@@ -72,10 +73,10 @@ class Curve:
 def curve(metrics: pd.DataFrame, name: str) -> Curve:
     """Return a metric; empty where it was not logged. Of a step that was logged again the last value counts."""
     if name not in metrics:
-        return Curve(np.array([], dtype=np.int64), np.array([], dtype=np.float64))
+        return Curve(name, np.array([], dtype=np.int64), np.array([], dtype=np.float64))
     logged = metrics.loc[np.isfinite(metrics[name].to_numpy(dtype=float)), ["step", name]]
     logged = logged.drop_duplicates("step", keep="last")
-    return Curve(logged["step"].to_numpy(dtype=np.int64), logged[name].to_numpy(dtype=np.float64))
+    return Curve(name, logged["step"].to_numpy(dtype=np.int64), logged[name].to_numpy(dtype=np.float64))
 
 
 def healthy(name: str) -> tuple[float, float]:
@@ -89,8 +90,16 @@ def outside(metrics: pd.DataFrame, name: str, title: str, advice: str) -> Findin
     """Return the finding for a metric whose last values all lie outside its healthy range."""
     low, high = healthy(name)
     found = curve(metrics, name)
-    since = found.bad_since((found.values < low) | (found.values > high))
-    if since is None:
-        return None
-    evidence = f"Outside {number(low, 1)} … {number(high, 1)} since step {since}, last {number(found.last)}."
-    return Finding(title, evidence, advice, name)
+    return lasting(
+        title, found, (found.values < low) | (found.values > high),
+        lambda since: f"Outside {number(low, 1)} … {number(high, 1)} since step {since}, last {number(found.last)}.",
+        advice,
+    )  # fmt: skip
+
+
+def lasting(
+    title: str, found: Curve, bad: NDArray[np.bool_], evidence: Callable[[int], str], advice: str
+) -> Finding | None:
+    """Return the finding for a curve whose last values are all bad; `evidence` words it from the step since which they are."""
+    since = found.bad_since(bad)
+    return None if since is None else Finding(title, evidence(since), advice, found.name)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from rlhf_core.report.health.finding import FEW, LASTING, Config, Curve, Finding, Rule, curve, healthy, outside
+from rlhf_core.report.health.finding import FEW, LASTING, Config, Curve, Finding, Rule, curve, healthy, lasting, outside
 from rlhf_core.report.health.learning import loss_is_a_number
 from rlhf_core.report.words import count, number
 from rlhf_core.runs.outcome import ALARMS
@@ -71,30 +71,24 @@ def _value_loss(metrics: pd.DataFrame, _config: Config) -> Finding | None:
     if len(loss) < FEW:
         return None
     before = float(np.median(loss.values[:-LASTING]))
-    since = loss.bad_since(loss.values > EXPLODES * before)
-    if since is None:
-        return None
-    return Finding(
-        "The value loss explodes",
-        f"Since step {since} it is more than {number(EXPLODES, 0)} times its median before ({number(before)}), last "
-        f"{number(loss.last)}.",
+    return lasting(
+        "The value loss explodes", loss, loss.values > EXPLODES * before,
+        lambda since: f"Since step {since} it is more than {number(EXPLODES, 0)} times its median before ({number(before)}), "
+        f"last {number(loss.last)}.",
         "Look whether the score jumped at the same step; whiten or clip rewards, lower ppo.value_coef or the learning rate, "
         "or give the value function a network of its own.",
-        "loss/value",
-    )
+    )  # fmt: skip
 
 
 def _critic(metrics: pd.DataFrame, _config: Config) -> Finding | None:
     explained = curve(metrics, "val/explained_variance")
-    since = explained.bad_since(explained.values < 0)
-    if len(explained) < FEW or since is None:
+    if len(explained) < FEW:
         return None
-    return Finding(
-        "The critic knows less than a constant would",
-        f"Explained variance has been below 0 since step {since}, last {number(explained.last)}.",
+    return lasting(
+        "The critic knows less than a constant would", explained, explained.values < 0,
+        lambda since: f"Explained variance has been below 0 since step {since}, last {number(explained.last)}.",
         "Advantages are noisier for it. Give it more updates (ppo.epochs), a larger ppo.value_coef, or larger batches.",
-        "val/explained_variance",
-    )
+    )  # fmt: skip
 
 
 def _length(metrics: pd.DataFrame, _config: Config) -> Finding | None:
@@ -120,16 +114,13 @@ def _length(metrics: pd.DataFrame, _config: Config) -> Finding | None:
 
 def _cut_off(metrics: pd.DataFrame, _config: Config) -> Finding | None:
     ended = curve(metrics, "tokens/eos_frac")
-    since = ended.bad_since(ended.values < CUT_OFF)
-    if since is None:
-        return None
-    return Finding(
-        "Most answers never end",
-        f"Since step {since} fewer than half of the responses end by themselves, last {number(100 * ended.last, 0)}%.",
+    return lasting(
+        "Most answers never end", ended, ended.values < CUT_OFF,
+        lambda since: f"Since step {since} fewer than half of the responses end by themselves, "
+        f"last {number(100 * ended.last, 0)}%.",
         "Raise ppo.response_length, or ppo.missing_eos_penalty; fine-tune on short answers first. Text that is cut off is "
         "scored as it stands.",
-        "tokens/eos_frac",
-    )
+    )  # fmt: skip
 
 
 def _overdone(metrics: pd.DataFrame, config: Config) -> Finding | None:
