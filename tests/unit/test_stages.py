@@ -6,13 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
+from rlhf_core import stages
 from rlhf_core.config import PipelineConfig, load_config
 from rlhf_core.data.datasets import Datasets, load_datasets
 from rlhf_core.models.policy import load_policy
-from rlhf_core.models.rewards import RewardModel, load_reward_model
+from rlhf_core.models.rewards import RewardModel, load_reward_model, new_reward_model
 from rlhf_core.models.sampling import SamplingConfig
+from rlhf_core.rounds import finish
 from rlhf_core.stages import contender_source, run_reward
 from rlhf_core.training.rollout import Episode, sample
 from rlhf_core.training.stage import Stage
@@ -52,3 +55,15 @@ def test_the_reward_model_is_normalised_on_what_the_reference_policy_writes(conf
     assert report["normalisation"] == model.normalisation | {"n": 8}
     parts = {"accuracy", "kendall_tau", "calibration_error", "reliability", "margin_bins", "length", "by_category"}
     assert all(report[name] is not None for name in parts)
+
+
+def test_best_of_n_and_rounds_score_by_the_head_that_ppo_is_rewarded_by(tmp_path: Path):
+    named = "ppo.rewards=[{kind: learned, category: helpful}]"
+    config = load_config(ROOT / "configs" / "tiny.yaml", [f"run_root={tmp_path}", "reward.by_category=true", named])
+    folder, asked = config.run_path / "reward" / "model", (["Why?", "Go on"], ["Because.", "No"])
+    model = new_reward_model(config.reward, torch.Generator().manual_seed(0), ("harmless", "helpful"))
+    model.save(folder)
+    helpful = model.score(*asked, ["helpful"] * 2)
+    assert not torch.equal(helpful, model.score(*asked))
+    assert torch.equal(stages._own_reward_model(config).score(*asked), helpful)
+    assert torch.equal(torch.as_tensor(finish._scorer(folder, config)(*asked)), helpful)
