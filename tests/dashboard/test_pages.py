@@ -179,6 +179,16 @@ def test_training_finds_curves_by_name_over_any_axis(studio: Studio) -> None:
     assert "**No curve has such a name**" in said(app)
 
 
+def test_training_says_where_the_configurations_of_runs_differ(studio: Studio) -> None:
+    for name, rate in (("one", 0.001), ("two", 0.002)):
+        (studio.add_run(name) / "config.yaml").write_text(f"ppo: {{optim: {{lr: {rate}}}}}\n")
+    app = studio.open("Training")
+    other = next(name for name in app.multiselect(key="compare").options if name in ("one", "two"))
+    app.multiselect(key="compare").set_value([other]).run()
+    assert not app.exception and not app.error
+    assert any(panel.label == "Configuration: 1 difference" for panel in app.expander)
+
+
 def test_training_counts_damaged_lines(studio: Studio) -> None:
     run = studio.add_run()
     with (run / "ppo" / "metrics.jsonl").open("a") as file:

@@ -76,7 +76,16 @@ def test_a_level_that_lasts_is_found_with_its_figures(changed: dict[str, list[fl
 )
 def test_two_odd_batches_are_no_finding(name: str, odd: float):
     sound = SOUND[name.replace("__", "/")]
-    assert examine("ppo", ppo(**{name: [*sound[:9], odd, odd, sound[0]]}), {}) == []
+    assert examine("ppo", ppo(**{name: [*sound[:10], odd, odd]}), {}) == []
+    assert examine("ppo", ppo(**{name: [*sound[:8], odd, odd, odd, sound[0]]}), {}) == []  # and what is over is over
+    assert len(examine("ppo", ppo(**{name: [*sound[:9], odd, odd, odd]}), {})) == 1
+
+
+def test_little_is_said_of_a_few_updates():
+    """A critic begins below a constant, and four batches show no trend in length."""
+    young = ppo(val__explained_variance=[-0.2] * 12, tokens__response_length=[30 + 4 * n for n in STEPS])
+    assert examine("ppo", young.iloc[:4], {}) == []
+    assert len(examine("ppo", young, {})) == 2
 
 
 def test_an_alarm_is_found_with_what_it_went_off_for():
@@ -118,6 +127,7 @@ def test_supervised_stages_overfit_and_reward_models_guess():
     rising = pd.DataFrame({"step": [0, 10, 20, 30], "eval/loss": [0.7, 0.5, 0.55, 0.6]})
     assert only("sft", rising).evidence == "It was lowest at step 10, 0.500, and is 0.600 at step 30."
     assert examine("pretrain", rising.iloc[:2], {}) == []
+    assert examine("sft", pd.DataFrame({"step": [0, 10, 20], "eval/loss": [0.7, 0.5, 0.505]}), {}) == []  # 1% is noise
     guessing = pd.DataFrame({"step": [0, 10], "eval/accuracy": [0.48, 0.53], "eval/calibration_error": [0.02, 0.04]})
     assert "53.0% of held-out pairs" in only("reward", guessing).evidence
     sure = pd.DataFrame({"step": [0, 10], "eval/accuracy": [0.5, 0.7], "eval/calibration_error": [0.02, 0.14]})
