@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,31 +17,52 @@ NAMED_AT_END = 3
 PLOT_PIXELS = 150
 
 
+@dataclass(frozen=True)
+class Guides:
+    """What helps to read heights: the range of a good run, a height worth a line, places where a checkpoint was written."""
+
+    healthy: tuple[float, float] | None = None
+    mark: float | None = None
+    events: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What curves are drawn over: its title, the part shown (None is all), and whether places are milliseconds since 1970."""
+
+    title: str = "steps"
+    range: tuple[float, float] | None = None
+    dates: bool = False
+
+
 def draw_curves(
     series: Sequence[Series],
     palette: Palette,
     *,
-    healthy: tuple[float, float] | None = None,
-    mark: float | None = None,
-    events: Sequence[float] = (),
-    x_title: str = "steps",
+    guides: Guides = Guides(),
+    axis: Axis = Axis(),
     log: bool = False,
+    bounds: tuple[float, float] | None = None,
 ) -> go.Figure:
     """Draw runs over one axis: smoothed over raw at 20%, the interval as a band, the healthy range behind.
 
     Args:
         series: one per run.
-        healthy: range a good run usually stays in.
-        mark: a height worth a line, such as chance.
-        events: where on the axis a checkpoint was written.
+        guides: what stands behind the lines.
+        axis: what they are drawn over.
         log: heights on a log scale; see `can_be_log`.
+        bounds: cut the heights to these; what lies beyond is marked at the edge.
     """
-    figure = new_figure(220, x_title=x_title)
-    figure.update_layout(hovermode="x unified")
+    figure = new_figure(220, x_title=axis.title)
+    figure.update_layout(hovermode="x unified", dragmode="select", selectdirection="h")
+    figure.update_xaxes(range=axis.range, type="date" if axis.dates else "linear")
     for one in reversed(series):
         _add_line(figure, one, palette.run(one.place))
+    mark, healthy, events = guides.mark, guides.healthy, guides.events
     mark = None if log and mark is not None and mark <= 0 else mark
-    low, high = _reach(series, mark, log)
+    low, high = _reach(series, mark, log, bounds)
+    if bounds:
+        _mark_the_cut(figure, series, (low, high), palette)
     if log:
         figure.update_yaxes(type="log", range=[np.log10(low), np.log10(high)])
     else:
@@ -99,8 +121,32 @@ def _heights(series: Sequence[Series]) -> list[NDArray[np.float64]]:
     return [values[np.isfinite(values)] for values in parts]
 
 
-def _reach(series: Sequence[Series], mark: float | None, log: bool) -> tuple[float, float]:
+def _mark_the_cut(figure: go.Figure, series: Sequence[Series], shown: tuple[float, float], palette: Palette) -> None:
+    """Draw a small triangle at the edge for every point that lies beyond it, which says how high or low it is."""
+    for one in series:
+        beyond = np.isfinite(one.raw) & ((one.raw < shown[0]) | (one.raw > shown[1]))
+        above = one.raw[beyond] > shown[1]
+        figure.add_scatter(
+            x=one.x[beyond],
+            y=np.where(above, shown[1], shown[0]),
+            mode="markers",
+            marker={
+                "symbol": np.where(above, "triangle-up", "triangle-down"),
+                "size": 7,
+                "color": palette.run(one.place),
+            },
+            cliponaxis=False,
+            customdata=one.raw[beyond],
+            hovertemplate="cut: %{customdata:.4g}<extra></extra>",
+        )
+
+
+def _reach(
+    series: Sequence[Series], mark: float | None, log: bool, bounds: tuple[float, float] | None
+) -> tuple[float, float]:
     values = np.concatenate([*_heights(series), np.array([] if mark is None else [mark])])
+    if bounds:
+        values = values[(values >= bounds[0]) & (values <= bounds[1])]
     low, high = float(values.min()), float(values.max())
     if log:
         room = max((high / low) ** 0.06, 1.05)

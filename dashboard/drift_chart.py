@@ -43,6 +43,9 @@ def draw_drift(frame: pd.DataFrame, measure: str, marks: dict[int, str], palette
         cliponaxis=False,
         hoverinfo="skip",
     )
+    figure.update_traces(
+        unselected={"marker": {"opacity": 1}, "textfont": {"color": palette.ink}}
+    )  # a click picks a step
     figure.update_layout(margin={"t": 22})  # room for a name above the highest point
     figure.update_xaxes(range=[-0.04 * reach, 1.08 * reach])
     return figure

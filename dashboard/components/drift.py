@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from dashboard.components.look import current_palette, data_behind, show_figure
+from dashboard.components.look import current_palette, data_behind, in_pairs, show_figure
+from dashboard.components.samples import show_step
 from dashboard.drift_chart import draw_drift
 from dashboard.services import drift, wording
 from dashboard.services.catalogue import RunEntry
@@ -24,16 +27,24 @@ def drift_section(entry: RunEntry) -> None:
         return
     st.markdown("#### Reward against drift")
     st.markdown(wording.plain(view.sentence))
-    columns = st.columns(2, gap="medium")
-    for place, measure in enumerate(view.measures):
+    for measure, place in in_pairs(view.measures):
         name, unit = drift.describe_measure(measure)
-        with columns[place % 2]:
+        with place:
             st.markdown(f"**{wording.plain(name)}** :small[:gray[{wording.plain(unit)}]]")
             figure = draw_drift(view.frame, measure, view.marks, current_palette(), view.reach)
             heights = f"{name} in {unit}" if unit else name
-            show_figure(figure, f"drift-{measure}", f"{heights} against the root of the KL to the reference")
+            key = f"drift-{measure}"
+            alt = f"{heights} against the root of the KL to the reference"
+            show_figure(figure, key, alt, on_select=partial(_open_step, key))
     st.caption(
         "Held-out prompts, one dot a measurement, joined in order of steps. Blue is what training optimises, orange is not: "
-        "a score that rises while the others give way is over-optimised."
+        "a score that rises while the others give way is over-optimised. A dot brings its step's completions below."
     )
     data_behind(view.frame, "data-drift", "Data behind reward against drift")
+
+
+def _open_step(key: str) -> None:
+    """Show the completions of the measurement that was pointed at."""
+    points = st.session_state[key]["selection"]["points"]
+    if points and "customdata" in points[0]:
+        show_step(int(points[0]["customdata"]["0"]))  # the first column, as Streamlit names it

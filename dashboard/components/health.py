@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.services import curves, wording
+from dashboard.services import curve_names, wording
 from dashboard.services.catalogue import RunEntry
-from rlhf_core.report.health import Finding, examine, looked_at
+from dashboard.services.health import findings
+from rlhf_core.report.health import Finding, looked_at
 
 
 def health_panel(entry: RunEntry, stage: str) -> None:
     """Show the findings of a stage, the gravest first; nothing before its first metrics."""
-    metrics = entry.reader.metrics(stage)
-    if metrics.empty:
+    found = findings(entry, stage)
+    if found is None:
         return
-    found = examine(stage, metrics, entry.reader.config())
     if found:
         st.markdown("#### What stands out")
         for finding in found:
@@ -27,5 +27,5 @@ def _finding(finding: Finding) -> None:
     with st.container(border=True):
         st.markdown(f":material/flag: **{wording.plain(finding.title)}**  \n{wording.plain(finding.evidence)}")
         st.caption(
-            f"What people do: {wording.plain(finding.advice)} Curve: {wording.plain(curves.label(finding.metric))}."
+            f"What people do: {wording.plain(finding.advice)} Curve: {wording.plain(curve_names.label(finding.metric))}."
         )

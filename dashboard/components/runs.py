@@ -26,8 +26,13 @@ def pick_run(settings: Settings) -> RunEntry | None:
         )
         return None
     names = {entry.label: entry for entry in entries}
-    chosen = st.sidebar.selectbox("Run", list(names), index=first_choice(entries), key="run", persist_state="session")
-    entry = names[chosen]
+    first = entries[first_choice(entries)].label
+    if "run" not in st.session_state and "run" not in st.query_params:
+        st.session_state["run"] = first  # not the widget's default: the address then always says which run it shows
+    chosen = st.sidebar.selectbox(
+        *("Run", list(names)), index=None, placeholder=first, key="run", persist_state="session", bind="query-params"
+    )
+    entry = names[chosen or first]
     if entry.recorded:
         st.sidebar.badge("recorded earlier, not live", icon=":material/history:", color="gray")
     for other in entries:
@@ -40,7 +45,11 @@ def pick_more_runs(settings: Settings, entry: RunEntry) -> list[RunEntry]:
     """Return `entry` and the runs chosen to be drawn over it."""
     others = {other.label: other for other in list_entries(settings) if other.path != entry.path}
     chosen = st.sidebar.multiselect(
-        "Compare with", list(others), key="compare", persist_state="session", placeholder="Other runs"
+        *("Compare with", list(others)),
+        key="compare",
+        persist_state="session",
+        placeholder="Other runs",
+        bind="query-params",
     )
     return [entry, *(others[label] for label in chosen)]
 

@@ -10,6 +10,8 @@ import pandas as pd
 from dashboard.services.catalogue import RunEntry
 
 SETTING, UNSET = "Setting", "–"
+OF_ONE_RUN = ("seed", "name", "run_root")
+"""Settings that repetitions of a run with other seeds do not share."""
 
 
 def differences(entries: Sequence[RunEntry]) -> pd.DataFrame:
@@ -30,3 +32,13 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, str]:
         )
         found.update(inner)
     return found
+
+
+def seed_groups(entries: Sequence[RunEntry]) -> list[list[int]]:
+    """Return the places of the runs, those together whose configurations differ in their seed alone, in order of the first."""
+    groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for place, entry in enumerate(entries):
+        settings = _flat(entry.reader.config())
+        same = tuple(sorted((name, value) for name, value in settings.items() if name not in OF_ONE_RUN))
+        groups.setdefault(same or (("run", entry.label),), []).append(place)
+    return list(groups.values())

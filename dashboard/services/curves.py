@@ -1,142 +1,79 @@
-"""Training curves: which metrics stand together, what they are called, smoothing, and series ready to draw."""
+"""Training curves as series ready to draw: over an axis, smoothed, cut to a range, and thinned without losing a spike."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fnmatch import filter as matching
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from dashboard.services.catalogue import RunEntry
+from dashboard.services.configuration import seed_groups
+from dashboard.services.curve_names import BANDS
 from rlhf_core.runs.downsample import keep_extremes
-from rlhf_core.runs.metrics import find_metric
 
-POINTS = 1000
-LABELS = {
-    "train/loss": "Training loss",
-    "train/accuracy": "Training accuracy",
-    "eval/loss": "Held-out loss",
-    "eval/perplexity": "Held-out perplexity",
-    "eval/bits_per_byte": "Held-out bits per byte",
-    "eval/accuracy": "Held-out accuracy",
-    "eval/margin": "Held-out margin",
-    "eval/calibration_error": "Calibration error",
-    "eval/kendall_tau": "Agreement with the ranking (Kendall τ)",
-    "eval/score": "Held-out score",
-    "eval/win_rate": "Held-out win rate, by score",
-    "eval/kl": "Held-out drift (KL)",
-    "eval/audit_*": "Audit",
-    "eval/response_length": "Held-out response length",
-    "eval/distinct_2": "Different bigrams, held-out",
-    "eval/perplexity_ref": "Perplexity under the reference",
-    "objective/kl": "Drift from the reference (KL)",
-    "objective/kl_coef": "Price of drift (β)",
-    "objective/entropy": "Entropy per response",
-    "objective/scores": "Score while training",
-    "objective/score_*": "Score",
-    "objective/score_disagreement": "Disagreement between reward models",
-    "objective/non_score_reward": "KL penalty paid",
-    "objective/rlhf_reward": "Score less penalty",
-    "policy/approxkl": "Update size (approximate KL)",
-    "policy/clipfrac": "Clipped ratios",
-    "policy/entropy": "Entropy per token",
-    "policy/ratio": "Mean probability ratio",
-    "policy/first_ratio_error": "Ratio error before the first step",
-    "loss/policy": "Policy loss",
-    "loss/value": "Value loss",
-    "loss/total": "Total loss",
-    "returns/mean": "Mean return",
-    "returns/var": "Variance of returns",
-    "val/error": "Value error",
-    "val/clipfrac": "Clipped values",
-    "val/explained_variance": "Explained variance",
-    "tokens/response_length": "Response length",
-    "tokens/eos_frac": "Responses that end by themselves",
-    "tokens/distinct_2": "Different bigrams",
-    "optim/lr": "Learning rate",
-    "optim/grad_norm": "Gradient norm",
-    "time/rollout": "Sampling time",
-    "time/score": "Scoring time",
-    "time/update": "Update time",
+POINTS = 3000
+"""Of each line, at most; a chart's payload stays far below 2 MB."""
+TOKENS = "tokens/batch"
+CLOCK = "clock"
+AXES = {
+    "step": "Steps",
+    "progress/episodes": "Episodes",
+    TOKENS: "Tokens",
+    "time": "Minutes",
+    CLOCK: "Clock (UTC)",
 }
-GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "pretrain": {
-        "Key curves": ("train/loss", "eval/loss", "eval/perplexity", "eval/bits_per_byte"),
-        "Optimiser": ("optim/lr", "optim/grad_norm"),
-    },
-    "sft": {
-        "Key curves": ("train/loss", "eval/loss", "eval/perplexity"),
-        "Optimiser": ("optim/lr", "optim/grad_norm"),
-    },
-    "reward": {
-        "Key curves": ("train/loss", "eval/loss", "train/accuracy", "eval/accuracy"),
-        "Ranking quality": ("eval/margin", "eval/calibration_error", "eval/kendall_tau"),
-        "Optimiser": ("optim/lr", "optim/grad_norm"),
-    },
-    "ppo": {
-        "Key curves": ("eval/score", "eval/win_rate", "objective/kl", "objective/scores"),
-        "Reward": (
-            *("objective/rlhf_reward", "objective/non_score_reward", "objective/kl_coef", "returns/mean"),
-            *("objective/score_disagreement", "objective/score_*"),
-        ),
-        "Policy": (
-            *("policy/entropy", "objective/entropy", "policy/approxkl", "policy/clipfrac"),
-            *("policy/ratio", "policy/first_ratio_error"),
-        ),
-        "Value": ("val/explained_variance", "val/error", "val/clipfrac", "returns/var"),
-        "Text": ("tokens/response_length", "tokens/eos_frac", "tokens/distinct_2"),
-        "Held out": (
-            *("eval/kl", "eval/audit_*", "eval/response_length"),
-            *("eval/distinct_2", "eval/perplexity_ref"),
-        ),
-        "Loss and time": (
-            *("loss/policy", "loss/value", "loss/total", "optim/grad_norm", "optim/lr"),
-            *("time/rollout", "time/score", "time/update"),
-        ),
-    },
-}
-BANDS = {"eval/win_rate": ("eval/win_rate_low", "eval/win_rate_high")}
-MARKS = {"eval/win_rate": 0.5, "train/accuracy": 0.5, "eval/accuracy": 0.5, "objective/kl": 0.0, "eval/score": 0.0}
-"""Heights at which nothing has been gained: chance for shares, zero for scores and drift."""
+"""What curves may be drawn over: tokens add up over the rows, minutes count from the first row of the stage."""
+
+Floats = NDArray[np.float64]
 
 
-AXES = {"step": "Steps", "progress/episodes": "Episodes", "time": "Minutes"}
-"""What curves may be drawn over; time counts from the first row of the stage."""
+@dataclass(frozen=True)
+class Drawing:
+    """How the curves of a stage are asked for.
+
+    Attributes:
+        weight: of the smoothing, from 0 (none) to below 1.
+        axis: one of `AXES`.
+        window: first and last place on the axis to show; None shows all.
+        seeds: draw runs that differ in their seed alone as one, with their mean and SD.
+    """
+
+    weight: float = 0.0
+    axis: str = "step"
+    window: tuple[float, float] | None = None
+    seeds: bool = False
 
 
 @dataclass(frozen=True)
 class Series:
-    """One run's line: `raw` and `smooth` heights over `x`; `low` and `high` bound its interval when it has one."""
+    """A line: `raw` and `smooth` heights over `x`; `low` and `high` bound its band when it has one."""
 
     name: str
     place: int
-    x: NDArray[np.float64]
-    raw: NDArray[np.float64]
-    smooth: NDArray[np.float64]
-    low: NDArray[np.float64] | None = None
-    high: NDArray[np.float64] | None = None
+    x: Floats
+    raw: Floats
+    smooth: Floats
+    low: Floats | None = None
+    high: Floats | None = None
+
+    def at(self, kept: NDArray[np.int64] | NDArray[np.bool_]) -> Series:
+        """Return the points asked for."""
+        low, high = (None if values is None else values[kept] for values in (self.low, self.high))
+        return replace(self, x=self.x[kept], raw=self.raw[kept], smooth=self.smooth[kept], low=low, high=high)
 
 
-def label(metric: str) -> str:
-    """Return what a metric is called on the pages; one of a family with its own part of the name."""
-    if metric in LABELS:
-        return LABELS[metric]
-    family = next((key for key in LABELS if key.endswith("*") and metric.startswith(key[:-1])), None)
-    return f"{LABELS[family]}: {metric.removeprefix(family[:-1])}" if family else metric
+def build_series(entries: Sequence[RunEntry], stage: str, metric: str, drawing: Drawing) -> list[Series]:
+    """Return one series per run that logged the metric; `place` is the run's place in `entries`, for its colour."""
+    each = {place: _series(entry, place, stage, metric, drawing) for place, entry in enumerate(entries)}
+    found = {place: series for place, series in each.items() if series is not None}
+    lines = _one_per_group(found, seed_groups(entries)) if drawing.seeds else list(found.values())
+    return [_shown(line, drawing.window) for line in lines]
 
 
-def describe(metric: str) -> str:
-    """Return a metric's definition, unit, healthy range and name, for its tooltip."""
-    about = find_metric(metric)
-    healthy = f" A good run usually stays in {about.healthy[0]:g} … {about.healthy[1]:g}." if about.healthy else ""
-    return f"{about.definition[0].upper()}{about.definition[1:]}. Unit: {about.unit}.{healthy} Logged as {metric}."
-
-
-def smooth(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
+def smooth(values: Floats, weight: float) -> Floats:
     """Return the debiased exponential moving average, past points only: y_t = Σ w^(t−i)·x_i / Σ w^(t−i).
 
     `weight` is w, from 0 (no smoothing) to below 1.
@@ -149,7 +86,12 @@ def smooth(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
 def axes(entries: Sequence[RunEntry], stage: str) -> list[str]:
     """Return what the curves of a stage can be drawn over: what every run with curves has logged."""
     frames = [frame for entry in entries if len(frame := entry.reader.metrics(stage))]
-    return [axis for axis in AXES if all(axis in frame for frame in frames)]
+    return [axis for axis in AXES if all((axis if axis != CLOCK else "time") in frame for frame in frames)]
+
+
+def axis_title(axis: str) -> str:
+    """Return what an axis is called within a sentence."""
+    return AXES[axis][0].lower() + AXES[axis][1:]
 
 
 def checkpoints(entry: RunEntry, stage: str, axis: str = "step") -> list[float]:
@@ -163,57 +105,72 @@ def checkpoints(entry: RunEntry, stage: str, axis: str = "step") -> list[float]:
     return np.interp(steps, logged[order], _positions(frame, axis)[order]).tolist()
 
 
-def search(groups: dict[str, list[str]], wanted: str) -> list[str]:
-    """Return the metrics whose name, or name on the page, `wanted` is found in: a part of it or a regular expression."""
-    try:
-        pattern = re.compile(wanted, re.IGNORECASE)
-    except re.error:
-        pattern = re.compile(re.escape(wanted), re.IGNORECASE)
-    names = dict.fromkeys(name for metrics in groups.values() for name in metrics)
-    return [name for name in names if pattern.search(name) or pattern.search(label(name))]
+def reach(entries: Sequence[RunEntry], stage: str, axis: str) -> tuple[float, float]:
+    """Return a range that holds every place on an axis at which one of the runs has logged, with a hundredth of room."""
+    places = [_positions(frame, axis) for entry in entries if len(frame := entry.reader.metrics(stage))]
+    first, last = min(float(at.min()) for at in places), max(float(at.max()) for at in places)
+    room = (last - first) / 100 or 0.5
+    return first - room, last + room
 
 
-def build_series(
-    entries: Sequence[RunEntry], stage: str, metric: str, weight: float, axis: str = "step"
-) -> list[Series]:
-    """Return one series per run that logged the metric; `place` is the run's place in `entries`, for its colour."""
-    found = (_series(entry, place, stage, metric, weight, axis) for place, entry in enumerate(entries))
-    return [series for series in found if series is not None]
+def beyond(series: Sequence[Series]) -> tuple[float, float] | None:
+    """Return the heights between which all but outliers lie, None where there are none.
+
+    Outliers lie more than three times the range of the middle 90% away from it.
+    """
+    heights = np.concatenate([one.raw[np.isfinite(one.raw)] for one in series])
+    low, high = np.quantile(heights, [0.05, 0.95])
+    room = 3 * (high - low)
+    bounds = (float(low - room), float(high + room))
+    return bounds if room and (heights.min() < bounds[0] or heights.max() > bounds[1]) else None
 
 
-def logged(entries: Sequence[RunEntry], stage: str) -> dict[str, list[str]]:
-    """Return the groups of a stage with the metrics of which at least one run has logged a number."""
-    frames = [entry.reader.metrics(stage) for entry in entries]
-    names = sorted({name for frame in frames for name in frame.columns[frame.notna().any()]})
-    groups = {
-        group: list(dict.fromkeys(name for pattern in metrics for name in matching(names, pattern)))
-        for group, metrics in GROUPS[stage].items()
-    }
-    return {group: metrics for group, metrics in groups.items() if metrics}
-
-
-def _series(entry: RunEntry, place: int, stage: str, metric: str, weight: float, axis: str) -> Series | None:
+def _series(entry: RunEntry, place: int, stage: str, metric: str, drawing: Drawing) -> Series | None:
     frame = entry.reader.metrics(stage)
     if metric not in frame:
         return None
-    logged_at = frame[metric].notna().to_numpy()
-    part, x = frame.loc[logged_at], _positions(frame, axis)[logged_at]
-    if part.empty:
+    logged = frame[metric].notna().to_numpy()
+    if not logged.any():
         return None
-    raw = part[metric].to_numpy(dtype=np.float64)
-    held_out = metric.startswith("eval/")
-    line = raw if held_out else smooth(raw, weight)
-    kept = keep_extremes(raw, POINTS)
-    low, high = (_column(part, name, kept) for name in BANDS.get(metric, ("", "")))
-    return Series(entry.label, place, x[kept], raw[kept], line[kept], low, high)
+    raw = frame[metric].to_numpy()[logged]
+    line = raw if metric.startswith("eval/") else smooth(raw, drawing.weight)
+    low, high = (frame[name].to_numpy()[logged] if name in frame else None for name in BANDS.get(metric, ("", "")))
+    return Series(entry.label, place, _positions(frame, drawing.axis)[logged], raw, line, low, high)
 
 
-def _positions(frame: pd.DataFrame, axis: str) -> NDArray[np.float64]:
+def _positions(frame: pd.DataFrame, axis: str) -> Floats:
     """Where each row lies on an axis; a measurement between two updates has the episodes of the one before."""
     if axis == "time":
-        return ((frame["time"] - frame["time"].min()) / 60).to_numpy(dtype=np.float64)
+        return (frame["time"].to_numpy() - frame["time"].min()) / 60
+    if axis == CLOCK:
+        return frame["time"].to_numpy() * 1000  # milliseconds since 1970, as charts count
+    if axis == TOKENS:
+        return frame[axis].fillna(0.0).cumsum().to_numpy()
     return frame[axis].ffill().fillna(0.0).to_numpy(dtype=np.float64)
 
 
-def _column(frame: pd.DataFrame, name: str, kept: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    return frame[name].to_numpy(dtype=np.float64)[kept] if name in frame else None
+def _one_per_group(found: dict[int, Series], groups: Sequence[Sequence[int]]) -> list[Series]:
+    """Return one line for the runs of each group: themselves where one logged the metric, or else mean ± SD."""
+    logged = [[found[place] for place in group if place in found] for group in groups]
+    return [_mean_of(members) if len(members) > 1 else members[0] for members in logged if members]
+
+
+def _mean_of(members: Sequence[Series]) -> Series:
+    """Return the mean of several lines with one SD around it, over the part of the axis that all of them cover."""
+    start, end = max(one.x[0] for one in members), min(one.x[-1] for one in members)
+    x = np.unique(np.concatenate([one.x for one in members]))
+    x = x[(x >= start) & (x <= end)]
+    raw = np.mean([np.interp(x, one.x, one.raw) for one in members], axis=0)
+    lines = np.array([np.interp(x, one.x, one.smooth) for one in members])
+    mean, deviation = lines.mean(0), lines.std(0, ddof=1)
+    first = members[0]
+    return Series(f"{first.name} × {len(members)}", first.place, x, raw, mean, mean - deviation, mean + deviation)
+
+
+def _shown(line: Series, window: tuple[float, float] | None) -> Series:
+    """Cut a line to a window, with the points just outside it so that it runs to the edges, and thin it."""
+    if window:
+        inside = np.flatnonzero((line.x >= window[0]) & (line.x <= window[1]))
+        first, last = (inside[0], inside[-1]) if inside.size else (len(line.x), 0)
+        line = line.at(np.arange(max(first - 1, 0), min(last + 2, len(line.x))))
+    return line.at(keep_extremes(line.raw, POINTS))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from dashboard.services import curves
+from dashboard.services import curve_names
 from dashboard.services.catalogue import RunEntry
 from rlhf_core.report.drift import drift_frame, find_drift
 from rlhf_core.runs.metrics import find_metric
@@ -48,4 +48,4 @@ def describe_measure(measure: str) -> tuple[str, str]:
     """Return a measure's name on the page and its unit, empty for a plain number."""
     metric = "eval/score" if measure == SCORE else measure
     unit = find_metric(metric).unit
-    return curves.label(metric), "" if unit == "1" else unit
+    return curve_names.label(metric), "" if unit == "1" else unit

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import yaml
@@ -18,11 +18,13 @@ from rlhf_core.data.io import parse_json, read_jsonl
 from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import RunError
 from rlhf_core.runs import lineage
+from rlhf_core.runs.columns import MetricsTail
 from rlhf_core.runs.directory import PRETRAIN, STAGES, process_alive
 from rlhf_core.runs.lineage import Lineage
 from rlhf_core.runs.outcome import FILE, Outcome, parse_outcome
 from rlhf_core.runs.tail import JsonlTail
 
+T = TypeVar("T")
 LOGGED_STAGES = (PRETRAIN, "sft", "reward", "ppo")
 SAMPLE_COLUMNS = ["step", "prompt_id", "prompt", "text", "score", "kl"]
 
@@ -87,7 +89,7 @@ class RunReader:
         self.path = Path(path)
         if not self.path.is_dir():
             raise RunError("no such run", where=self.path, remedy="`rlhf runs` lists the runs that are there")
-        self._metrics = {stage: JsonlTail(self.path / stage / "metrics.jsonl") for stage in LOGGED_STAGES}
+        self._metrics = {stage: MetricsTail(self.path / stage / "metrics.jsonl") for stage in LOGGED_STAGES}
         self._samples = {stage: JsonlTail(self.path / stage / "samples.jsonl") for stage in LOGGED_STAGES}
 
     @property
@@ -134,10 +136,13 @@ class RunReader:
 
     def metrics(self, stage: str) -> pd.DataFrame:
         """Return the stage's rows so far: `step`, `time`, then one float column per metric logged, NaN where absent."""
-        frame = pd.DataFrame(self._tail(self._metrics, stage).read(), columns=None)
-        if frame.empty:
-            return pd.DataFrame({"step": pd.Series(dtype="int64"), "time": pd.Series(dtype="float64")})
-        return _numeric(frame)
+        return self._tail(self._metrics, stage).frame()
+
+    def metrics_revision(self, stage: str) -> int:
+        """Return a number that changes whenever the rows of a stage do."""
+        tail = self._tail(self._metrics, stage)
+        tail.frame()
+        return tail.revision
 
     def samples(self, stage: str = "ppo") -> pd.DataFrame:
         """Return completions written during training: step, prompt_id, prompt, text, score, kl."""
@@ -194,7 +199,7 @@ class RunReader:
         """
         return self._json(self.path / "evaluation" / f"{name}.json")
 
-    def _tail(self, tails: dict[str, JsonlTail], stage: str) -> JsonlTail:
+    def _tail(self, tails: Mapping[str, T], stage: str) -> T:
         if stage not in tails:
             raise RunError("no such stage", where=self.path, value=stage, remedy=f"Stages: {', '.join(tails)}")
         return tails[stage]
@@ -243,12 +248,6 @@ def _time_left(entry: dict[str, Any]) -> float | None:
 
 def _alive(pid: Any) -> bool:
     return isinstance(pid, int) and pid > 0 and process_alive(pid)
-
-
-def _numeric(frame: pd.DataFrame) -> pd.DataFrame:
-    columns: Iterable[str] = frame.columns
-    numbers = frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce") for name in columns})
-    return numbers.dropna(subset=["step"]).astype({"step": "int64"}).reset_index(drop=True)
 
 
 def _modified(path: Path) -> float:

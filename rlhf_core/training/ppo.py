@@ -190,6 +190,7 @@ def prepare(rollout: Rollout, config: PPOConfig, kl_coef: float) -> tuple[Target
         "returns/var": masked_var(returns, mask),
         "val/error": masked_mean((rollout.values - returns).square(), mask),
         "val/explained_variance": explained_variance(rollout.values, returns, mask),
+        "tokens/batch": rollout.mask.sum(),
         "tokens/response_length": mask.sum(1).float().mean(),
         "tokens/eos_frac": rollout.finished.float().mean(),
         "tokens/distinct_2": torch.tensor(distinct_n(rollout.responses, mask, 2)),

@@ -27,11 +27,12 @@ Window = NDArray[np.int64]
 def train_language_model(lm: Any, train: Windows, held_out: Windows, config: PretrainConfig, stage: Stage) -> None:
     """Train every weight of `lm` on next tokens and leave it at its best held-out loss; see `fit`.
 
-    Logs train/loss, eval/loss, eval/perplexity, eval/bits_per_byte, optim/*.
+    Logs train/loss, eval/loss, eval/perplexity, eval/bits_per_byte, tokens/batch, optim/*.
     """
 
     def learn(step: int) -> dict[str, float]:
-        return {"train/loss": accumulate(lm, batch_at(train, step, config.batch_size, stage), config)}
+        batch = batch_at(train, step, config.batch_size, stage)
+        return {"train/loss": accumulate(lm, batch, config), "tokens/batch": sum(map(len, batch))}
 
     total = config.steps or (config.epochs or 0) * steps_per_epoch(train, config.batch_size)
     schedule = Schedule(total, config.eval_every, config.checkpoint_every, config.patience)

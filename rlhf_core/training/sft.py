@@ -24,12 +24,13 @@ def train_sft(
 ) -> None:
     """Fine-tune `policy` on demonstrations and leave it at its best held-out loss; see `fit`.
 
-    Logs train/loss, eval/loss, eval/perplexity, optim/*.
+    Logs train/loss, eval/loss, eval/perplexity, tokens/batch, optim/*.
     """
     total = config.epochs * steps_per_epoch(train, config.batch_size)
 
     def learn(step: int) -> dict[str, float]:
-        return {"train/loss": accumulate(policy, batch_at(train, step, config.batch_size, stage), config)}
+        batch = batch_at(train, step, config.batch_size, stage)
+        return {"train/loss": accumulate(policy, batch, config), "tokens/batch": sum(len(e.ids) for e in batch)}
 
     def measure() -> dict[str, float]:
         loss = held_out_loss(policy, held_out)

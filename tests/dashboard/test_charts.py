@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from dashboard import charts, result_charts
-from dashboard.curve_chart import can_be_log, draw_curves
+from dashboard.curve_chart import Axis, Guides, can_be_log, draw_curves
 from dashboard.drift_chart import draw_drift
 from dashboard.palette import DARK, LIGHT, Palette, translucent
 from dashboard.services.curves import Series
@@ -39,7 +39,7 @@ def test_raw_lies_faint_behind_smooth_and_is_left_out_when_equal() -> None:
 
 def test_the_range_holds_lines_interval_and_mark() -> None:
     one = Series("a", 0, np.array([1]), np.array([0.6]), np.array([0.6]), np.array([0.55]), np.array([0.9]))
-    low, high = draw_curves([one], LIGHT, mark=0.5).layout.yaxis.range
+    low, high = draw_curves([one], LIGHT, guides=Guides(mark=0.5)).layout.yaxis.range
     assert low < 0.5 and high > 0.9
 
 
@@ -54,11 +54,25 @@ def test_up_to_three_runs_are_named_at_their_ends_apart() -> None:
 
 def test_a_log_scale_holds_all_heights_and_is_for_positive_ones_alone() -> None:
     tall, flat = series("a", 0, [0.1, 100.0]), series("b", 1, [1.0, 1.0])
-    figure = draw_curves([tall, flat], LIGHT, mark=0.0, log=True)
+    figure = draw_curves([tall, flat], LIGHT, guides=Guides(mark=0.0), log=True)
     low, high = figure.layout.yaxis.range
     assert figure.layout.yaxis.type == "log" and low < -1 and high > 2 and not figure.layout.shapes  # no line at 0
     assert [name.y for name in figure.layout.annotations] == pytest.approx([2.0, 0.0])  # plotly wants exponents here
     assert can_be_log([tall, flat]) and not can_be_log([tall, series("c", 2, [0.0, 1.0])])
+
+
+def test_what_is_cut_is_marked_at_the_edge_with_its_height() -> None:
+    figure = draw_curves([series("a", 0, [0.0, 1.0, 900.0, -50.0])], LIGHT, bounds=(-5.0, 5.0))
+    low, high = figure.layout.yaxis.range
+    assert low < 0 < 1 < high < 5  # of what remains
+    (marks,) = [trace for trace in figure.data if trace.mode == "markers"]
+    assert list(marks.x) == [3, 4] and list(marks.customdata) == [900.0, -50.0]
+    assert list(marks.y) == [high, low] and list(marks.marker.symbol) == ["triangle-up", "triangle-down"]
+
+
+def test_curves_share_the_range_they_are_given() -> None:
+    figure = draw_curves([series("a", 0, [0.0, 1.0])], LIGHT, axis=Axis("clock", (0.0, 9.0), dates=True))
+    assert tuple(figure.layout.xaxis.range) == (0.0, 9.0) and figure.layout.xaxis.type == "date"
 
 
 def test_the_chosen_run_is_drawn_on_top() -> None:

@@ -171,7 +171,7 @@ def test_training_finds_curves_by_name_over_any_axis(studio: Studio) -> None:
     studio.add_run()
     app = studio.open("Training")
     app.text_input(key="find").set_value("approxkl|eval/kl").run()
-    app.segmented_control(key="axis-ppo").set_value("time").run()
+    app.segmented_control(key="over-ppo").set_value("time").run()
     app.toggle(key="log").set_value(True).run()
     assert not app.exception and not app.error
     assert "**Update size" in said(app) and "**Clipped ratios" not in said(app)

@@ -7,12 +7,10 @@ import json
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from dashboard.services import curves, wording
+from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry, first_choice, list_entries, newest_stage
-from dashboard.services.configuration import differences
 from dashboard.services.drift import view_drift
 from dashboard.services.headline import build_headline
 from dashboard.services.judged import Judged
@@ -22,9 +20,7 @@ from dashboard.services.settings import SAMPLE_DATA, read_settings
 from dashboard.services.toxicity import view_toxicity
 from dashboard.services.voting import open_task
 from rlhf_core.errors import RunError
-from rlhf_core.runs.directory import StageDirectory
-from rlhf_core.runs.metrics import REGISTRY
-from rlhf_core.runs.outcome import ALARMS, Outcome, write_outcome
+from rlhf_core.runs.outcome import Outcome, write_outcome
 from tests.dashboard.conftest import Studio
 from tests.run_factory import vote_frame, write_run
 
@@ -68,95 +64,6 @@ def test_settings_come_from_the_environment_with_defaults() -> None:
     assert settings.votes == "/x/runs/votes.db"
     assert settings.recorded_run == SAMPLE_DATA / "recorded_run"
     assert read_settings({"RLHF_VOTES": "sqlite:///y.db"}).votes == "sqlite:///y.db"
-
-
-def test_smoothing_is_a_debiased_average_of_the_past() -> None:
-    # w = 0.5 on 1, 3, 5: y0 = 1; y1 = (3 + 0.5·1)/1.5 = 7/3; y2 = (5 + 0.5·3 + 0.25·1)/1.75 = 27/7.
-    np.testing.assert_allclose(curves.smooth(np.array([1.0, 3.0, 5.0]), 0.5), [1, 7 / 3, 27 / 7])
-    np.testing.assert_array_equal(curves.smooth(np.array([1.0, 3.0]), 0.0), [1, 3])
-
-
-def test_every_metric_shown_is_in_the_registry_and_has_a_name() -> None:
-    shown = {name for groups in curves.GROUPS.values() for metrics in groups.values() for name in metrics}
-    assert shown <= REGISTRY.keys()
-    assert shown <= curves.LABELS.keys()
-    # Intervals are drawn around their metric, progress is the axis, alarms are sentences: everything else has a place.
-    hidden = {"eval/win_rate_low", "eval/win_rate_high", "progress/step", "progress/episodes", *ALARMS}
-    assert shown | hidden == set(REGISTRY)
-
-
-def test_the_parts_of_a_reward_are_drawn_by_their_names(studio: Studio) -> None:
-    """One family in the registry, as many curves as the configuration has sources; the spread of an ensemble is its own."""
-    run = studio.add_run()
-    row = {"objective/score_nothate": 0.5, "objective/score_disagreement": 0.1, "objective/score_unread": float("nan")}
-    StageDirectory(run / "ppo").log(9, row)
-    shown = curves.logged(list_entries(read_settings()), "ppo")["Reward"]
-    assert shown[-2:] == ["objective/score_disagreement", "objective/score_nothate"]
-    assert [curves.label(name) for name in shown[-2:]] == ["Disagreement between reward models", "Score: nothate"]
-    assert "Mean of one source of ppo.rewards" in curves.describe(shown[-1])
-    with pytest.raises(KeyError, match="objective/skore"):
-        curves.describe("objective/skore")
-
-
-def test_series_skip_rows_without_the_metric_and_leave_held_out_curves_raw(studio: Studio) -> None:
-    entry = entry_of(studio)
-    (series,) = curves.build_series([entry], "ppo", "eval/win_rate", 0.9)
-    assert series.x.tolist() == [4, 8, 12, 16, 20, 24]  # the factory evaluates every fourth of 24 steps
-    np.testing.assert_array_equal(series.raw, series.smooth)
-    assert series.low is not None
-    np.testing.assert_allclose(series.raw - series.low, 0.12)  # the factory's interval is ± 0.12
-    assert curves.build_series([entry], "sft", "objective/kl", 0.0) == []
-
-
-def test_curves_lie_over_steps_episodes_or_minutes(studio: Studio) -> None:
-    run = studio.add_run()
-    (run / "ppo" / "metrics.jsonl").write_text("")
-    rows = (
-        {"eval/score": 0.0},
-        {"objective/kl": 0.1, "progress/episodes": 32},
-        {"objective/kl": 0.2, "progress/episodes": 64},
-    )
-    rows += ({"eval/score": 0.5},)
-    with (run / "ppo" / "metrics.jsonl").open("w") as file:
-        for step, minute, row in zip((0, 1, 2, 2), (0, 1, 3, 4), rows, strict=True):
-            file.write(json.dumps({"step": step, "time": 1000.0 + 60 * minute} | row) + "\n")
-    (entry,) = list_entries(read_settings())
-    assert curves.axes([entry], "ppo") == ["step", "progress/episodes", "time"]
-    placed = {
-        axis: [
-            curves.build_series([entry], "ppo", name, 0.0, axis)[0].x.tolist()
-            for name in ("objective/kl", "eval/score")
-        ]
-        for axis in curves.AXES
-    }
-    assert placed == {"step": [[1, 2], [0, 2]], "progress/episodes": [[32, 64], [0, 64]], "time": [[1, 3], [0, 4]]}
-    for step in (1, 2):
-        (run / "ppo" / "checkpoints" / f"step-{step}").mkdir(parents=True, exist_ok=True)
-    assert curves.checkpoints(entry, "ppo", "progress/episodes")[:2] == [32.0, 64.0]
-
-
-def test_configurations_differ_setting_by_setting(studio: Studio) -> None:
-    texts = (
-        "name: a\nppo: {optim: {lr: 0.001}, rewards: [{kind: learned}]}\nsft: null\n",
-        "name: a\nppo: {optim: {lr: 0.002}}\nsft: null\n",
-    )
-    for name, text in zip(("one", "two"), texts, strict=True):
-        (studio.add_run(name) / "config.yaml").write_text(text)
-    entries = sorted((e for e in list_entries(read_settings()) if not e.recorded), key=lambda e: e.label)
-    assert differences(entries).to_dict("records") == [
-        {"Setting": "ppo.optim.lr", "one": "0.001", "two": "0.002"},
-        {"Setting": "ppo.rewards", "one": "[{'kind': 'learned'}]", "two": "–"},
-    ]
-    assert differences(entries[:1]).empty
-
-
-def test_metrics_are_found_by_part_of_a_name_or_expression() -> None:
-    groups = {"Key": ["eval/score", "objective/kl"], "All": ["objective/kl", "policy/approxkl", "loss/policy"]}
-    assert curves.search(groups, "KL") == ["objective/kl", "policy/approxkl"]
-    assert curves.search(groups, "^(eval|loss)/") == ["eval/score", "loss/policy"]
-    assert curves.search(groups, "drift from") == ["objective/kl"]  # the name on the page
-    assert curves.search(groups, "(a") == ["policy/approxkl"]  # no expression: as it stands, in its name on the page
-    assert curves.search(groups, "nothing") == []
 
 
 def test_drift_names_the_best_measurement_and_the_model(studio: Studio) -> None:
