@@ -26,21 +26,24 @@ def stage_table(status: RunStatus) -> None:
         name = STAGE_NAMES[current.name]
         st.progress(current.progress, text=f"{name}: step {current.step} of {current.total}{left}")
     rows = pd.DataFrame([_row(stage) for stage in status.stages])
-    if not any(stage.message for stage in status.stages):
-        rows = rows.drop(columns="Note")
     st.table(rows, border="horizontal", hide_index=True, alt="Stages with their state, steps and time")
 
 
 def _row(stage: StageStatus) -> dict[str, str]:
     return {
-        "Stage": f"**{STAGE_NAMES[stage.name]}**",
+        "Stage": f"**{STAGE_NAMES[stage.name]}** :small[:gray[{wording.plain(stage.message)}]]",
         "State": BADGES.get(stage.state, wording.plain(stage.state)),
-        "Steps": f"{stage.step}\u00a0/\u00a0{stage.total}" if stage.total else "–",
+        "Steps": _steps(stage),
         "Time": _time(stage),
-        "Note": wording.plain(stage.message),
     }
+
+
+def _steps(stage: StageStatus) -> str:
+    if not stage.total:
+        return "–"
+    return str(stage.total) if stage.state == "complete" else f"{stage.step}\u00a0/\u00a0{stage.total}"
 
 
 def _time(stage: StageStatus) -> str:
     spent = wording.duration(stage.seconds) if stage.seconds else "–"
-    return (spent + wording.time_left(stage.eta_seconds)).replace(" ", "\u00a0")
+    return spent.replace(" ", "\u00a0") + wording.time_left(stage.eta_seconds)

@@ -11,21 +11,14 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import assert_accessible
 from tests.browser.conftest import Dashboard, judged_so_far, served, settle, start_judging
 from tests.unit.feedback.test_forms import three
 from tests.vote_factory import make_spec
 
 pytestmark = pytest.mark.browser
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-SCREENS = [(scheme, size) for scheme in ("light", "dark") for size in ((1440, 900), (390, 844))]
-EXCEPTIONS = {
-    # A panel whose text does not fit scrolls; it is Streamlit's container, which takes no tabindex. Chromium and Firefox let
-    # the keyboard into what scrolls, as `test_the_keyboard_alone_judges_pairs` shows; Safari does not.
-    ("scrollable-region-focusable", "stVerticalBlock"),
-}
 FOCUSED = """() => { const e = document.activeElement, s = getComputedStyle(e); return {
     name: (e.getAttribute('aria-label') || e.innerText || '').replace(/\\s+/g, ' ').trim(),
     panel: /st-key-judge-panel/.test(e.className) ? e.className : '',
@@ -55,31 +48,6 @@ def pairs(studio: Dashboard, seed: int, *, long: bool = False, **design: object)
 def ranking(studio: Dashboard, seed: int) -> int:
     with closing(studio.votes) as store:
         return store.ensure_task(replace(three(form="ranking"), seed=seed))
-
-
-def assert_accessible(page: Page, what: str) -> None:
-    """No violation in either theme, wide or narrow."""
-    for scheme, (width, height) in SCREENS:
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": height})
-        page.mouse.move(1, 1)
-        found = violations(page)
-        for _ in range(3):
-            if found <= EXCEPTIONS:
-                break
-            page.wait_for_timeout(500)  # what has just been drawn or changed fades in
-            found = violations(page)
-        assert found <= EXCEPTIONS, (what, scheme, width, found)
-
-
-def violations(page: Page) -> set[tuple[str, str]]:
-    """The rules broken now, each with the element: its test id, or its tag."""
-    settle(page)
-    return {
-        (rule["id"], re.sub(r'.*data-testid="(\w+)".*', r"\1", node["html"].split(">")[0] + ">"))
-        for rule in Axe().run(page, options=RULES).response["violations"]
-        for node in rule["nodes"]
-    }
 
 
 def test_every_screen_of_judging_a_pair_is_accessible(page: Page, studio: Dashboard) -> None:
