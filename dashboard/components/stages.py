@@ -31,11 +31,15 @@ def stage_table(status: RunStatus) -> None:
 
 def _row(stage: StageStatus) -> dict[str, str]:
     return {
-        "Stage": f"**{STAGE_NAMES[stage.name]}** :small[:gray[{wording.plain(stage.message)}]]",
+        "Stage": f"**{STAGE_NAMES[stage.name]}**{_note(stage)}",
         "State": BADGES.get(stage.state, wording.plain(stage.state)),
         "Steps": _steps(stage),
         "Time": _time(stage),
     }
+
+
+def _note(stage: StageStatus) -> str:
+    return f" :small[:gray[{wording.plain(stage.message)}]]" if stage.message else ""
 
 
 def _steps(stage: StageStatus) -> str:

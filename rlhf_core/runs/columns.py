@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ class MetricsTail(LineTail):
 def _parse(lines: bytes) -> pd.DataFrame | None:
     """Return the frame of lines that all hold numbers; None for others, which have to be read one by one."""
     try:
-        table = arrow_json.read_json(BytesIO(lines), read_options=arrow_json.ReadOptions(block_size=BLOCK))
+        table = arrow_json.read_json(pa.BufferReader(lines), read_options=arrow_json.ReadOptions(block_size=BLOCK))
     except pa.ArrowInvalid:
         return None
     one_each = table.num_rows == lines.count(b"\n")
@@ -51,7 +50,7 @@ def _parse(lines: bytes) -> pd.DataFrame | None:
     columns = {name: table[name].to_numpy() for name in table.column_names}
     if columns["step"].dtype != np.int64:  # fractions, or a row without a step
         return None
-    others = {name: values.astype(np.float64) for name, values in columns.items() if name != "step"}
+    others = {name: values.astype(np.float64, copy=False) for name, values in columns.items() if name != "step"}
     return pd.DataFrame({"step": columns["step"]} | others)
 
 

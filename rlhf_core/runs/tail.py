@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from rlhf_core.data.io import parse_json
 
-PIECE = 32 * 1024 * 1024  # bytes in memory at once
+PIECE = 16 * 1024 * 1024  # bytes in memory at once; no line may be longer
 
 
 class LineTail(ABC):
@@ -55,16 +55,13 @@ class LineTail(ABC):
         if file.read(len(self._last)) != self._last:
             self._restart()
             file.seek(0)
-        torn = b""
-        while piece := file.read(PIECE):
-            piece = torn + piece
-            end = piece.rfind(b"\n") + 1
-            complete, torn = piece[:end], piece[end:]
-            if complete:
-                self._take(complete)
-                self._last = complete[complete.rfind(b"\n", 0, -1) + 1 :]
-                self._offset += len(complete)
-                self.revision += 1
+        while end := (piece := file.read(PIECE)).rfind(b"\n") + 1:
+            lines = piece if end == len(piece) else piece[:end]
+            self._take(lines)
+            self._last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
+            self._offset += len(lines)
+            self.revision += 1
+            file.seek(self._offset)  # to the start of the line that was cut off
 
     def _rows(self, lines: bytes) -> list[dict[str, Any]]:
         """Return the rows of complete lines, one line at a time, and count those that are none."""
