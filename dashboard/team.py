@@ -11,6 +11,7 @@ from dashboard.services.people import open_people
 from dashboard.services.settings import read_settings
 from dashboard.web.doors import Doors
 from dashboard.web.guard import Guard
+from dashboard.web.ready import ready
 from rlhf_core.errors import ConfigError
 
 settings = read_settings()
@@ -21,4 +22,5 @@ app = App(
     Path(__file__).with_name("app.py"),
     routes=Doors(people, settings.team_url).routes(),
     middleware=[Middleware(Guard, people=people, url=settings.team_url)],
+    lifespan=ready,
 )

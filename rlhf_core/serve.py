@@ -58,7 +58,7 @@ class Front:
     @property
     def app(self) -> Path:
         """The script that Streamlit runs."""
-        return Path(__file__).resolve().parent.parent / "dashboard" / ("team.py" if self.team else "app.py")
+        return Path(__file__).resolve().parent.parent / "dashboard" / ("team.py" if self.team else "local.py")
 
     def options(self) -> list[str]:
         """Return Streamlit's options. It answers to the name that people open alone, so no other site's name leads here."""

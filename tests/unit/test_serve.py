@@ -108,7 +108,7 @@ def test_the_page_alone(
     assert serve(tmp_path / "runs", Front(port), None, []) == 0
     (page,) = processes
     assert page.command[:4] == [sys.executable, "-m", "streamlit", "run"]
-    assert Path(page.command[4]).is_file() and Path(page.command[4]).name == "app.py"
+    assert Path(page.command[4]).is_file() and Path(page.command[4]).name == "local.py"
     assert page.command[page.command.index("--server.address") + 1] == "127.0.0.1"  # never open to the network
     assert page.command[page.command.index("--server.port") + 1] == str(port)
     assert [page.command[n + 1] for n, part in enumerate(page.command) if part == "--server.allowedHosts"] == [
