@@ -5,7 +5,7 @@ REPEAT ?= 3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup dev demo pipeline test check mutants coverage bench metrics-doc
+.PHONY: help setup dev demo pipeline test check mutants coverage bench pages screenshots metrics-doc
 help:
 	@echo "make demo       dashboard at http://127.0.0.1:$(PORT) and the quickstart training beside it"
 	@echo "make pipeline   the quickstart without the browser"
@@ -14,6 +14,8 @@ help:
 	@echo "make mutants    break the mathematics on purpose and see which test notices"
 	@echo "make coverage   simulate votes with a known truth: do the intervals hold it as often as they say?"
 	@echo "make bench      ours against transformers and TRL: the same work in turn, time and memory"
+	@echo "make pages      how long the pages take: a run of a million steps, a hundred runs with 100,000 votes"
+	@echo "make screenshots the pictures of the README and the docs, taken from the pages"
 	@echo "make setup      .venv with the pinned packages"
 
 setup:
@@ -51,6 +53,13 @@ coverage: setup
 bench: setup .venv-peers/installed
 	@$(BIN)/rlhf models fetch
 	@$(BIN)/python -m benchmarks.run --repeat $(REPEAT); missed=$$?; $(BIN)/python -m benchmarks.accuracy && exit $$missed
+
+pages: setup
+	@$(BIN)/python -m benchmarks.pages
+
+screenshots: dev
+	@scripts/system-packages.sh
+	@$(BIN)/python scripts/screenshots.py
 
 .venv-peers/installed: benchmarks/requirements-peers.txt
 	@$${PYTHON:-python3} -m venv .venv-peers
