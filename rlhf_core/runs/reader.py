@@ -20,6 +20,7 @@ from rlhf_core.errors import RunError
 from rlhf_core.runs import lineage
 from rlhf_core.runs.columns import MetricsTail
 from rlhf_core.runs.directory import PRETRAIN, STAGES, process_alive
+from rlhf_core.runs.kept import KeptFiles
 from rlhf_core.runs.lineage import Lineage
 from rlhf_core.runs.outcome import FILE, Outcome, parse_outcome
 from rlhf_core.runs.tail import JsonlTail
@@ -90,6 +91,7 @@ class RunReader:
         if not self.path.is_dir():
             raise RunError("no such run", where=self.path, remedy="`rlhf runs` lists the runs that are there")
         self._metrics = {stage: MetricsTail(self.path / stage / "metrics.jsonl") for stage in LOGGED_STAGES}
+        self._kept = KeptFiles()
         self._samples = {stage: JsonlTail(self.path / stage / "samples.jsonl") for stage in LOGGED_STAGES}
 
     @property
@@ -126,13 +128,10 @@ class RunReader:
         Raises:
             RunError: the file is not YAML.
         """
-        path = self.path / "config.yaml"
         try:
-            return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            return self._kept.read(self.path / "config.yaml", _yaml)
         except FileNotFoundError:
             return {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise RunError(f"not YAML: {str(error).splitlines()[0]}", where=path) from error
 
     def metrics(self, stage: str) -> pd.DataFrame:
         """Return the stage's rows so far: `step`, `time`, then one float column per metric logged, NaN where absent."""
@@ -189,7 +188,7 @@ class RunReader:
             DataError: a line is not a completion (file:line: field).
         """
         path = self.path / "completions" / f"{contender}.jsonl"
-        return read_jsonl(path, ContenderCompletion) if path.is_file() else []
+        return list(self._kept.read(path, _completions)) if path.is_file() else []
 
     def evaluation(self, name: str) -> dict[str, Any] | None:
         """Return `evaluation/<name>.json`, or None when it has not been written.
@@ -204,17 +203,32 @@ class RunReader:
             raise RunError("no such stage", where=self.path, value=stage, remedy=f"Stages: {', '.join(tails)}")
         return tails[stage]
 
-    @staticmethod
-    def _json(path: Path) -> dict[str, Any] | None:
+    def _json(self, path: Path) -> dict[str, Any] | None:
         try:
-            value = parse_json(path.read_bytes())
+            return self._kept.read(path, _object)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError as error:
-            raise RunError(f"not JSON: {error}", where=path, remedy="Run the stage that writes it again") from error
-        if not isinstance(value, dict):
-            raise RunError("expected a JSON object", where=path, value=value)
-        return value
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        value = parse_json(path.read_bytes())
+    except ValueError as error:
+        raise RunError(f"not JSON: {error}", where=path, remedy="Run the stage that writes it again") from error
+    if not isinstance(value, dict):
+        raise RunError("expected a JSON object", where=path, value=value)
+    return value
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RunError(f"not YAML: {str(error).splitlines()[0]}", where=path) from error
+
+
+def _completions(path: Path) -> list[ContenderCompletion]:
+    return read_jsonl(path, ContenderCompletion)
 
 
 def _stage_names(entries: Iterable[str]) -> tuple[str, ...]:
