@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-
 COMMAND = re.compile(r"`(rlhf [a-z -]*[a-z])`")
 """What our sentences set as code. Backticks around anything else stay as they are, for names in a sentence may hold some."""
 

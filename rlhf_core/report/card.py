@@ -66,5 +66,3 @@ def _use(facts: Facts) -> list[Heading | Prose]:
         return []
     said = "Copy the run's ppo/model folder beside this file. An adapter needs its base model too; `rlhf generate` loads both."
     return [Heading("How to use it"), Prose(said)]
-
-

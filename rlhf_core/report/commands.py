@@ -41,7 +41,7 @@ def run_report(request: ReportRequest, say: Callable[[str], object]) -> int:
     check_formats(request.formats)
     conditions = [parse_condition(text) for text in request.fail_if]
     found = judging_of_run(request.run, request.votes)
-    facts = build_facts(request.run, *((found.votes, found.instructions) if found else ()))
+    facts = build_facts(request.run, found.votes, found.instructions) if found else build_facts(request.run)
     if request.list_figures:
         for line in figure_lines(facts):
             say(line)

@@ -101,7 +101,15 @@ def _on(facts: Facts, criterion: str) -> str:
 def _judges(facts: Facts) -> list[Block]:
     if not facts.judges:
         return []
-    header = ("Judge", "Criterion", "Category", "Same choice as most people", "Where both decided", "Cohen’s κ", "Items")
+    header = (
+        "Judge",
+        "Criterion",
+        "Category",
+        "Same choice as most people",
+        "Where both decided",
+        "Cohen’s κ",
+        "Items",
+    )
     rows = [
         (
             *(f"{j.scorer}, {label(j.measure)}", j.criterion, label(j.category) or "all"),
@@ -132,7 +140,15 @@ def _family(facts: Facts, title: str, scorers: Sequence[str]) -> list[Block]:
 def _differences(rows: Sequence[Comparison], scorer: str, unit: str) -> Table:
     axis = axis_of([end for c in rows for end in (c.difference, c.low, c.high)], 0.0)
     shown = "points" if unit == "share" else unit
-    header = (sentence_case(scorer), "Category", f"Difference ({shown})", "Before", "After", "Higher / lower", "Prompts")
+    header = (
+        sentence_case(scorer),
+        "Category",
+        f"Difference ({shown})",
+        "Before",
+        "After",
+        "Higher / lower",
+        "Prompts",
+    )
     cells = [
         (
             *(label(c.measure), label(c.category) or "all"),
@@ -165,10 +181,14 @@ def _refusals(facts: Facts) -> list[Block]:
     blocks: list[Block] = [Heading("Declined: safe prompts, and unsafe ones"), Prose(facts.refusals.sentence)]
     for category, rates in facts.refusals.by_category.items():
         rows = [
-            (sentence_case(contender_name(r.contender)), r.share, r.change or MISSING, _moved(r), str(r.n)) for r in rates
+            (sentence_case(contender_name(r.contender)), r.share, r.change or MISSING, _moved(r), str(r.n))
+            for r in rates
         ]
         tracks = [Track(r.declined, r.low, r.high, (0.0, 1.0), 0.0) for r in rates]
-        blocks += [Heading(f"{category.capitalize()} prompts: {CATEGORIES[category]}", 2), Table(header, rows, tracks=tracks)]
+        blocks += [
+            Heading(f"{category.capitalize()} prompts: {CATEGORIES[category]}", 2),
+            Table(header, rows, tracks=tracks),
+        ]
     return [*blocks, Prose(f"{facts.refusals.blind_spots} {facts.refusals.counted}", "quiet")]
 
 
@@ -205,7 +225,9 @@ def _reward_model(facts: Facts) -> list[Block]:
     if r is None:
         return []
     rows = [("all", r["accuracy"]["value"], r["accuracy"]["low"], r["accuracy"]["high"], r["n_pairs"])]
-    rows += [(c["category"], c["accuracy"], c["low"], c["high"], c["n_pairs"]) for c in r["by_category"] if c["category"]]
+    rows += [
+        (c["category"], c["accuracy"], c["low"], c["high"], c["n_pairs"]) for c in r["by_category"] if c["category"]
+    ]
     shown = [(label(name), percent_interval(v, low, high), str(n)) for name, v, low, high, n in rows]
     tracks = [Track(v, low, high, (0.0, 1.0), 0.5) for _, v, low, high, _ in rows]
     said = (
@@ -222,6 +244,10 @@ def _simulated(facts: Facts) -> list[Block]:
     blocks: list[Block] = []
     for votes in facts.simulated_votes:
         title, *rest = vote_blocks("Simulated votes", votes)
-        blocks += [title, Prose("No person gave these votes.", "strong"), Prose("A rule made them, to show a report with votes.")]
+        blocks += [
+            title,
+            Prose("No person gave these votes.", "strong"),
+            Prose("A rule made them, to show a report with votes."),
+        ]
         blocks += rest
     return [*blocks, Verbatim(facts.simulation_rule)] if blocks and facts.simulation_rule else blocks

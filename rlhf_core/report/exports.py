@@ -1,4 +1,4 @@
-"""Write a report's files: HTML, PDF, Markdown, JSON, a model card, and every table as CSV, safe in a spreadsheet, and as Parquet."""
+"""Write a report's files: HTML, PDF, Markdown, JSON, a model card; every table as CSV, safe in spreadsheets, and as Parquet."""
 
 from __future__ import annotations
 

@@ -69,13 +69,17 @@ class Frame:
         ]
         marks = [(value, self.at(value, self.y[0])[0]) for value in ticks(self.x, 5)] if across else []
         parts += [_text(x, bottom + 12, "middle", _label(value, self.x)) for value, x in marks]
-        line = Markup('<line class="axis" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(left, right, bottom, bottom)
+        line = Markup('<line class="axis" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
+            left, right, bottom, bottom
+        )
         return Markup("").join([*parts, line, _text(right, bottom + 25, "end", x_title)])
 
     def level(self, value: float, name: str) -> Markup:
         """Return a line across at a value."""
         (left, y), (right, _) = self.at(self.x[0], value), self.at(self.x[1], value)
-        return Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(name, left, right, y, y)
+        return Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
+            name, left, right, y, y
+        )
 
     def path(self, points: Sequence[Point], name: str) -> Markup:
         """Return a line through points."""
@@ -151,7 +155,12 @@ def line_chart(
     """Draw a curve over training steps, `faint` behind it, and the healthy range as a band."""
     xs, ys = [x for x, _ in (*points, *faint)], [y for _, y in (*points, *faint)]
     frame = Frame((min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1.0), axis_of(ys, points[0][1]))
-    parts = [_healthy(frame, band), frame.grid("step", percent=unit == "share"), frame.path(faint, "faint"), frame.path(points, "line")]
+    parts = [
+        _healthy(frame, band),
+        frame.grid("step", percent=unit == "share"),
+        frame.path(faint, "faint"),
+        frame.path(points, "line"),
+    ]
     parts += [frame.dots(points, "knot")] if len(points) <= FEW_POINTS else []
     tips = [(x, y, f"step {x:.0f}: {_value(y, unit)}") for x, y in points]
     return frame.draw(parts, alt, tips, colour)
@@ -163,7 +172,8 @@ def calibration_plot(bins: Sequence[dict[str, Any]], alt: str) -> Markup:
     frame = Frame((0.5, 1.0), (0.0, 1.0))
     dots = [frame.dots([(b["confidence"], b["accuracy"])], "mark", 1.5 + 9 * (b["n"] / total) ** 0.5) for b in bins]
     tips = [
-        (b["confidence"], b["accuracy"], f"{b['confidence']:.0%} sure, {b['accuracy']:.0%} right, {b['n']} pairs") for b in bins
+        (b["confidence"], b["accuracy"], f"{b['confidence']:.0%} sure, {b['accuracy']:.0%} right, {b['n']} pairs")
+        for b in bins
     ]
     ideal = frame.path([(0.5, 0.5), (1.0, 1.0)], "ideal")
     return frame.draw([frame.grid("how sure", percent=True), ideal, *dots], alt, tips)
@@ -192,7 +202,9 @@ def length_plot(points: Sequence[tuple[float, float, str]], alt: str) -> Markup:
     places = [(x, y) for x, y, _ in points]
     frame = Frame(axis_of([x for x, _ in places], 0.0), axis_of([y for _, y in places], 0.0))
     (zero, top), (_, bottom) = frame.at(0.0, frame.y[1]), frame.at(0.0, frame.y[0])
-    upright = Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(zero, top, bottom)
+    upright = Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
+        zero, top, bottom
+    )
     parts = [frame.grid("change in words"), upright, frame.level(0.0, "zero"), frame.dots(places, "mark")]
     return frame.draw(parts, alt, points)
 

@@ -75,7 +75,9 @@ def judge(conditions: Sequence[Condition], measures: Sequence[Measure]) -> list[
 
 def _judge(condition: Condition, measure: Measure | None) -> Finding:
     if measure is None:
-        return Finding(True, f"{condition.text} cannot be told: the run has no {condition.name} ({NAMES[condition.name]}).")
+        return Finding(
+            True, f"{condition.text} cannot be told: the run has no {condition.name} ({NAMES[condition.name]})."
+        )
     value = {"": measure.value, "_low": measure.low, "_high": measure.high}[condition.end]
     shown = f"{condition.name} is {measure_text(measure)}"
     if value is None or not isfinite(value):

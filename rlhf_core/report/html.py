@@ -62,10 +62,13 @@ def render_html(facts: Facts) -> str:
 def people_on(facts: Facts) -> dict[str, tuple[float, str]]:
     """Return of each prompt that people judged the share the contender wins, as a number and in words; one criterion counts."""
     votes = main_votes(facts.human_votes, facts)
+    if votes is None:
+        return {}
+    asked = {"criterion": votes.criterion, "baseline": votes.baseline, "contender": votes.contender}
+    asked |= {"kind": "item", "simulated": False}
     scores: dict[str, list[float]] = {}
-    for row in facts.vote_rows if votes else ():
-        same = (row["criterion"], row["baseline"], row["contender"]) == (votes.criterion, votes.baseline, votes.contender)
-        if same and row["kind"] == "item" and not row["simulated"]:
+    for row in facts.vote_rows:
+        if all(row[name] == value for name, value in asked.items()):
             scores.setdefault(row["prompt_id"], []).append(float(row["score"]))
     means = {prompt: (sum(found) / len(found), len(found)) for prompt, found in scores.items()}
     return {prompt: (mean, f"{mean:.0%} of {words.count(n, 'vote')}") for prompt, (mean, n) in means.items()}

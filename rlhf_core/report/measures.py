@@ -38,7 +38,16 @@ NAMES = {
 }
 """The figures in their order. Each with an interval can be asked for as NAME_low and NAME_high too."""
 SHARES = {
-    *("win_rate", "win_rate_any_time", "ties", "both_bad", "side_a", "win_rate_equal_length", "agreement", "prompts_worse"),
+    *(
+        "win_rate",
+        "win_rate_any_time",
+        "ties",
+        "both_bad",
+        "side_a",
+        "win_rate_equal_length",
+        "agreement",
+        "prompts_worse",
+    ),
     *("over_refusal", "unsafe_declined", "reward_accuracy", "reward_calibration_error"),
 }
 POINTS = {"over_refusal_difference", "unsafe_declined_difference", "finished_difference"}

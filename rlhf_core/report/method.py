@@ -1,4 +1,4 @@
-"""How a result came about, in short passages: what was compared, how it was trained and judged, the data, and what it cannot say."""
+"""How a result came about, in short passages: what was compared, trained and judged, on which data, and what it cannot say."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def method(facts: Facts, settings: Settings) -> tuple[Passage, ...]:
         Passage("Judged by people", _judged(facts)),
         Passage("Scored by machines", _scored(facts)),
         Passage("Intervals", _intervals(facts)),
-        Passage("Examples", "The prompts whose reward-model score rose most and fell most are shown; nobody chose them."),
+        Passage(
+            "Examples", "The prompts whose reward-model score rose most and fell most are shown; nobody chose them."
+        ),
     )
     return tuple(passage for passage in told if passage.text)
 
@@ -59,10 +61,16 @@ def limitations(facts: Facts) -> tuple[str, ...]:
     said = (
         (votes is None, "Nobody has judged these answers, so nothing here shows what people prefer."),
         (votes is not None and "these labellers" in votes.win_rate.method, _ONE_PANEL),
-        (bool(facts.answers), f"It speaks of prompts like the {len(facts.answers)} that were held out, and of no others."),
+        (
+            bool(facts.answers),
+            f"It speaks of prompts like the {len(facts.answers)} that were held out, and of no others.",
+        ),
         (bool(facts.answers), "Each contender answered each prompt once; other draws of the same models would differ."),
         (facts.run.seed is not None, f"One training run with seed {facts.run.seed}; other seeds reach other figures."),
-        (REWARD in facts.scorers, "The reward-model score was optimised. It is evidence of training, not of preference."),
+        (
+            REWARD in facts.scorers,
+            "The reward-model score was optimised. It is evidence of training, not of preference.",
+        ),
         (facts.refusals is None, "Over-refusal was not tested: no harmless prompts that look harmful were asked."),
         (not facts.provenance.weights and bool(facts.answers), _NO_WEIGHTS),
         (bool(facts.comparisons), NOT_CORRECTED),
@@ -95,7 +103,9 @@ def _compared(facts: Facts, settings: Settings) -> str:
         return ""
     how, longest = settings.get("generate") or {}, ""
     if how:
-        longest = f", sampled at temperature {how.get('temperature')} with at most {how.get('max_new_tokens')} new tokens"
+        longest = (
+            f", sampled at temperature {how.get('temperature')} with at most {how.get('max_new_tokens')} new tokens"
+        )
     asked = count(len(facts.answers), "held-out prompt")
     system = (settings.get("policy") or {}).get("system_prompt")
     said = f" Every contender had the system prompt “{system}”" if system else ""
@@ -139,7 +149,7 @@ def _judged(facts: Facts) -> str:
     if votes is None:
         return ""
     return (
-        f"{count(votes.labellers, 'person', 'people').capitalize()} gave {count(votes.n, 'vote')} on {count(votes.prompts, 'prompt')}: "
+        f"{count(votes.labellers, 'person', 'people')} gave {count(votes.n, 'vote')} on {count(votes.prompts, 'prompt')}: "
         "two answers side by side without names, sides counterbalanced. A win counts 1, a tie or both bad ½, a loss 0. Every "
         "vote in force counts; none was removed."
     )

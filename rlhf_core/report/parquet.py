@@ -33,7 +33,9 @@ def _array(values: Sequence[Any]) -> pa.Array:
         return pa.array(plain, pa.int64())
     if kinds and kinds <= {int, float}:
         return pa.array([None if value is None else float(value) for value in plain], pa.float64())
-    return pa.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in plain], pa.string())
+    return pa.array(
+        [value if value is None or isinstance(value, str) else json.dumps(value) for value in plain], pa.string()
+    )
 
 
 def _scalar(value: Any) -> Any:

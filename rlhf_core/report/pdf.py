@@ -1,4 +1,4 @@
-"""Set a report as PDF with Typst: the same blocks as the Markdown file, pictures as vectors, tagged, no network, no fonts of the system.
+"""Set a report as PDF with Typst: the blocks of the Markdown file, pictures as vectors, tagged; no network, no system fonts.
 
 What people or models wrote travels as JSON and is never markup. A text is shown as the characters it consists of, and those
 that the typefaces lack as their code, ⟨U+4E2D⟩.
@@ -77,7 +77,11 @@ def _fonts() -> typst.Fonts:
 
 def _content(facts: Facts) -> dict[str, Any]:
     run = facts.run
-    state = [run.state, *(["recorded run"] if run.recorded else []), *([f"run of {run.started[:10]}"] if run.started else [])]
+    state = [
+        run.state,
+        *(["recorded run"] if run.recorded else []),
+        *([f"run of {run.started[:10]}"] if run.started else []),
+    ]
     return {
         "title": _line(run.name),
         "state": _line(", ".join(state)),
@@ -105,7 +109,13 @@ def _block(block: Block) -> dict[str, Any]:
             return {"kind": "exchange", "prompt": printable(prompt), "note": _line(note), "sides": shown}
         case Gallery(pictures):
             found = [
-                {"title": p.title, "caption": _line(p.caption), "svg": _drawing(p.svg), "alt": _line(p.alt), "wide": p.wide}
+                {
+                    "title": p.title,
+                    "caption": _line(p.caption),
+                    "svg": _drawing(p.svg),
+                    "alt": _line(p.alt),
+                    "wide": p.wide,
+                }
                 for p in pictures
             ]
             return {"kind": "gallery", "pictures": found}
@@ -135,4 +145,3 @@ def _line(text: str) -> str:
 
 def _runs(text: str) -> list[dict[str, Any]]:
     return [{"code": code, "text": printable(piece)} for code, piece in code_runs(one_line(text))]
-

@@ -1,4 +1,4 @@
-"""The pictures of a report, from its facts: each with a title, a caption and what it shows in words. None where nothing is known."""
+"""The pictures of a report, from its facts: each with a title, a caption and what it shows in words; None where there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import numpy as np
 
 from rlhf_core.report.blocks import Picture
 from rlhf_core.report.drift import Point
-from rlhf_core.report.figures import calibration_plot, curve_points, drift_plot, gain_bars, length_plot, line_chart, stop_plot
+from rlhf_core.report.figures import (
+    calibration_plot,
+    curve_points,
+    drift_plot,
+    gain_bars,
+    length_plot,
+    line_chart,
+    stop_plot,
+)
 from rlhf_core.report.parts import Facts, Votes
 from rlhf_core.report.words import contender_name, count, digits_for, number, percent
 from rlhf_core.runs.metrics import REGISTRY
@@ -45,7 +53,9 @@ def gains(facts: Facts) -> Picture | None:
         f"{number(bars[-1][0], 2, signed=True)}; {fell} fell."
     )
     caption = f"below the line the {contender_name(facts.baseline)} scored higher"
-    return Picture("Every prompt, from the largest gain to the largest loss", caption, gain_bars(bars, alt), alt, wide=True)
+    return Picture(
+        "Every prompt, from the largest gain to the largest loss", caption, gain_bars(bars, alt), alt, wide=True
+    )
 
 
 def length(facts: Facts) -> Picture | None:
@@ -56,11 +66,15 @@ def length(facts: Facts) -> Picture | None:
     ]
     if len(points) < 3:
         return None
-    tips = [(w, g, f"{number(w, 0, signed=True)} words, {number(g, 2, signed=True)}: {_brief(p)}") for w, g, p in points]
+    tips = [
+        (w, g, f"{number(w, 0, signed=True)} words, {number(g, 2, signed=True)}: {_brief(p)}") for w, g, p in points
+    ]
     together = correlation([w for w, _, _ in points], [g for _, g, _ in points])
     said = "" if together is None else f"; they correlate at {number(together, 2)}"
     alt = f"Change in score against change in words of {count(len(points), 'prompt')}{said}."
-    return Picture("Score against length", f"change in score, up, by change in words{said}", length_plot(tips, alt), alt)
+    return Picture(
+        "Score against length", f"change in score, up, by change in words{said}", length_plot(tips, alt), alt
+    )
 
 
 def correlation(xs: Sequence[float], ys: Sequence[float]) -> float | None:
@@ -75,12 +89,16 @@ def drift(facts: Facts) -> Picture | None:
     if facts.drift is None:
         return None
     points = [
-        (_root(p), p.score, f"step {p.step}: score {number(p.score)}, KL {number(p.kl, 1)} nats") for p in facts.drift.path
+        (_root(p), p.score, f"step {p.step}: score {number(p.score)}, KL {number(p.kl, 1)} nats")
+        for p in facts.drift.path
     ]
     end = facts.drift.end
     caption = "held-out score, up; the ring is the state that became the model"
     return Picture(
-        "Reward against drift", caption, drift_plot(points, (_root(end), end.score), facts.drift.sentence), facts.drift.sentence
+        "Reward against drift",
+        caption,
+        drift_plot(points, (_root(end), end.score), facts.drift.sentence),
+        facts.drift.sentence,
     )
 
 
@@ -112,7 +130,9 @@ def _curve(facts: Facts, stage: str, metric: str, behind: str | None, title: str
     ys = [y for _, y in (*points, *faint)]
     last = percent(points[-1][1]) if unit == "share" else number(points[-1][1], digits_for(min(ys), max(ys)))
     alt = f"{title}, {unit}: {count(len(points), 'value')} from step {points[0][0]:.0f} to {points[-1][0]:.0f}, the last {last}."
-    return Picture(title, f"{unit}; last {last}", line_chart(points, faint, REGISTRY[metric].healthy, stage, unit, alt), alt)
+    return Picture(
+        title, f"{unit}; last {last}", line_chart(points, faint, REGISTRY[metric].healthy, stage, unit, alt), alt
+    )
 
 
 def _root(point: Point) -> float:

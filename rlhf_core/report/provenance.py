@@ -120,7 +120,9 @@ def _found(reader: RunReader, stage: str, mask: str) -> list[Path]:
 
 def _hashed(reader: RunReader, path: Path) -> HashedFile:
     stat = path.stat()
-    return HashedFile(path.relative_to(reader.path).as_posix(), stat.st_size, _digest(path, stat.st_mtime_ns, stat.st_size))
+    return HashedFile(
+        path.relative_to(reader.path).as_posix(), stat.st_size, _digest(path, stat.st_mtime_ns, stat.st_size)
+    )
 
 
 @lru_cache(maxsize=256)

@@ -93,7 +93,10 @@ def example_blocks(facts: Facts, longest: int | None = None) -> list[Block]:
 
 def answer_blocks(facts: Facts) -> list[Block]:
     """Return what every contender answered to every prompt."""
-    found = [Exchange(a.prompt, f"{label(a.category)} {a.prompt_id}".strip(), _sides(a, a.texts, None)) for a in facts.answers]
+    found = [
+        Exchange(a.prompt, f"{label(a.category)} {a.prompt_id}".strip(), _sides(a, a.texts, None))
+        for a in facts.answers
+    ]
     return [Heading("All answers"), *found] if found else []
 
 
