@@ -54,8 +54,8 @@ def parse_condition(text: str) -> Condition:
         remedy = f"Write NAME, one of {' '.join(COMPARE)}, and a number: 'win_rate_low<0.5'"
         raise ConfigError("not a condition", where="--fail-if", value=text, remedy=remedy)
     asked, sign, limit = found.groups()
-    if asked not in (known := known_names()):
-        near = get_close_matches(asked, known, 1)
+    if asked not in known_names():
+        near = get_close_matches(asked.removesuffix("_low").removesuffix("_high"), NAMES, 1)
         remedy = f"Did you mean {near[0]}?" if near else "`rlhf report RUN --list-figures` lists them"
         raise ConfigError("no such figure", where="--fail-if", value=asked, remedy=remedy)
     end = next((end for end in ENDS if asked not in NAMES and asked.endswith(end)), "")

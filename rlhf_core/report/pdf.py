@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import typst
 
@@ -27,7 +28,9 @@ STANDARD = "ua-1"
 LONGEST = 1200
 """So many letters of an answer are printed; examples are to be read, and the other files hold all of them."""
 LONG_WORD = re.compile(r"[^\s\u200b]{24,}")
+HASH = re.compile(r"[0-9a-f]{40,64}")
 BREAK_EVERY = 12
+JOINERS = "\u200c\u200d"
 MOST = 20_000
 """So many letters of any one text are printed."""
 STYLE = """<style>
@@ -43,22 +46,52 @@ COLOURS = {"ppo": "#0072b2", "sft": "#cc7a00"}
 
 
 def render_pdf(facts: Facts) -> bytes:
-    """Return the report as PDF, the same bytes for the same facts."""
-    made = datetime.fromisoformat(facts.provenance.made)
-    data = json.dumps(_content(facts), ensure_ascii=False)
+    """Return the report as PDF, the same bytes for the same facts.
+
+    Typst refuses a page on which a letter and its marks have no typeface in common; then all marks are shown as their codes.
+    """
+    content = _content(facts)
+    try:
+        return _compiled(content, facts.provenance.made)
+    except typst.TypstError as error:
+        if "could not be displayed" not in str(error):
+            raise
+        return _compiled(_apart(content), facts.provenance.made)
+
+
+def _compiled(content: dict[str, Any], made: str) -> bytes:
+    data = json.dumps(content, ensure_ascii=False)
     compiler = typst.Compiler(TEMPLATES / "report.typ", root=TEMPLATES, font_paths=_fonts(), ignore_system_fonts=True)
-    asked: dict[str, Any] = {"format": "pdf", "sys_inputs": {"report": data}, "timestamp": int(made.timestamp())}
-    return compiler.compile(**asked, pdf_standards=[STANDARD])  # pyright: ignore[reportReturnType]
+    asked: dict[str, Any] = {"format": "pdf", "sys_inputs": {"report": data}, "pdf_standards": [STANDARD]}
+    return compiler.compile(**asked, timestamp=int(datetime.fromisoformat(made).timestamp()))  # pyright: ignore[reportReturnType]
+
+
+def _apart(value: Any) -> Any:
+    """Return the content with every combining mark and joiner shown as its code."""
+    if isinstance(value, dict):
+        return {name: _apart(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_apart(part) for part in value]
+    if not isinstance(value, str):
+        return value
+    return "".join(_code(c) if category(c)[0] == "M" or c in JOINERS else c for c in value)
+
+
+def _code(character: str) -> str:
+    return f"⟨U+{ord(character):04X}⟩"
 
 
 def printable(text: str) -> str:
     """Return text as the PDF shows it: `visible`, what no typeface holds as its code, and places to break in long words."""
     shown = visible(text if len(text) <= MOST else f"{text[:MOST]} … ({len(text) - MOST:,} more characters)")
-    return LONG_WORD.sub(_breakable, _unknown().sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", shown))
+    return LONG_WORD.sub(_breakable, _unknown().sub(lambda found: _code(found[0]), shown))
 
 
 def _breakable(found: re.Match[str]) -> str:
+    """A hash stays in one piece, so that it can be copied."""
     word = found[0]
+    if HASH.fullmatch(word):
+        return word
     return "\u200b".join(word[n : n + BREAK_EVERY] for n in range(0, len(word), BREAK_EVERY))
 
 

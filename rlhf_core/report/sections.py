@@ -62,7 +62,7 @@ def making_blocks(facts: Facts, config: bool = True) -> list[Block]:
     stages = [(STAGES[s.name], s.state, stage_steps(s.step, s.total), duration(s.seconds)) for s in run.stages]
     together = [("Together", "", "", duration(run.seconds))]
     commands = "\n".join(f"{passage.text}" for passage in reproduce(facts))
-    hashes = Table(("What", "Where", "SHA-256"), facts.provenance.rows, right=3, widths=(3, 4, 9))
+    hashes = Table(("What", "Where", "SHA-256"), facts.provenance.rows, right=3, widths=(2.5, 3.5, 11))
     blocks = [
         *([Bullets(known)] if known else []),
         Table(("Stage", "State", "Steps", "Time"), [*stages, *together], right=2),
