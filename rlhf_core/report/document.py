@@ -41,6 +41,7 @@ def document(facts: Facts, longest: int | None = None) -> list[Block]:
     return [
         *_listed("Keep in mind", facts.caveats),
         *_listed("Missing from this report", facts.missing),
+        *sections.criteria_blocks(facts),
         *(block for votes in facts.human_votes for block in vote_blocks("What people say", votes)),
         *_listed("Where this round comes from", rounds),
         *_listed("How far labellers agree", [_on(facts, a.criterion) + agreement_sentence(a) for a in facts.agreement]),

@@ -43,6 +43,7 @@ def render_html(facts: Facts) -> str:
             length=pictures.length(facts),
             drift=pictures.drift(facts),
             calibration=pictures.calibration(facts),
+            criteria_blocks=sections.criteria_blocks(facts),
             method_blocks=sections.method_blocks(facts),
             data_blocks=sections.data_blocks(facts),
             limitation_blocks=sections.limitation_blocks(facts),

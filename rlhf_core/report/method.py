@@ -60,7 +60,7 @@ def limitations(facts: Facts) -> tuple[str, ...]:
     votes = main_votes(facts.human_votes, facts)
     said = (
         (votes is None, "Nobody has judged these answers, so nothing here shows what people prefer."),
-        (votes is not None and "these labellers" in votes.win_rate.method, _ONE_PANEL),
+        (votes is not None and "for these" in votes.win_rate.method, _ONE_PANEL),
         (
             bool(facts.answers),
             f"It speaks of prompts like the {len(facts.answers)} that were held out, and of no others.",

@@ -7,7 +7,20 @@ from typing import Any
 
 from rlhf_core.evaluation.labellers import SHARES
 from rlhf_core.report import pictures
-from rlhf_core.report.blocks import Block, Bullets, Exchange, Gallery, Heading, Picture, Prose, Side, Table, Verbatim
+from rlhf_core.report.blocks import (
+    Block,
+    Bullets,
+    Exchange,
+    Gallery,
+    Heading,
+    Picture,
+    Prose,
+    Side,
+    Table,
+    Track,
+    Verbatim,
+)
+from rlhf_core.report.judged_words import share_of
 from rlhf_core.report.measures import contenders_sentence, measure_text
 from rlhf_core.report.method import reproduce
 from rlhf_core.report.parts import Answer, Example, Facts, Passage
@@ -27,6 +40,24 @@ from rlhf_core.report.words import (
 def method_blocks(facts: Facts) -> list[Block]:
     """Return how the comparison was made."""
     return [Heading("Method"), *_passages(facts.method)] if facts.method else []
+
+
+def criteria_blocks(facts: Facts) -> list[Block]:
+    """Return people's win rates on every criterion and pair of contenders beside one another; nothing where there is one."""
+    if len(facts.human_votes) < 2:
+        return []
+    rows = [
+        (
+            v.criterion,
+            f"{contender_name(v.contender)} against {contender_name(v.baseline)}",
+            share_of(v.win_rate),
+            str(v.n),
+        )
+        for v in facts.human_votes
+    ]
+    tracks = [Track(v.win_rate.value, v.win_rate.low, v.win_rate.high, (0.0, 1.0), 0.5) for v in facts.human_votes]
+    table = Table(("Criterion", "Compared", "Win rate", "Votes"), rows, right=2, tracks=tracks)
+    return [Heading("Win rates by criterion"), table]
 
 
 def data_blocks(facts: Facts) -> list[Block]:

@@ -97,11 +97,12 @@ function makeFilters(table) {
     }
     count.textContent = `${shown} of ${rows.length} prompts`;
   };
-  for (const [title, field] of [["Words", words], ["Category", category], ["Change", change]]) {
-    const label = element("label", { textContent: title });
-    label.append(field);
+  for (const [title, field] of [["Search", words], ["Category", category], ["Change", change]]) {
+    const group = element("div");
+    field.id = `filter-${title.toLowerCase()}`;
+    group.append(element("label", { textContent: title, htmlFor: field.id }), field);
     field.addEventListener("input", apply);
-    bar.append(label);
+    bar.append(group);
   }
   bar.append(count);
   table.closest(".scroll").before(bar);
