@@ -47,9 +47,10 @@ def data(facts: Facts, settings: Settings) -> tuple[Passage, ...]:
     named = [Passage(title, str(files[name])) for name, title in DATA.items() if files.get(name)]
     held = Counter(label(answer.category) or "without category" for answer in facts.answers)
     parts = ", ".join(f"{amount} {name}" for name, amount in held.most_common())
+    shown = parts if len(held) == 1 else f"{len(facts.answers)}: {parts}"
     tested = facts.reward_model
     more = [
-        (bool(held), Passage("Held-out prompts", f"{len(facts.answers)}: {parts}. No training stage saw them.")),
+        (bool(held), Passage("Held-out prompts", f"{shown}. No training stage saw them.")),
         (tested is not None, Passage("Held-out rankings", _rankings(tested or {}))),
     ]
     return (*named, *(passage for known, passage in more if known))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,14 +63,18 @@ def test_figures_by_hand(facts: Facts, files: dict[str, bytes]):
 
 @pytest.mark.parametrize("name", WORDS)
 def test_verdict_caveats_limits_and_hashes_stand_in_what_people_read(facts: Facts, files: dict[str, bytes], name: str):
-    import html
-
     text = pdf_text(files[name]) if name.endswith(".pdf") else html.unescape(files[name].decode())
     plain = text.replace("\\", "").replace("\u200b", "")
     for said in (facts.verdict, *facts.caveats, *facts.limitations, *(row[2] for row in facts.provenance.rows)):
         assert said in plain, said
     for said in ("Method", "Data and labellers", "Limitations", "reproduce", facts.provenance.made):
         assert said in plain, said
+
+
+def test_the_recorded_run_is_reported_in_seconds():
+    start = time.process_time()  # processor time, which a busy machine does not stretch
+    files = report_files(build_facts(ROOT / "sample_data" / "recorded_run"))
+    assert len(files) > 30 and time.process_time() - start < 10
 
 
 def build(run: Path, out: Path, seed: str, epoch: str) -> dict[str, bytes]:
