@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rlhf_core.report.parts import Comparison, Facts, Measure
 from rlhf_core.report.verdict import REWARD, TEXT, lead_toxicity, main_votes
-from rlhf_core.report.words import contender_name, interval, number, percent_interval
+from rlhf_core.report.words import contender_name, difference, interval, percent_interval
 
 NAMES = {
     "win_rate": "people’s win rate, a tie or both bad counting half",
@@ -70,11 +70,8 @@ def measure_text(measure: Measure) -> str:
     if name in SHARES:
         return percent_interval(value, low, high)
     if name in POINTS:
-        points = [None if end is None else 100 * end for end in (value, low, high)]
-        ends = "" if low is None or high is None else f" [{number(points[1], 1)}, {number(points[2], 1)}]"
-        return f"{number(points[0], 1, signed=True)} points{ends}"
-    text = interval(value, low, high)
-    return f"+{text}" if name in SIGNED and not text.startswith(("−", "0.00 ")) and value > 0 else text
+        return difference(value, low, high, "share", named=True)
+    return difference(value, low, high, "") if name in SIGNED else interval(value, low, high)
 
 
 def contenders_sentence(facts: Facts) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -14,7 +15,9 @@ from tests.browser.conftest import settle
 from tests.run_factory import vote_frame, write_run
 
 pytestmark = pytest.mark.browser
-SCREENS = [(scheme, size) for scheme in ("light", "dark") for size in ((1440, 900), (390, 844))]
+SCREENS: list[tuple[Literal["light", "dark"], tuple[int, int]]] = [
+    (scheme, size) for scheme in ("light", "dark") for size in ((1440, 900), (390, 844))
+]
 
 
 @pytest.fixture(scope="module")
