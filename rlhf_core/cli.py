@@ -201,15 +201,35 @@ def report(
     run: RunPath,
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("report"),
     votes: Votes = None,
-    formats: Annotated[str, typer.Option(help="Any of html,md,json,csv.")] = "html,md,json,csv",
+    formats: Annotated[
+        str, typer.Option("--formats", "--format", help="Any of html,pdf,md,json,csv,parquet,card.")
+    ] = "html,pdf,md,json,csv,parquet,card",
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option("--fail-if", metavar="CONDITION", help="Exit 1 if 'win_rate_low<0.5', for example. May repeat."),
+    ] = None,
+    list_figures: Annotated[
+        bool, typer.Option("--list-figures", help="Print the figures that --fail-if knows, with this run's, and end.")
+    ] = False,
 ) -> None:
-    """Write the evaluation report of a run: HTML, Markdown, JSON and CSV with the same numbers."""
-    from rlhf_core.feedback.collect import votes_of_run
-    from rlhf_core.report.exports import write_report
+    """Write the evaluation report of a run, the same numbers in every format: HTML, PDF, Markdown, JSON, CSV, Parquet and a
+    model card.
 
-    gathered = votes_of_run(run, votes or run.parent / "votes.db")
-    for path in write_report(run, out, votes=gathered, formats=tuple(formats.split(","))):
-        typer.echo(path)
+    With --fail-if it exits with 1 where a condition holds, or where the run lacks the figure; 2 means that no report was made.
+    A condition is NAME, one of < <= > >= ==, and a number; shares go from 0 to 1, NAME_low and NAME_high are the ends
+    of the interval. SOURCE_DATE_EPOCH sets the date of the report.
+    """
+    from rlhf_core.report.commands import NO_REPORT, ReportRequest, run_report
+
+    kinds = tuple(formats.split(","))
+    request = ReportRequest(run, out, votes or str(run.parent / "votes.db"), kinds, tuple(fail_if or ()), list_figures)
+    try:
+        raise typer.Exit(run_report(request, typer.echo))
+    except (RlhfError, OSError) as error:
+        if not fail_if:
+            raise
+        typer.echo(visible(f"error: {error}"), err=True)
+        raise typer.Exit(NO_REPORT) from None
 
 
 @app.command()

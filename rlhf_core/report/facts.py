@@ -13,13 +13,18 @@ import pandas as pd
 from rlhf_core.data.contenders import sides
 from rlhf_core.errors import RunError
 from rlhf_core.evaluation.agreement import agreement
-from rlhf_core.evaluation.ballots import pair_items
+from rlhf_core.evaluation.ballots import one_pair_each, pair_items
+from rlhf_core.evaluation.labellers import labeller_quality
 from rlhf_core.evaluation.statistics import mcnemar_exact
+from rlhf_core.feedback.records import InstructionVersion
 from rlhf_core.report.caveats import caveats
 from rlhf_core.report.drift import find_drift
 from rlhf_core.report.judged import gather_votes, summarise, vote_rows
 from rlhf_core.report.judges import REWARD, TEXT, judges_against_people
+from rlhf_core.report.measures import measures
+from rlhf_core.report.method import data, limitations, method
 from rlhf_core.report.parts import Answer, Comparison, Example, Facts, Flagged, Run, Scorer, Stage
+from rlhf_core.report.provenance import find_provenance
 from rlhf_core.report.refusals import find_refusals
 from rlhf_core.report.verdict import figures, missing, verdict
 from rlhf_core.runs.outcome import alarms_in
@@ -35,8 +40,13 @@ TEST_FIELDS = (
 )
 
 
-def build_facts(run_path: str | Path, votes: pd.DataFrame | None = None) -> Facts:
+def build_facts(
+    run_path: str | Path, votes: pd.DataFrame | None = None, instructions: Sequence[InstructionVersion] = ()
+) -> Facts:
     """Gather all facts about the run at `run_path`, with `votes` in the columns of `VoteStore.votes()`.
+
+    Gold items and repeats among the votes say how well labellers judge and enter no other figure. `instructions` are those
+    that labellers were given.
 
     Simulated votes that the run brings along in `votes.jsonl` are read too and kept apart from people's. Parts the run
     does not have yet are None or empty, and named in `missing`.
@@ -51,7 +61,9 @@ def build_facts(run_path: str | Path, votes: pd.DataFrame | None = None) -> Fact
     baseline, contender = _sides(reader)
     gains = _gains(answers, baseline, contender)
     judged = gather_votes(reader.path, votes)
-    people = judged.loc[~judged["simulated"].astype(bool)]
+    asked = judged.loc[judged["kind"] == "item"]
+    people = asked.loc[~asked["simulated"].astype(bool)]
+    rows = vote_rows(judged)
     parts = {
         "run": _run(reader),
         "baseline": baseline,
@@ -64,26 +76,53 @@ def build_facts(run_path: str | Path, votes: pd.DataFrame | None = None) -> Fact
         "reward_model": content["reward_model"],
         "lineage": reader.lineage(),
         "against_votes": reader.evaluation("reward_against_votes"),
-        "human_votes": summarise(judged, simulated=False),
+        "human_votes": summarise(asked, simulated=False),
+        "labellers": _labellers(judged),
+        "instructions": tuple(instructions),
         "agreement": tuple(agreement(pair_items(people)).values()) if len(people) else (),
         "judges": judges_against_people(people, pd.DataFrame(content["scores"], columns=list(SCORE_COLUMNS))),
-        "simulated_votes": summarise(judged, simulated=True),
+        "simulated_votes": summarise(asked, simulated=True),
         "simulation_rule": _text(reader.path / "votes_rule.md"),
         "gains": gains,
         "best": tuple(e for e in gains[:EXAMPLES] if e.gain > 0),
         "worst": tuple(e for e in reversed(gains[-EXAMPLES:]) if e.gain < 0),
         "answers": answers,
         "score_rows": tuple(content["scores"]),
-        "vote_rows": vote_rows(judged),
+        "vote_rows": rows,
+        "provenance": find_provenance(reader, rows),
         "metrics": {stage: _metrics(reader, stage) for stage in LOGGED_STAGES},
         "outcome": reader.outcome(),
         "alarms": tuple(alarms_in(reader.metrics("ppo"))),
         "drift": find_drift(reader),
         "config": _text(reader.path / "config.yaml"),
     }
-    draft = Facts(verdict="", figures=(), caveats=(), missing=(), **parts)
-    said = {"verdict": verdict(draft), "figures": figures(draft), "caveats": caveats(draft), "missing": missing(draft)}
-    return replace(draft, **said)
+    unsaid = dict.fromkeys(("figures", "measures", "method", "data", "limitations", "caveats", "missing"), ())
+    return _with_words(Facts(verdict="", **unsaid, **parts), reader.config())
+
+
+def _with_words(draft: Facts, settings: Mapping[str, Any]) -> Facts:
+    """Return the facts with what is said of them."""
+    return replace(
+        draft,
+        verdict=verdict(draft),
+        figures=figures(draft),
+        measures=measures(draft),
+        method=method(draft, settings),
+        data=data(draft, settings),
+        limitations=limitations(draft),
+        caveats=caveats(draft),
+        missing=missing(draft),
+    )
+
+
+def _labellers(judged: pd.DataFrame) -> tuple[dict[str, Any], ...]:
+    """Return how well each person judges, by criterion; what is not known is None."""
+    people = judged.loc[~judged["simulated"].astype(bool)]
+    if people.empty:
+        return ()
+    found = labeller_quality(one_pair_each(people))
+    plain = found.astype(object).where(found.notna(), None)
+    return tuple(plain.to_dict("records"))
 
 
 def _evaluation(reader: RunReader) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Any
 
 from rlhf_core.evaluation.agreement import Agreement
 from rlhf_core.evaluation.statistics import AtEqualLength, Estimate, side_of_zero
+from rlhf_core.feedback.records import InstructionVersion
 from rlhf_core.report.drift import Drift
+from rlhf_core.report.provenance import Provenance
 from rlhf_core.report.refusals import Refusals
 from rlhf_core.runs.lineage import Lineage
 from rlhf_core.runs.outcome import Outcome
@@ -203,6 +205,25 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A figure by its name, in its own unit (shares from 0 to 1); an end that is None is unbounded or not known."""
+
+    name: str
+    what: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A paragraph under a title of its own."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything a report shows, computed once. What is missing is None or empty, and said in `missing`."""
 
@@ -211,6 +232,11 @@ class Facts:
     contender: str
     verdict: str
     figures: tuple[Figure, ...]
+    measures: tuple[Measure, ...]
+    method: tuple[Passage, ...]
+    data: tuple[Passage, ...]
+    limitations: tuple[str, ...]
+    provenance: Provenance
     caveats: tuple[str, ...]
     missing: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
@@ -222,6 +248,8 @@ class Facts:
     lineage: Lineage | None
     against_votes: dict[str, Any] | None
     human_votes: tuple[Votes, ...]
+    labellers: tuple[dict[str, Any], ...]
+    instructions: tuple[InstructionVersion, ...]
     agreement: tuple[Agreement, ...]
     judges: tuple[Judge, ...]
     simulated_votes: tuple[Votes, ...]

@@ -148,7 +148,7 @@ def test_every_other_page_shows_a_hostile_run(watched: Page, hostile: Dashboard)
             expect(watched.get_by_role("radio", name=NAMES[0], exact=True)).to_be_visible()
     inside = watched.frame_locator("iframe").last
     inside.locator("summary").filter(has_text="every contender").click()
-    shown = inside.locator("article p.text").all_text_contents()
+    shown = inside.locator("td p.text").all_text_contents()
     assert {visible(text) for text in SMALL[:110]} <= set(shown)
 
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dashboard.services import wording
+from dashboard.services.access import Visitor
 from dashboard.services.catalogue import RunEntry, first_choice, list_entries, newest_stage
 from dashboard.services.drift import view_drift
 from dashboard.services.headline import build_headline
 from dashboard.services.judged import Judged
 from dashboard.services.refusals import RefusalView, view_refusals
-from dashboard.services.reports import build_report
+from dashboard.services.reports import report_of, run_stamps
 from dashboard.services.settings import SAMPLE_DATA, read_settings
 from dashboard.services.toxicity import view_toxicity
-from dashboard.services.voting import open_task
-from rlhf_core.errors import RunError
+from dashboard.services.voting import open_store, open_task
+from rlhf_core.errors import AccessError, RunError
 from rlhf_core.runs.outcome import Outcome, write_outcome
 from tests.dashboard.conftest import Studio
-from tests.run_factory import vote_frame, write_run
+from tests.run_factory import write_run
 
 
 def entry_of(studio: Studio) -> RunEntry:
@@ -130,9 +132,31 @@ def test_training_opens_at_the_latest_stage_with_curves(studio: Studio) -> None:
 
 def test_the_report_has_every_format(tmp_path: Path) -> None:
     run = write_run(tmp_path / "demo")
-    report = build_report(RunEntry(run), vote_frame())
+    report = report_of(read_settings({"RLHF_VOTES": str(tmp_path / "votes.db")}), RunEntry(run))
     assert report.html.lstrip().lower().startswith("<!doctype html>")
     assert json.loads(report.json)
-    assert report.markdown.startswith("#")
-    with zipfile.ZipFile(io.BytesIO(report.tables)) as archive:
-        assert archive.namelist() and all(name.endswith(".csv") for name in archive.namelist())
+    assert report.markdown.startswith("#") and report.card.startswith("---\n") and report.pdf.startswith(b"%PDF-")
+    for tables, end in ((report.csv, ".csv"), (report.parquet, ".parquet")):
+        with zipfile.ZipFile(io.BytesIO(tables)) as archive:
+            assert archive.namelist() and all(name.endswith(end) for name in archive.namelist())
+
+
+def test_a_report_is_built_once_for_the_same_files_and_votes(studio: Studio) -> None:
+    entry, settings = RunEntry(studio.add_run()), read_settings()
+    task = open_task(settings, entry)
+    first = report_of(settings, entry)
+    assert report_of(settings, entry) is first
+    item = open_store(settings.votes).next_item(task, "ana")
+    assert item is not None
+    open_store(settings.votes).vote(item.token, "a", reading_seconds=1)
+    judged = report_of(settings, entry)
+    assert judged is not first and "of 1 vote" in judged.markdown and "of 1 vote" not in first.markdown
+    before = run_stamps(entry.path)
+    (entry.path / "evaluation" / "comparisons.json").unlink()
+    assert run_stamps(entry.path) != before and "No comparison of contenders" in report_of(settings, entry).markdown
+
+
+def test_a_labeller_gets_no_report(studio: Studio) -> None:
+    labeller = replace(read_settings(), visitor=Visitor("ana", "labeller"))
+    with pytest.raises(AccessError):
+        report_of(labeller, RunEntry(studio.add_run()))
