@@ -1,0 +1,60 @@
+"""Phrases that one contender says more often, as rows to read; compared once for each set of prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from dashboard.services import wording
+from dashboard.services.comparing import Comparison
+from dashboard.services.prompt_table import Mask
+from rlhf_core.evaluation.phrases import RATE, Phrase, PhraseReport
+
+LISTED, DRAWN = 60, 10
+"""So many phrases are listed, and on each side drawn."""
+
+
+def phrase_report(compared: Comparison, kept: Mask) -> PhraseReport:
+    """Return the differences over the kept prompts."""
+    return _report(compared, kept.tobytes())
+
+
+def phrase_table(compared: Comparison, phrases: Sequence[Phrase]) -> pd.DataFrame:
+    """Return a row for each phrase; shares in points, as the contender's less the baseline's."""
+    names = [wording.contender_name(name).capitalize() for name in (compared.baseline, compared.contender)]
+    return pd.DataFrame(
+        [
+            {
+                "Phrase": phrase.text,
+                names[0]: phrase.before,
+                names[1]: phrase.after,
+                "Difference, points": _points(phrase),
+                "Log odds": phrase.log_odds,
+                "z": phrase.z,
+                "q": phrase.q_value,
+                "Found": "yes" if phrase.q_value <= RATE else "no",
+            }
+            for phrase in phrases
+        ]
+    )
+
+
+def drawn(report: PhraseReport) -> list[Phrase]:
+    """Return the clearest phrases of each side, those of the contender first; of the found ones where there are any."""
+    found = [phrase for phrase in report.phrases if phrase.q_value <= RATE] or list(report.phrases)
+    ours = [phrase for phrase in found if phrase.z > 0][:DRAWN]
+    theirs = [phrase for phrase in found if phrase.z < 0][:DRAWN]
+    return [*ours, *reversed(theirs)]
+
+
+def _points(phrase: Phrase) -> str:
+    one = phrase.difference
+    return wording.difference(one.value, one.low, one.high, "share")
+
+
+@lru_cache(maxsize=32)
+def _report(compared: Comparison, kept: bytes) -> PhraseReport:
+    return compared.phrases.compare(np.frombuffer(kept, dtype=bool), LISTED)
