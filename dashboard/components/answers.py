@@ -47,7 +47,7 @@ def answers(browsed: Browsed, row: Mapping[str, Any]) -> None:
 def scores_table(browsed: Browsed, row: Mapping[str, Any]) -> None:
     """Show every measure of both answers to one prompt."""
     frame = score_rows(browsed.compared, row)
-    number, change = (st.column_config.NumberColumn(format=form) for form in ("%.3f", "%+.3f"))
+    number, change = (st.column_config.NumberColumn(format=form) for form in ("%.3g", "%+.3g"))
     config = {name: change if name == "Change" else number for name in frame.columns[1:]}
     st.dataframe(frame, hide_index=True, column_config=config, key="compare-scores", alt="Every score of both answers")
 

@@ -92,16 +92,16 @@ def _filters(compared: Comparison, table: pd.DataFrame, votes: PairVotes | None)
     found = sorted({name or NO_CATEGORY for name in table["category"]})
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         categories = (
-            st.multiselect("Category", found, key="compare-category", bind=URL, width=240, placeholder="All")
+            st.multiselect("Category", found, key="compare-category", bind=URL, width=190, placeholder="All")
             if len(found) > 1
             else []
         )
-        text = st.text_input("Find in prompts and answers", key="compare-find", bind=URL, width=220)
+        text = st.text_input("Find in prompts and answers", key="compare-find", bind=URL, width=190)
         phrase = st.text_input(
             "Phrase in an answer",
             key="compare-phrase",
             bind=URL,
-            width=200,
+            width=160,
             help="Whole words in a row, in either answer",
         )
         judged = _choice("Votes", _outcomes(compared), "votes") if votes else ""
@@ -120,7 +120,7 @@ def _outcomes(compared: Comparison) -> dict[str, str]:
 
 def _choice(label: str, named: dict[str, str], key: str) -> str:
     options = {ANY: ""} | {sentence_case(words): name for name, words in named.items() if words}
-    return options.get(st.selectbox(label, list(options), key=f"compare-{key}", bind=URL, width=210), "")
+    return options.get(st.selectbox(label, list(options), key=f"compare-{key}", bind=URL, width=170), "")
 
 
 def _ranges(compared: Comparison, table: pd.DataFrame) -> dict[str, tuple[float, float]]:

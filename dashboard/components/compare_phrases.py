@@ -16,6 +16,7 @@ from dashboard.services.phrase_rows import drawn, phrase_report, phrase_table
 from rlhf_core.evaluation.phrases import Phrase, PhraseReport
 
 TABLE = "compare-phrase-rows"
+TABLE_HEIGHT = 640
 
 
 def phrases(browsed: Browsed) -> None:
@@ -46,6 +47,7 @@ def _picture(browsed: Browsed, report: PhraseReport) -> None:
         x_title="share of answers, points of difference, 95% interval",
         colours=[colours[phrase.z > 0] for phrase in chosen],
     )
+    figure.update_yaxes(dtick=1)
     ours, theirs = browsed.names[1], browsed.names[0]
     st.markdown(f"**Right: more often by the {wording.plain(ours)}; left: by the {wording.plain(theirs)}**")
     said = "; ".join(f"{phrase.text} {100 * phrase.difference.value:+.0f}" for phrase in chosen)
@@ -63,7 +65,7 @@ def _table(table: pd.DataFrame) -> None:
     config["q"] = st.column_config.NumberColumn("q", format="%.3f", width="small", help="False discovery rate")
     st.dataframe(
         table, hide_index=True, column_config=config, key=TABLE, on_select=_clicked, selection_mode="single-row",
-        alt="Phrases by how clearly the contenders differ",
+        height=TABLE_HEIGHT, alt="Phrases by how clearly the contenders differ",
     )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from dashboard.services.prompt_table import in_order
 ROWS, PROMPT = "compare-rows", "compare-prompt"
 LOW, HIGH = "Lowest first", "Highest first"
 TABLE_HEIGHT = 330
+WIDTHS = {"Prompt": 270, "Category": 85, "Words change": 110, "Win rate": 80, "Votes": 60, "Score change": 105}
+SAID = ("Outcome", "Reason", "Labeller", "Criterion", "Seconds", "When (UTC)")
 
 
 def prompts(browsed: Browsed) -> None:
@@ -35,7 +37,7 @@ def prompts(browsed: Browsed) -> None:
         _table(browsed, rows, chosen, every)
     row = rows.iloc[chosen].to_dict()
     answers(browsed, row)
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Scores**")
         scores_table(browsed, row)
@@ -102,11 +104,9 @@ def _table(browsed: Browsed, rows: pd.DataFrame, chosen: int, every: bool) -> No
 
 
 def _column(name: str, form: str) -> Any:
-    if name == "Prompt":
-        return st.column_config.TextColumn(name, width="large")
     if form == "":
-        return st.column_config.TextColumn(name, width="small")
-    return st.column_config.NumberColumn(name, format=form, width="small")
+        return st.column_config.TextColumn(name, width=WIDTHS.get(name, 100))
+    return st.column_config.NumberColumn(name, format=form, width=WIDTHS.get(name, 125))
 
 
 def _votes(browsed: Browsed, row: Mapping[str, Any]) -> None:
@@ -126,7 +126,7 @@ def _votes(browsed: Browsed, row: Mapping[str, Any]) -> None:
     if said := choice_sentence(browsed.compared, row):
         st.markdown(wording.plain(said))
     st.dataframe(
-        vote_table(mine).drop(columns=["Prompt", "Category"]),
+        vote_table(mine)[list(SAID)],
         hide_index=True,
         column_config={"Seconds": st.column_config.NumberColumn(format="%.1f")},
         key="compare-votes-on",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -121,5 +122,5 @@ def _estimates(one: Slice) -> list[tuple[str, Estimate | None]]:
     return [("mean change", one.change), ("win rate", one.win_rate)]
 
 
-def _row(one: Slice, what: str, estimate: Estimate) -> dict[str, object]:
+def _row(one: Slice, what: str, estimate: Estimate) -> dict[str, Any]:
     return {"slice": one.name or "all", "prompts": one.prompts, "what": what} | estimate.as_json()

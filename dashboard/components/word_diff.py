@@ -17,9 +17,9 @@ TINT = 0.22
 
 def show_marked(segments: Iterable[Segment], baseline_colour: str, contender_colour: str, *, struck: bool) -> None:
     """Show segments as one text: what the first text alone has dotted, or `struck` through, the second's underlined."""
-    lines = {"removed": "line-through" if struck else "underline dotted", "added": "underline solid"}
-    colours = {"removed": baseline_colour, "added": contender_colour}
-    styles = {
+    lines: dict[Kind, str] = {"removed": "line-through" if struck else "underline dotted", "added": "underline solid"}
+    colours: dict[Kind, str] = {"removed": baseline_colour, "added": contender_colour}
+    styles: dict[Kind, str] = {
         kind: f"text-decoration:{lines[kind]};text-underline-offset:3px;background:{translucent(colours[kind], TINT)}"
         for kind in TAGS
     }

@@ -99,12 +99,12 @@ def _compared(path: Path, baseline: str, contender: str, stamps: tuple[Stamp, ..
     reader = RunReader(path)
     rows, left_out = _texts(reader, baseline, contender)
     scores = evaluation.scores(reader)
-    wide = scores.pivot_table(index="prompt_id", columns=["scorer", "measure", "contender"], values="value")
     found = [Measure(*pair) for pair in dict.fromkeys(zip(scores["scorer"], scores["measure"], strict=True))]
     measures = sorted((m for m in found if m != Measure(TEXT, "words")), key=lambda m: m != SCORE)
+    wide = {measure: _wide(scores, measure) for measure in measures}
     columns: dict[str, np.ndarray] = {}
     for measure in measures:
-        values = wide[measure.scorer][measure.measure].reindex(rows["prompt_id"])
+        values = wide[measure].reindex(rows["prompt_id"])
         before, after = (
             values[name].to_numpy(float) if name in values else np.full(len(rows), np.nan)
             for name in (baseline, contender)
@@ -122,8 +122,14 @@ def _compared(path: Path, baseline: str, contender: str, stamps: tuple[Stamp, ..
         tuple(measures),
         Measure(*leading) if leading else None,
         left_out,
-        {m: unit_of(m.scorer, m.measure, wide[m.scorer][m.measure]) for m in measures},
+        {m: unit_of(m.scorer, m.measure, wide[m]) for m in measures},
     )
+
+
+def _wide(scores: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """Return one measure's values by prompt_id, a column for each contender; several answers to one prompt are averaged."""
+    part = scores.loc[(scores["scorer"] == measure.scorer) & (scores["measure"] == measure.measure)]
+    return part.pivot_table(index="prompt_id", columns="contender", values="value")
 
 
 def _texts(reader: RunReader, baseline: str, contender: str) -> tuple[pd.DataFrame, int]:

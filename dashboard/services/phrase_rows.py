@@ -32,10 +32,9 @@ def phrase_table(compared: Comparison, phrases: Sequence[Phrase]) -> pd.DataFram
                 names[0]: phrase.before,
                 names[1]: phrase.after,
                 "Difference, points": _points(phrase),
-                "Log odds": phrase.log_odds,
-                "z": phrase.z,
                 "q": phrase.q_value,
-                "Found": "yes" if phrase.q_value <= RATE else "no",
+                "z": phrase.z,
+                "Log odds": phrase.log_odds,
             }
             for phrase in phrases
         ]

@@ -56,7 +56,7 @@ def slices(
     """
     labels = pd.Series(SLICES[by](part), index=part["prompt_id"].to_numpy(object), dtype=object)
     names = [ALL, *_ordered(part, labels)]
-    rates = _rates(votes, labels)
+    rates = _rates(part, votes, labels)
     return [
         Slice(name, int(mask.sum()), _change(compared, part.loc[mask], measure), rates.get(name))
         for name in names
@@ -73,8 +73,8 @@ def _ordered(part: pd.DataFrame, labels: pd.Series) -> list[str]:
     return sorted(found, key=lambda name: int(name.split()[0])) if numbered else sorted(found)
 
 
-def _rates(votes: pd.DataFrame, labels: pd.Series) -> dict[str, Estimate]:
-    mine = votes.loc[votes["prompt_id"].isin(labels.index)] if len(votes) else votes
+def _rates(part: pd.DataFrame, votes: pd.DataFrame, labels: pd.Series) -> dict[str, Estimate]:
+    mine = votes.loc[votes["prompt_id"].isin(part["prompt_id"])] if len(votes) else votes
     if mine.empty:
         return {}
     sliced = mine.assign(slice=labels.loc[mine["prompt_id"]].to_numpy(object))
