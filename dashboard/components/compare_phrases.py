@@ -12,7 +12,7 @@ from dashboard.components.states import empty_state
 from dashboard.components.word_diff import contender_colours
 from dashboard.services import wording
 from dashboard.services.compare_words import PHRASE_HOW, phrases_sentence
-from dashboard.services.phrase_rows import drawn, phrase_report, phrase_table
+from dashboard.services.phrase_rows import drawn, phrase_report, phrase_table, phrases_csv
 from rlhf_core.evaluation.phrases import Phrase, PhraseReport
 
 TABLE = "compare-phrase-rows"
@@ -33,6 +33,15 @@ def phrases(browsed: Browsed) -> None:
         table = phrase_table(browsed.compared, report.phrases)
         st.caption(f"The {len(table):,} clearest. Choose a row to see the prompts whose answers contain it.")
         _table(table)
+        st.download_button(
+            "Download these phrases as CSV",
+            lambda: phrases_csv(browsed.compared, report),
+            f"{browsed.compared.contender}-against-{browsed.compared.baseline}-phrases.csv",
+            "text/csv",
+            key="compare-phrases-csv",
+            icon=":material/table:",
+            on_click="ignore",
+        )
     st.caption(wording.plain(PHRASE_HOW))
 
 

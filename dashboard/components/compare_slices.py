@@ -22,6 +22,8 @@ from dashboard.services.slices import SLICES, Slice, slices
 from rlhf_core.evaluation.statistics import Estimate
 
 VOTES, SCORES = "Votes", "Score change"
+LETTERS = 36
+"""So many letters of a slice's name fit beside its interval."""
 
 
 def by_slices(browsed: Browsed) -> None:
@@ -107,7 +109,7 @@ def _intervals(
     browsed: Browsed, estimates: dict[Slice, Estimate | None], reference: float, title: str, key: str
 ) -> None:
     known = {one: estimate for one, estimate in estimates.items() if estimate is not None}
-    names = [charts.clip(f"{one.name or 'all'} (n = {estimate.n:,})", 44) for one, estimate in known.items()]
+    names = [f"{one.name[:LETTERS] or 'all'} (n = {estimate.n:,})" for one, estimate in known.items()]
     rows = [(e.value, *((e.low, e.high) if isfinite(e.high - e.low) else (e.value, e.value))) for e in known.values()]
     palette, colour = current_palette(), contender_colours(browsed.compared.baseline, browsed.compared.contender)[1]
     colours = [palette.ink if not one.name else colour for one in known]

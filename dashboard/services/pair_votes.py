@@ -22,6 +22,7 @@ from dashboard.services.voting import (
 )
 from rlhf_core.report.judged import summarise
 from rlhf_core.report.parts import Votes
+from rlhf_core.visible import one_line
 
 SWAPPED = {"baseline": "contender", "contender": "baseline"}
 
@@ -75,7 +76,7 @@ def _tasks(settings: Settings, entry: RunEntry) -> list[tuple[int, str]]:
     if not has_store(settings):
         return []
     own = own_task_id(settings, entry)
-    made = [(task.id, f"{task.run_name} ({task.id})") for task in result_tasks(settings) if task.id != own]
+    made = [(task.id, f"{one_line(task.run_name)} ({task.id})") for task in result_tasks(settings) if task.id != own]
     return [*([] if own is None else [(own, "Pairs of this run")]), *made]
 
 

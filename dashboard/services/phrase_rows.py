@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import lru_cache
 
 import numpy as np
@@ -12,8 +13,9 @@ from dashboard.services import wording
 from dashboard.services.comparing import Comparison
 from dashboard.services.prompt_table import Mask
 from rlhf_core.evaluation.phrases import RATE, Phrase, PhraseReport
+from rlhf_core.report.exports import to_csv
 
-LISTED, DRAWN = 60, 10
+LISTED, DRAWN = 40, 10
 """So many phrases are listed, and on each side drawn."""
 
 
@@ -52,6 +54,13 @@ def drawn(report: PhraseReport) -> list[Phrase]:
 def _points(phrase: Phrase) -> str:
     one = phrase.difference
     return wording.difference(one.value, one.low, one.high, "share")
+
+
+def phrases_csv(compared: Comparison, report: PhraseReport) -> str:
+    """Return the listed phrases with all their numbers as CSV that no spreadsheet runs (`to_csv`)."""
+    named = {"baseline": compared.baseline, "contender": compared.contender, "prompts": report.prompts}
+    rows = [named | asdict(phrase) for phrase in report.phrases]
+    return to_csv([row | row.pop("difference") for row in rows])
 
 
 @lru_cache(maxsize=32)

@@ -62,7 +62,7 @@ def test_from_the_worst_prompt_to_a_phrase(page: Page, studio: Dashboard) -> Non
     settle(page)
     choose_row(page, 0)
     expect(page.get_by_text("9 of 12 prompts fit the filters.")).to_be_visible()
-    expect(page.get_by_label("Phrase in an answer")).to_have_value("of course")
+    expect(page.get_by_role("textbox", name="Phrase in an answer")).to_have_value("of course")
     expect(page).to_have_url(re.compile(r"compare-phrase=of(\+|%20)course"))
     page.reload()
     expect(page.get_by_text("9 of 12 prompts fit the filters.")).to_be_visible()
@@ -112,7 +112,7 @@ def choose_row(page: Page, row: int) -> None:
     table = page.get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
     settle(page)
-    table.locator("canvas").first.click(position={"x": 16, "y": 35 + 35 * row + 18})
+    table.click(position={"x": 16, "y": 35 + 35 * row + 18})
 
 
 def pick(page: Page, label: str, option: str) -> None:
