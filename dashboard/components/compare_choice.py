@@ -148,6 +148,15 @@ def _range(label: str, values: np.ndarray, step: float, key: str) -> tuple[float
     if low >= high:
         return None
     low, high = round(float(low), 2), round(float(high), 2)
-    st.session_state.setdefault("compare-bounds", {})[key] = (low, high)
+    _fit(key, (low, high))
     ends = st.slider(label, low, high, (low, high), step, key=key, bind=URL)
     return None if ends == (low, high) else ends
+
+
+def _fit(key: str, bounds: tuple[float, float]) -> None:
+    """Keep a chosen range within the bounds of other contenders or another run; one that spanned everything goes on doing so."""
+    before = st.session_state.setdefault("compare-bounds", {}).get(key)
+    st.session_state["compare-bounds"][key] = bounds
+    if key in st.session_state and before not in (None, bounds):
+        low, high = (min(max(end, bounds[0]), bounds[1]) for end in st.session_state[key])
+        st.session_state[key] = bounds if st.session_state[key] == before or low == high else (low, high)

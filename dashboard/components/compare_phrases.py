@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from dashboard.components.compare_choice import Browsed
+from dashboard.components.compare_choice import URL, Browsed
 from dashboard.components.look import current_palette, show_figure
 from dashboard.components.states import empty_state
 from dashboard.components.word_diff import contender_colours
@@ -17,11 +17,15 @@ from rlhf_core.evaluation.phrases import Phrase, PhraseReport
 
 TABLE = "compare-phrase-rows"
 TABLE_HEIGHT = 640
+WORDS = {"1 to 3": 1, "2 or 3": 2, "3": 3}
 
 
 def phrases(browsed: Browsed) -> None:
     """Show the phrases that differ as a picture and a table."""
-    report = phrase_report(browsed.compared, browsed.kept)
+    shortest = st.segmented_control(
+        "Words of a phrase", list(WORDS), default=next(iter(WORDS)), required=True, key="compare-words", bind=URL
+    )
+    report = phrase_report(browsed.compared, browsed.kept, WORDS.get(shortest, 1))
     st.markdown(wording.plain(phrases_sentence(report, browsed.compared)))
     if not report.phrases:
         empty_state("No phrases yet", "More prompts, or fewer filters, let phrases be compared.")
@@ -53,7 +57,7 @@ def _picture(browsed: Browsed, report: PhraseReport) -> None:
         [_points(phrase) for phrase in chosen],
         current_palette(),
         reference=0.0,
-        x_title="share of answers, points of difference, 95% interval",
+        x_title="points of difference, 95% interval",
         colours=[colours[phrase.z > 0] for phrase in chosen],
     )
     figure.update_yaxes(dtick=1)

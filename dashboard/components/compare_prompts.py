@@ -19,7 +19,15 @@ from dashboard.services.prompt_table import in_order
 ROWS, PROMPT = "compare-rows", "compare-prompt"
 LOW, HIGH = "Lowest first", "Highest first"
 TABLE_HEIGHT = 330
-WIDTHS = {"Prompt": 270, "Category": 85, "Words change": 110, "Win rate": 80, "Votes": 60, "Score change": 105}
+WIDTHS = {
+    "Prompt": 270,
+    "Category": 85,
+    "Words change": 110,
+    "Win rate": 80,
+    "Votes and score": 120,
+    "Votes": 60,
+    "Score change": 105,
+}
 SAID = ("Outcome", "Reason", "Labeller", "Criterion", "Seconds", "When (UTC)")
 
 

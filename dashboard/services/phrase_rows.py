@@ -19,9 +19,9 @@ LISTED, DRAWN = 40, 10
 """So many phrases are listed, and on each side drawn."""
 
 
-def phrase_report(compared: Comparison, kept: Mask) -> PhraseReport:
-    """Return the differences over the kept prompts."""
-    return _report(compared, kept.tobytes())
+def phrase_report(compared: Comparison, kept: Mask, shortest: int = 1) -> PhraseReport:
+    """Return the differences over the kept prompts, in phrases of `shortest` words or more."""
+    return _report(compared, kept.tobytes(), shortest)
 
 
 def phrase_table(compared: Comparison, phrases: Sequence[Phrase]) -> pd.DataFrame:
@@ -64,5 +64,5 @@ def phrases_csv(compared: Comparison, report: PhraseReport) -> str:
 
 
 @lru_cache(maxsize=32)
-def _report(compared: Comparison, kept: bytes) -> PhraseReport:
-    return compared.phrases.compare(np.frombuffer(kept, dtype=bool), LISTED)
+def _report(compared: Comparison, kept: bytes, shortest: int) -> PhraseReport:
+    return compared.phrases.compare(np.frombuffer(kept, dtype=bool), LISTED, shortest)

@@ -90,10 +90,11 @@ class PhraseIndex:
         self.phrases = tuple(group[0] for group in alike)
         self._rows = {phrase: row for row, group in enumerate(alike) for phrase in group}
         self._texts = (*before, *after)
+        self._sizes = np.array([phrase.count(" ") + 1 for phrase in self.phrases], dtype=np.int64)
         table = _table([members[phrase] for phrase in self.phrases], 2 * self.size)
         self._before, self._after = table[:, : self.size], table[:, self.size :]
 
-    def compare(self, kept: Mask | None = None, listed: int = 100) -> PhraseReport:
+    def compare(self, kept: Mask | None = None, listed: int = 100, shortest: int = 1) -> PhraseReport:
         """Compare how often both say each phrase, over the prompts of `kept` (one flag each; None: all).
 
         Each phrase has McNemar's exact test over prompts (`mcnemar_exact`), and p-values of all tested phrases are adjusted
@@ -102,6 +103,7 @@ class PhraseIndex:
         covariance of paired responses in its standard error (`log_odds`).
 
         Args:
+            shortest: phrases of at least so many words are tested, and no others count in the adjustment.
             listed: so many phrases are described, each with the interval of `paired_difference`.
 
         Raises:
@@ -111,7 +113,7 @@ class PhraseIndex:
         if chosen.shape != (self.size,):
             raise DataError("expected one flag for each prompt", value=[list(chosen.shape), self.size])
         counts = self._counts(chosen)
-        tested = np.flatnonzero(counts[1] + counts[2] >= FEWEST)
+        tested = np.flatnonzero((counts[1] + counts[2] >= FEWEST) & (self._sizes >= shortest))
         if not len(tested):
             return PhraseReport(int(chosen.sum()), 0, 0, ())
         both, only_before, only_after = (part[tested] for part in counts)

@@ -105,6 +105,23 @@ def test_filters_that_leave_nothing_say_so_and_come_off(studio: Studio) -> None:
     assert not app.exception and len(rows(app)) == 12
 
 
+def test_a_range_stays_within_what_other_contenders_have(studio: Studio) -> None:
+    """Changes of score lie in −1.6 … 2.6 from base to tuned, in −0.2 … 2.0 or so from SFT to tuned."""
+    studio.add_run()
+    app = studio.open("Compare")
+    app.slider(key="compare-by-score").set_range(-1.0, 1.0).run()
+    assert len(rows(app)) < 12
+    app.selectbox(key="compare-pair").select("tuned model against SFT model").run()
+    assert not app.exception and not app.error
+    slider = app.slider(key="compare-by-score")
+    assert slider.min > -1.0 and slider.value == (slider.min, 1.0)
+    slider.set_range(slider.min, slider.max).run()
+    app.selectbox(key="compare-pair").select("tuned model against base model").run()
+    assert len(rows(app)) == 12 and app.slider(key="compare-by-score").value == (-1.6, 2.6)
+    far = studio.open("Compare", **{"compare-by-score": "-99"})
+    assert not far.exception and not far.error
+
+
 def test_any_two_contenders_can_be_compared(studio: Studio) -> None:
     studio.add_run()
     app = studio.open("Compare")

@@ -106,6 +106,18 @@ def test_of_some_prompts_only_those_count() -> None:
     assert not index.containing("nobody says this").any() and not index.containing("").any()
 
 
+def test_only_longer_phrases_can_be_asked_for_and_are_then_adjusted_among_themselves() -> None:
+    """Eight prompts gain "of course" and lose "no"; "no" and "course" (also said once by the baseline) are single words."""
+    index = PhraseIndex(["no"] * 8 + ["course", "yes"], ["of course"] * 8 + ["yes", "course"])
+    everything = {row.text: row for row in index.compare().phrases}
+    longer = index.compare(shortest=2)
+    assert everything.keys() == {"no", "of course", "course"} and (longer.tested, longer.found) == (1, 1)
+    # p = 2/2^8 each for "of course" and "no", 2·(1 + 10)/2^10 for "course": nine of ten gain it.
+    assert everything["of course"].q_value == pytest.approx(3 / 2 * 2 / 256)  # two p-values at rank two of three
+    assert longer.phrases[0].q_value == pytest.approx(2 / 256)
+    assert index.compare(shortest=3).phrases == ()
+
+
 def test_any_phrase_can_be_looked_for_word_by_word() -> None:
     before = ["I can. Help is near", "You can’t help with that", *["no"] * 8]
     after = ["I can't help with that either", *["I CAN help"] * 8, "no"]
