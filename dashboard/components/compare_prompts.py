@@ -33,6 +33,9 @@ SAID = ("Outcome", "Reason", "Labeller", "Criterion", "Seconds", "When (UTC)")
 
 def prompts(browsed: Browsed) -> None:
     """Show the kept prompts as rows, the chosen one marked, and below them what was answered to it."""
+    if browsed.table.empty:
+        empty_state("No prompt was answered by both", "Choose other contenders, or have both answer the same prompts.")
+        return
     if not browsed.kept.any():
         empty_state("No prompt fits the filters", "Loosen one of them, or take all off.")
         st.button("Take all filters off", key="compare-clear", on_click=clear_filters, icon=":material/filter_alt_off:")

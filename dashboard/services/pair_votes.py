@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ from dashboard.services.voting import (
     simulated_votes,
     votes_of,
 )
+from rlhf_core.errors import DataError
 from rlhf_core.report.judged import summarise
 from rlhf_core.report.parts import Votes
 from rlhf_core.visible import one_line
@@ -72,10 +74,15 @@ def summary(votes: pd.DataFrame, simulated: bool) -> Votes:
 
 
 def _tasks(settings: Settings, entry: RunEntry) -> list[tuple[int, str]]:
-    """Return the tasks that may have votes on the run's answers, with what each is called."""
+    """Return the tasks that may have votes on the run's answers, with what each is called.
+
+    A run of which no task can be made, because base and tuned share no prompt, may still be in others.
+    """
     if not has_store(settings):
         return []
-    own = own_task_id(settings, entry)
+    own = None
+    with suppress(DataError):
+        own = own_task_id(settings, entry)
     made = [(task.id, f"{one_line(task.run_name)} ({task.id})") for task in result_tasks(settings) if task.id != own]
     return [*([] if own is None else [(own, "Pairs of this run")]), *made]
 

@@ -122,6 +122,17 @@ def test_a_range_stays_within_what_other_contenders_have(studio: Studio) -> None
     assert not far.exception and not far.error
 
 
+def test_a_conversation_is_shown_with_the_turns_before_it(studio: Studio) -> None:
+    run = studio.add_run()
+    turns = "User: Is it a fruit?\n\nAssistant: What is?\n\nUser: A tomato."
+    for path in (run / "completions").glob("*.jsonl"):
+        answers = [json.loads(line) for line in path.read_text().splitlines()]
+        write_jsonl(path, [row | ({"prompt": turns} if row["prompt_id"] == "p08" else {}) for row in answers])
+    app = studio.open("Compare")
+    assert turns in [text.value for text in app.text]
+    assert rows(app)["Prompt"].iloc[0] == turns.replace("\n", "␊")
+
+
 def test_any_two_contenders_can_be_compared(studio: Studio) -> None:
     studio.add_run()
     app = studio.open("Compare")
@@ -320,3 +331,19 @@ def test_a_filter_is_answered_fast_on_a_large_run(studio: Studio) -> None:
             app.multiselect(key="compare-category").set_value(categories).run()
             taken.append(time.process_time() - start)
         assert not app.exception and sorted(taken)[2] < FAST, (view, taken)
+
+
+@pytest.mark.parametrize("view", ["Prompts", "Phrases", "Slices", "Length"])
+def test_where_nothing_is_left_every_view_teaches(studio: Studio, view: str) -> None:
+    run = studio.add_run()
+    vote(studio, {item.id: "tuned" for item in PROMPTS})
+    app = studio.open("Compare", **{"compare-view": view, "compare-find": "zebra"})
+    assert not app.exception and not app.error and "0 of 12 prompts fit the filters." in said(app)
+    path = run / "completions" / "base.jsonl"
+    path.write_text(
+        path.read_text().replace('"prompt_id": "p', '"prompt_id": "q').replace('"prompt_id":"p', '"prompt_id":"q')
+    )
+    app = studio.open("Compare", **{"compare-view": view})
+    assert not app.exception and not app.error
+    assert view != "Prompts" or "**No prompt was answered by both**" in said(app)
+    assert "0 prompts, each answered by both. 24 prompts that only one of the two answered are left out." in said(app)
