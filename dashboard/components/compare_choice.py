@@ -149,7 +149,8 @@ def _range(label: str, values: np.ndarray, step: float, key: str) -> tuple[float
         return None
     low, high = round(float(low), 2), round(float(high), 2)
     _fit(key, (low, high))
-    ends = st.slider(label, low, high, (low, high), step, key=key, bind=URL)
+    form = "%.0f" if step == 1 else "%.2f"
+    ends = st.slider(label, low, high, (low, high), step, format=form, key=key, bind=URL)
     return None if ends == (low, high) else ends
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.services.wording import contender_name
-from rlhf_core.report.words import outcome_name
+from rlhf_core.report.words import outcome_name, sentence_case
 
 SHOWN = 2000
 """So many rows are sent to the browser; the report's CSV has all."""
@@ -34,7 +34,7 @@ def vote_table(votes: pd.DataFrame) -> pd.DataFrame:
             "Criterion": votes["criterion"],
             "Outcome": votes["outcome"].replace(names),
             "Labeller": votes["labeller"],
-            f"{contender_name(contender).capitalize()} was": votes["contender_side"].str.upper(),
+            f"{sentence_case(contender_name(contender))} was": votes["contender_side"].str.upper(),
             "Seconds": votes["reading_seconds"],
             "Reason": votes["reason"],
             "When (UTC)": votes["created_at"].str.slice(0, 16).str.replace("T", " "),

@@ -19,9 +19,9 @@ def show_marked(segments: Iterable[Segment], baseline_colour: str, contender_col
     """Show segments as one text: what the first text alone has dotted, or `struck` through, the second's underlined."""
     lines: dict[Kind, str] = {"removed": "line-through" if struck else "underline dotted", "added": "underline solid"}
     colours: dict[Kind, str] = {"removed": baseline_colour, "added": contender_colour}
+    shape = "text-underline-offset:3px;padding:0 2px;border-radius:2px"
     styles: dict[Kind, str] = {
-        kind: f"text-decoration:{lines[kind]};text-underline-offset:3px;background:{translucent(colours[kind], TINT)}"
-        for kind in TAGS
+        kind: f"text-decoration:{lines[kind]};{shape};background:{translucent(colours[kind], TINT)}" for kind in TAGS
     }
     st.html(
         '<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.6">'

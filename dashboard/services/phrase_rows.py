@@ -14,6 +14,7 @@ from dashboard.services.comparing import Comparison
 from dashboard.services.prompt_table import Mask
 from rlhf_core.evaluation.phrases import RATE, Phrase, PhraseReport
 from rlhf_core.report.exports import to_csv
+from rlhf_core.report.words import sentence_case
 
 LISTED, DRAWN = 40, 10
 """So many phrases are listed, and on each side drawn."""
@@ -26,7 +27,7 @@ def phrase_report(compared: Comparison, kept: Mask, shortest: int = 1) -> Phrase
 
 def phrase_table(compared: Comparison, phrases: Sequence[Phrase]) -> pd.DataFrame:
     """Return a row for each phrase; shares in points, as the contender's less the baseline's."""
-    names = [wording.contender_name(name).capitalize() for name in (compared.baseline, compared.contender)]
+    names = [sentence_case(wording.contender_name(name)) for name in (compared.baseline, compared.contender)]
     return pd.DataFrame(
         [
             {

@@ -13,7 +13,7 @@ from dashboard.services.comparing import SCORE, Comparison, Measure
 from dashboard.services.prompt_table import AGAINST, NO_CATEGORY
 from rlhf_core.evaluation.prompt_votes import AGREE, DISAGREE, SPLIT
 from rlhf_core.report.exports import to_csv
-from rlhf_core.report.words import outcome_name
+from rlhf_core.report.words import outcome_name, sentence_case
 from rlhf_core.visible import one_line
 
 SHOWN = 300
@@ -78,7 +78,7 @@ def as_csv(compared: Comparison, rows: pd.DataFrame) -> str:
 
 def score_rows(compared: Comparison, row: Mapping[str, Any]) -> pd.DataFrame:
     """Return one prompt's measures as rows: what, before, after and change."""
-    names = [wording.contender_name(name).capitalize() for name in (compared.baseline, compared.contender)]
+    names = [sentence_case(wording.contender_name(name)) for name in (compared.baseline, compared.contender)]
     values = [
         (f"{m.scorer}: {m.measure.replace('_', ' ')}", *(row[m.column(part)] for part in ("before", "after", "change")))
         for m in compared.measures
