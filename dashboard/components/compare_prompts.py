@@ -23,6 +23,7 @@ WIDTHS = {
     "Prompt": 270,
     "Category": 85,
     "Words change": 110,
+    "Characters change": 140,
     "Win rate": 80,
     "Votes and score": 120,
     "Votes": 60,
@@ -117,7 +118,8 @@ def _table(browsed: Browsed, rows: pd.DataFrame, chosen: int, every: bool) -> No
 def _column(name: str, form: str) -> Any:
     if form == "":
         return st.column_config.TextColumn(name, width=WIDTHS.get(name, 100))
-    return st.column_config.NumberColumn(name, format=form, width=WIDTHS.get(name, 125))
+    wide = 230 if ":" in name else 125
+    return st.column_config.NumberColumn(name, format=form, width=WIDTHS.get(name, wide))
 
 
 def _votes(browsed: Browsed, row: Mapping[str, Any]) -> None:
