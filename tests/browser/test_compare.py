@@ -19,6 +19,9 @@ from tests.run_factory import CONTENDERS, write_run
 from tests.vote_factory import completion
 
 pytestmark = pytest.mark.browser
+ANSWERS = """wanted => JSON.stringify([...document.querySelectorAll(
+    '[class*=st-key-compare-answer] [data-testid=stHtml] > div')].map(one => one.textContent)) === JSON.stringify(wanted)"""
+"""Whether both answers are shown, letter by letter; what is drawn last may be the one before for a moment."""
 HOSTILE = [one.text for one in hostile_texts(116) if one.family not in HUGE]
 
 
@@ -100,9 +103,7 @@ def test_hostile_answers_are_shown_letter_by_letter_and_run_nothing(page: Page, 
     pick(page, "Run", "hostile")
     for n in range(0, 24):
         expect(page.get_by_text(f"{n + 1} of {len(HOSTILE)} in this order")).to_be_visible()
-        settle(page)
-        shown = page.locator("[class*=st-key-compare-answer] [data-testid=stHtml] > div").all_text_contents()
-        assert shown == [visible(HOSTILE[n]), visible(HOSTILE[n - 2])]
+        page.wait_for_function(ANSWERS, arg=[visible(HOSTILE[n]), visible(HOSTILE[n - 2])])
         page.get_by_role("button", name="Next").click()
     assert page.evaluate("window.ran") is None and went_wrong == []
 
