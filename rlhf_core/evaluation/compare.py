@@ -33,13 +33,22 @@ def compare(rows: Iterable[Mapping[str, Any]], *, bootstrap: int = 2000, seed: i
     found: list[dict[str, Any]] = []
     for (scorer, measure), part in _groups(frame):
         wide = part.pivot_table(index=["prompt_id", "category"], columns="contender", values="value").reset_index()
-        unit, scale = _unit(scorer, measure, wide)
+        unit, scale = unit_of(scorer, measure, wide)
         for baseline, contender in combinations(_ordered(wide), 2):
             label = {"scorer": scorer, "measure": measure, "unit": unit, "baseline": baseline, "contender": contender}
             for category, pairs in _slices(wide.dropna(subset=[baseline, contender])):
                 numbers = _compare_pairs(_column(pairs, baseline), _column(pairs, contender), scale, bootstrap, seed)
                 found.append(label | {"category": category} | numbers)
     return found
+
+
+def unit_of(scorer: str, measure: str, wide: pd.DataFrame) -> tuple[str, float]:
+    """Return a measure's unit, and what to divide its differences by; `wide` has a column of values for each contender."""
+    if scorer == "reward model":
+        scores = _column(wide.dropna(subset=["base"]), "base") if "base" in wide else np.zeros(0)
+        spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
+        return ("base SD", spread) if spread > 0 else ("score", 1.0)
+    return UNITS.get(measure, "probability"), 1.0
 
 
 def kl_summary(nats: Sequence[float], *, bootstrap: int = 2000, seed: int = 0) -> dict[str, Any]:
@@ -89,15 +98,6 @@ def _column(frame: pd.DataFrame, name: str) -> Floats:
 
 def _ordered(wide: pd.DataFrame) -> list[str]:
     return in_order(name for name in wide.columns if name not in ("prompt_id", "category"))
-
-
-def _unit(scorer: str, measure: str, wide: pd.DataFrame) -> tuple[str, float]:
-    """Return a measure's unit, and what to divide its differences by."""
-    if scorer == "reward model":
-        scores = _column(wide.dropna(subset=["base"]), "base") if "base" in wide else np.zeros(0)
-        spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
-        return ("base SD", spread) if spread > 0 else ("score", 1.0)
-    return UNITS.get(measure, "probability"), 1.0
 
 
 def _slices(wide: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -19,6 +19,7 @@ TORCH_FREE = (
     "rlhf_core.feedback", "rlhf_core.runs", "rlhf_core.report",
     "rlhf_core.evaluation.statistics", "dashboard",
     "rlhf_core.evaluation.agreement", "rlhf_core.evaluation.consensus", "rlhf_core.evaluation.labellers",
+    "rlhf_core.evaluation.compare", "rlhf_core.evaluation.phrases", "rlhf_core.evaluation.prompt_votes",
     "rlhf_core.evaluation.judges", "rlhf_core.rounds.begin", "rlhf_core.rounds.reward_test",
     "rlhf_core.judging",
 )  # fmt: skip
@@ -26,6 +27,7 @@ SERVICES_MAY_USE = (
     "rlhf_core.runs", "rlhf_core.feedback", "rlhf_core.data", "rlhf_core.evaluation.statistics", "rlhf_core.report",
     "rlhf_core.config", "rlhf_core.errors", "rlhf_core.judging", "rlhf_core.visible",
     "rlhf_core.evaluation.agreement", "rlhf_core.evaluation.ballots", "rlhf_core.evaluation.labellers",
+    "rlhf_core.evaluation.compare", "rlhf_core.evaluation.phrases", "rlhf_core.evaluation.prompt_votes",
 )  # fmt: skip
 USES_TRAINING = (
     "rlhf_core.training",

@@ -138,7 +138,7 @@ def test_megabytes_are_shown_in_part_and_judged_in_seconds(watched: Page, hostil
 
 
 def test_every_other_page_shows_a_hostile_run(watched: Page, hostile: Dashboard) -> None:
-    for name in ("overview", "training", "toxicity", "results", "report"):
+    for name in ("overview", "training", "toxicity", "compare", "results", "report"):
         watched.goto(hostile.address if name == "overview" else f"{hostile.address}/{name}")
         watched.locator("[data-testid=stMain] h1").wait_for()
         settle(watched)

@@ -13,7 +13,7 @@ from rlhf_core.runs.directory import RunDirectory
 from rlhf_core.runs.outcome import ALARMS, Outcome, write_outcome
 from tests.dashboard.conftest import Studio, said
 
-PAGES = ("Overview", "Training", "Toxicity", "Judge", "Results", "Report")
+PAGES = ("Overview", "Training", "Toxicity", "Compare", "Judge", "Results", "Report")
 WITH_TASKS = (*PAGES, "Tasks")
 
 

@@ -57,7 +57,7 @@ def titles(monkeypatch: pytest.MonkeyPatch, app: Callable[[], AppTest]) -> list[
     return registered
 
 
-LOCAL = ["Overview", "Training", "Toxicity", "Tasks", "Judge", "Results", "Report"]
+LOCAL = ["Overview", "Training", "Toxicity", "Compare", "Tasks", "Judge", "Results", "Report"]
 SEES = {
     "owner": [*LOCAL, "People"],
     "reviewer": [title for title in LOCAL if title != "Tasks"],
