@@ -15,7 +15,7 @@ from rlhf_core.config.section import RunConfig
 from rlhf_core.data.datasets import content_hash, load_datasets
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import RunError
-from rlhf_core.process import release_memory
+from rlhf_core.process import peak_memory, release_memory
 from rlhf_core.runs.directory import STAGES, RunDirectory
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class _Clock:
             self.write(step=step, total=total, message=message, eta_seconds=self._time_left(now, step, total))
 
     def write(self, **fields: object) -> None:
-        self.run.update_stage(self.name, seconds=round(self.seconds(), 1), **fields)
+        self.run.update_stage(self.name, seconds=round(self.seconds(), 1), peak_memory=peak_memory(), **fields)
 
     def _time_left(self, now: float, step: int, total: int) -> float | None:
         since, first_step = self.first or (now, step)
