@@ -109,6 +109,12 @@ def overrides(start: Values, values: Values) -> dict[str, str]:
     return found
 
 
+def said_at(values: Values, place: str) -> str:
+    """Return the value at a place in one line of YAML; null where a section above it is off."""
+    found = _find(_nested(values)[0], place)
+    return one_line_yaml(None if found is MISSING else found)
+
+
 def one_line_yaml(value: Any) -> str:
     """Return a value as YAML in one line."""
     text = yaml.safe_dump(value, default_flow_style=True, width=2**31, sort_keys=False, allow_unicode=True)

@@ -69,17 +69,17 @@ def past_stages(runs: Iterable[Path]) -> list[Past]:
 
 
 def _stages(path: Path, here: Mapping[str, Any]) -> list[Past]:
-    status, reader = RunDirectory(path).read_status(), RunReader(path)
-    environment = reader.environment
-    if status.get("recorded") or any(environment.get(name) != value for name, value in here.items()):
+    reader = RunReader(path)
+    recorded, environment = reader.status().recorded, reader.environment
+    if recorded or any(environment.get(name) != value for name, value in here.items()):
         return []
     config = load_config(path / "config.yaml")
     if (sizes := sizes_of(config)) is None:
         return []
-    works = stage_work(config, measure_data(config.data))
+    works, entries = stage_work(config, measure_data(config.data)), RunDirectory(path).read_status()["stages"]
     found = []
     for name in STAGES:
-        entry, operations = status["stages"].get(name, {}), works[name].operations(sizes)
+        entry, operations = entries.get(name, {}), works[name].operations(sizes)
         if entry.get("state") == "complete" and entry["seconds"] > 0 and operations > 0:
             seconds, card = float(entry["seconds"]), environment.get("accelerator")
             setup = _setup(reader, name, entry.get("started"), seconds)

@@ -1,0 +1,149 @@
+"""The form for a new run: a configuration to start from, its settings, what differs, what it will take, and the start.
+
+Owns the keys `start`, `launch-find` and `launch-…`.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.components.config_fields import ConfigFields
+from dashboard.components.look import page_heading
+from dashboard.components.run_actions import begin
+from dashboard.components.states import guarded
+from dashboard.services.config_form import FormField, form_fields, section_help
+from dashboard.services.field_words import SECTIONS, heading_of, matches
+from dashboard.services.launching import contention_words, run_rows
+from dashboard.services.run_drafts import (
+    Draft,
+    Start,
+    difference_rows,
+    estimate_rows,
+    estimate_run,
+    make_draft,
+    open_start,
+    starts,
+)
+from dashboard.services.settings import Settings
+from dashboard.services.wording import count, plain
+from rlhf_core.config import PipelineConfig
+from rlhf_core.report.estimate_words import COST, summary
+
+START = "start"
+FIRST = (
+    "name", "seed", "policy.model", "reward.model", "policy.dtype", "sft.epochs", "ppo.iterations", "ppo.optim.lr",
+    "ppo.kl_coef",
+)  # fmt: skip
+PROBLEMS = "launch-problems"
+
+
+def new_run(settings: Settings) -> None:
+    """Ask for a run, show what it would be, and start it."""
+    page_heading("Runs", "What shall be trained, from which settings?")
+    paths = starts(settings)
+    chosen = st.selectbox(
+        "Start from", list(paths), key=START, bind="query-params",
+        help="A configuration of the project, or that of an earlier run. Everything below changes it for the new run alone.",
+    )  # fmt: skip
+    with guarded("This configuration"):
+        start = open_start(settings, paths[chosen])
+        known = st.session_state.get(PROBLEMS, {})
+        fields = ConfigFields(chosen, start.first, known)
+        _settings(fields)
+        draft = make_draft(settings, start, fields.values)
+        if dict(draft.resolved.problems) != known:  # said at their fields, which are drawn by now
+            st.session_state[PROBLEMS] = dict(draft.resolved.problems)
+            st.rerun()
+        _differences(start, draft, fields)
+        if draft.resolved.config is None:
+            _refusal(draft)
+        else:
+            _before_start(settings, draft, draft.resolved.config, fields)
+
+
+def _settings(fields: ConfigFields) -> None:
+    by_place = {field.place: field for field in form_fields()}
+    fields.show([by_place[place] for place in FIRST], long=True)
+    rest = [field for field in form_fields() if field.place not in FIRST]
+    wanted = st.text_input(
+        "Find a setting", key="launch-find", placeholder="kl, checkpoint, prompts", width=320,
+        help="Part of a name or of what it means, in all sections",
+    )  # fmt: skip
+    if wanted.strip():
+        found = [field for field in rest if matches(field, wanted)]
+        above = [field for field in by_place.values() if field.place in FIRST and matches(field, wanted)]
+        more = f", {len(above)} of them above" if above else ""
+        st.caption(f"{count(len(found) + len(above), 'setting')} found{more}.")
+        fields.show(found, long=True)
+        return
+    for section, title in SECTIONS.items():
+        _section(fields, section, title, [f for f in rest if _stage_of(f) == section])
+
+
+def _section(fields: ConfigFields, section: str, title: str, inside: list[FormField]) -> None:
+    """One stage's settings, drawn when it is opened; those of its own sections under headings."""
+    wrong = sum(field.place in fields.problems for field in inside)
+    label = f"{title} :red[:material/error: {wrong}]" if wrong else title
+    panel = st.expander(label, key=f"launch-open-{section or 'run'}", on_change="rerun", type="compact")
+    if not panel.open:
+        return
+    with panel:
+        if about := section_help().get(section):
+            st.caption(plain(about))
+        switches = [field for field in inside if field.place == section]
+        fields.show([*switches, *(field for field in inside if field.parent == section and field not in switches)])
+        for below in dict.fromkeys(field.parent for field in inside if field.parent not in (section, "")):
+            if below in _shown_sections(fields, inside):
+                st.markdown(f"**{heading_of(below)}** :small[:gray[{plain(section_help()[below])}]]")
+                fields.show([field for field in inside if field.parent == below])
+
+
+def _shown_sections(fields: ConfigFields, inside: list[FormField]) -> set[str]:
+    values = fields.values
+    return {f.parent for f in inside if values.get(f.parent) is not False and values.get(_stage_of(f)) is not False}
+
+
+def _stage_of(field: FormField) -> str:
+    """The stage a setting belongs to; its own switch belongs to it too."""
+    stage = field.place.split(".")[0]
+    return stage if stage in SECTIONS else ""
+
+
+def _differences(start: Start, draft: Draft, fields: ConfigFields) -> None:
+    rows = difference_rows(start, draft)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"#### {count(len(rows), 'difference')} from {plain(start.path.name)}", width="content")
+        if rows:
+            st.button("Undo all", key="launch-undo", type="tertiary", icon=":material/undo:", on_click=fields.forget)
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, key="launch-differences", height="content")
+
+
+def _refusal(draft: Draft) -> None:
+    said = [plain(problem) for problem in draft.resolved.problems.values()]
+    listed = said[0] if len(said) == 1 else "\n" + "\n".join(f"- {one}" for one in said)
+    st.error(f"**This cannot start yet.** {listed}", icon=":material/error:")
+
+
+def _before_start(settings: Settings, draft: Draft, config: PipelineConfig, fields: ConfigFields) -> None:
+    st.markdown("#### What it takes")
+    with guarded("The estimate"):
+        made = estimate_run(settings, config)
+        st.markdown(plain(summary(made)))
+        st.table(pd.DataFrame(estimate_rows(made)), border="horizontal", hide_index=True, alt="Time of each stage")
+        st.caption(COST)
+        others = contention_words(run_rows(settings))
+        if others:
+            st.warning(plain(others), icon=":material/group_work:")
+        with st.container(horizontal=True, gap="small"):
+            st.button(
+                "Start", key="launch-start", type="primary", icon=":material/play_arrow:", on_click=begin,
+                args=(config, fields.forget),
+            )  # fmt: skip
+            st.download_button(
+                "Download YAML", config.to_yaml(), f"{config.name}.yaml", "application/yaml", key="launch-yaml",
+                on_click="ignore", icon=":material/download:", help="All settings, resolved",
+            )  # fmt: skip
+    st.caption("The same in a terminal:")
+    st.code(draft.command, language=None, wrap_lines=True)

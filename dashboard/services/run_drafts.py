@@ -1,0 +1,142 @@
+"""A run that is being made: configurations to start from, what was changed, the command that does the same, what it will take."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dashboard.services.access import MANAGE
+from dashboard.services.catalogue import STAGE_NAMES, list_entries
+from dashboard.services.config_form import Resolved, Values, overrides, resolve, said_at, values_of
+from dashboard.services.settings import Settings
+from rlhf_core.config import PipelineConfig, load_config
+from rlhf_core.report.estimate_words import basis_words, roughly
+from rlhf_core.runs.estimate import Estimate, estimate, multiplication_rate
+from rlhf_core.runs.launch import free_name
+from rlhf_core.runs.past import Past, past_stages
+from rlhf_core.runs.reader import list_runs
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+FIRST = "quickstart.yaml"
+OF_A_RUN = "run: "
+
+
+@dataclass(frozen=True)
+class Start:
+    """A configuration to start from: its file, what it holds, and the form's first values with a name that is free."""
+
+    path: Path
+    config: PipelineConfig
+    values: Mapping[str, Any]
+    first: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the form makes of a start: the configuration or its problems, and what differs."""
+
+    resolved: Resolved
+    overrides: Mapping[str, str]
+    command: str
+
+
+def starts(settings: Settings) -> dict[str, Path]:
+    """Return the configurations to start from by what a person calls them: those of the project, then those of runs.
+
+    Raises:
+        AccessError: not an owner.
+    """
+    settings.visitor.require(MANAGE)
+    files = sorted(CONFIGS.glob("*.yaml"), key=lambda path: (path.name != FIRST, path.name))
+    found = {path.name: path for path in files if _is_pipeline(path)}
+    of_runs = {f"{OF_A_RUN}{entry.label}": entry.path / "config.yaml" for entry in list_entries(settings)}
+    return found | {name: path for name, path in of_runs.items() if _is_pipeline(path)}
+
+
+def open_start(settings: Settings, path: Path) -> Start:
+    """Read a configuration to start from.
+
+    Raises:
+        ConfigError: it is missing or wrong.
+        AccessError: not an owner.
+    """
+    settings.visitor.require(MANAGE)
+    config = load_config(path)
+    values = values_of(config)
+    return Start(path, config, values, values | {"name": free_name(settings.run_root, config.name)})
+
+
+def make_draft(settings: Settings, start: Start, values: Values) -> Draft:
+    """Return what the values make; a name that is taken is a problem of the name."""
+    root = settings.run_root.resolve()
+    resolved, changed = resolve(values, root), overrides(start.values, values)
+    if resolved.config and resolved.config.run_path.exists():
+        free = free_name(root, resolved.config.name)
+        taken = f"A run of this name is there already: resume that one, or choose another name, such as {free}."
+        resolved = Resolved(None, {"name": taken})
+    return Draft(resolved, changed, _command(start, changed, root))
+
+
+def difference_rows(start: Start, draft: Draft) -> list[dict[str, str]]:
+    """Return what differs from the start as a table."""
+    return [
+        {"Setting": place, start.path.name: said_at(start.values, place), "This run": value}
+        for place, value in draft.overrides.items()
+    ]
+
+
+def estimate_run(settings: Settings, config: PipelineConfig) -> Estimate:
+    """Return what a run will take, by earlier runs on this machine where there are any.
+
+    Raises:
+        DataError: a data file is missing or malformed.
+        AccessError: not an owner.
+    """
+    settings.visitor.require(MANAGE)
+    runs = list_runs(settings.run_root)
+    return estimate(config, _past(tuple((path, _stamp(path)) for path in runs)), _rate())
+
+
+def estimate_rows(made: Estimate) -> list[dict[str, str]]:
+    """Return the time of each stage and what it rests on, as a table."""
+    return [
+        {"Stage": STAGE_NAMES[one.stage], "Time": roughly(one), "Rests on": basis_words(one)} for one in made.stages
+    ]
+
+
+def _is_pipeline(path: Path) -> bool:
+    """Say whether a file is the configuration of a pipeline, by its sections: a damaged one is for the form to tell."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return isinstance(content, dict) and "data" in content
+
+
+def _command(start: Start, changed: Mapping[str, str], root: Path) -> str:
+    settings = [f"{place}={value}" for place, value in changed.items()]
+    if start.config.run_root.resolve() != root:
+        settings.append(f"run_root={root}")
+    words = ["rlhf", "pipeline", str(start.path), *(word for one in settings for word in ("--set", one))]
+    return shlex.join(words)
+
+
+@lru_cache(maxsize=4)
+def _past(stamped: Sequence[tuple[Path, int]]) -> list[Past]:
+    return past_stages(path for path, _ in stamped)
+
+
+def _stamp(path: Path) -> int:
+    status = path / "status.json"
+    return status.stat().st_mtime_ns if status.is_file() else 0
+
+
+@lru_cache(maxsize=1)
+def _rate() -> float:
+    return multiplication_rate()
