@@ -163,8 +163,10 @@ def run_stage(
     try:
         body(Stage(name, run.stage(name), seed, inputs, clock.progress))
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-        clock.write(state="interrupted" if interrupted else "failed", message=str(error) or type(error).__name__)
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            clock.write(state="interrupted")  # how far it was stays its message
+        else:
+            clock.write(state="failed", message=str(error) or type(error).__name__)
         raise
     clock.write(state="complete", eta_seconds=0.0)
     listener.stage_finished(name, clock.seconds())

@@ -29,7 +29,6 @@ from dashboard.services.wording import plain
 
 CHANGED = "launch-changed"
 WIDE = (YAML,)
-LONG = ("policy.system_prompt", "data.prompts", "data.demonstrations", "data.rankings", "data.refusal_prompts")
 
 
 @dataclass
@@ -48,10 +47,11 @@ class ConfigFields:
     def show(self, fields: Sequence[FormField], columns: int = 3, *, long: bool = False) -> None:
         """Draw the fields whose sections are on, in columns; `long` names the section too."""
         shown = [field for field in fields if is_in_force(field, self.values)]
-        places = st.columns(columns, gap="medium")
-        for number, field in enumerate(field for field in shown if field.kind not in WIDE):
-            with places[number % columns]:
-                self._one(field, long)
+        narrow = [field for field in shown if field.kind not in WIDE]
+        for start in range(0, len(narrow), columns):  # row by row, so that a phone shows them in order
+            for place, field in zip(st.columns(columns, gap="medium"), narrow[start : start + columns], strict=False):
+                with place:
+                    self._one(field, long)
         for field in shown:
             if field.kind in WIDE:
                 self._one(field, long)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard.components.gate import current_settings
+from dashboard.components.links import link_to
 from dashboard.services import launching
 from dashboard.services.launching import RunRow
 from dashboard.services.run_drafts import OF_A_RUN
@@ -67,6 +68,7 @@ def buttons(row: RunRow, *, on_list: bool) -> None:
             st.button("Look closer", key=f"runs-open-{name}", on_click=go_to, args=(label,))
         elif row.state != "damaged":
             st.button("New run from this", key="runs-again", icon=":material/add:", on_click=new_from, args=(label,))
+            link_to("Training", "Its curves", run=label)
 
 
 def show_refusal() -> None:

@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.components.config_fields import ConfigFields
-from dashboard.components.look import page_heading
 from dashboard.components.run_actions import begin
 from dashboard.components.states import guarded
 from dashboard.services.config_form import FormField, form_fields, section_help
@@ -40,7 +39,6 @@ PROBLEMS = "launch-problems"
 
 def new_run(settings: Settings) -> None:
     """Ask for a run, show what it would be, and start it."""
-    page_heading("Runs", "What shall be trained, from which settings?")
     paths = starts(settings)
     chosen = st.selectbox(
         "Start from", list(paths), key=START, bind="query-params",
@@ -66,34 +64,32 @@ def _settings(fields: ConfigFields) -> None:
     by_place = {field.place: field for field in form_fields()}
     fields.show([by_place[place] for place in FIRST], long=True)
     rest = [field for field in form_fields() if field.place not in FIRST]
-    wanted = st.text_input(
-        "Find a setting", key="launch-find", placeholder="kl, checkpoint, prompts", width=320,
-        help="Part of a name or of what it means, in all sections",
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        section = st.segmented_control(
+            "All settings", list(SECTIONS), format_func=SECTIONS.__getitem__, key="launch-section"
+        )
+        wanted = st.text_input(
+            "Find a setting", key="launch-find", placeholder="kl, checkpoint, prompts", width=240,
+            help="Part of a name or of what it means, in all sections",
+        )  # fmt: skip
     if wanted.strip():
         found = [field for field in rest if matches(field, wanted)]
         above = [field for field in by_place.values() if field.place in FIRST and matches(field, wanted)]
         more = f", {len(above)} of them above" if above else ""
         st.caption(f"{count(len(found) + len(above), 'setting')} found{more}.")
         fields.show(found, long=True)
-        return
-    for section, title in SECTIONS.items():
-        _section(fields, section, title, [f for f in rest if _stage_of(f) == section])
+    elif section is not None:
+        _section(fields, section, [field for field in rest if _stage_of(field) == section])
 
 
-def _section(fields: ConfigFields, section: str, title: str, inside: list[FormField]) -> None:
-    """One stage's settings, drawn when it is opened; those of its own sections under headings."""
-    wrong = sum(field.place in fields.problems for field in inside)
-    label = f"{title} :red[:material/error: {wrong}]" if wrong else title
-    panel = st.expander(label, key=f"launch-open-{section or 'run'}", on_change="rerun", type="compact")
-    if not panel.open:
-        return
-    with panel:
+def _section(fields: ConfigFields, section: str, inside: list[FormField]) -> None:
+    """One stage's settings; those of its own sections under headings."""
+    with st.container(border=True):
         if about := section_help().get(section):
             st.caption(plain(about))
-        switches = [field for field in inside if field.place == section]
-        fields.show([*switches, *(field for field in inside if field.parent == section and field not in switches)])
-        for below in dict.fromkeys(field.parent for field in inside if field.parent not in (section, "")):
+        own = [field for field in inside if field.place == section or field.parent == section]
+        fields.show(own)
+        for below in dict.fromkeys(field.parent for field in inside if field not in own):
             if below in _shown_sections(fields, inside):
                 st.markdown(f"**{heading_of(below)}** :small[:gray[{plain(section_help()[below])}]]")
                 fields.show([field for field in inside if field.parent == below])
@@ -113,7 +109,8 @@ def _stage_of(field: FormField) -> str:
 def _differences(start: Start, draft: Draft, fields: ConfigFields) -> None:
     rows = difference_rows(start, draft)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"#### {count(len(rows), 'difference')} from {plain(start.path.name)}", width="content")
+        said = count(len(rows), "difference") if rows else "Nothing differs"
+        st.markdown(f"#### {said} from {plain(start.path.name)}", width="content")
         if rows:
             st.button("Undo all", key="launch-undo", type="tertiary", icon=":material/undo:", on_click=fields.forget)
     if rows:

@@ -6,13 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components.look import page_heading
 from dashboard.components.run_actions import buttons
 from dashboard.components.runs import BUSY_SECONDS, IDLE_SECONDS
 from dashboard.components.states import empty_state, guarded
-from dashboard.services.launching import RunRow, run_rows, standing_words
+from dashboard.services.launching import RunRow, progress_words, run_rows, standing_words
 from dashboard.services.settings import Settings
-from dashboard.services.wording import ago, count, plain
+from dashboard.services.wording import ago, plain
 
 BADGES: dict[str, Any] = {
     "starting": ("starting", ":material/hourglass_top:", "blue"),
@@ -31,7 +30,6 @@ SHOWN = 20
 
 def run_list(settings: Settings) -> None:
     """Show all runs; those at work stand first and keep up with their processes."""
-    page_heading("Runs", list_sentence(run_rows(settings)))
     busy = any(row.at_work for row in run_rows(settings))
 
     @st.fragment(run_every=BUSY_SECONDS if busy else IDLE_SECONDS)
@@ -43,16 +41,6 @@ def run_list(settings: Settings) -> None:
             _rows(rows)
 
     refreshed()
-
-
-def list_sentence(rows: list[RunRow]) -> str:
-    """Say how many runs there are, and how many are at work."""
-    at_work = sum(row.at_work for row in rows)
-    if not rows:
-        return "Nothing was trained here yet."
-    return (
-        f"{count(at_work, 'run')} of {len(rows)} at work." if at_work else f"{count(len(rows), 'run')}, none at work."
-    )
 
 
 def _rows(rows: list[RunRow]) -> None:
@@ -80,10 +68,9 @@ def _row(row: RunRow) -> None:
                 state_badge(row)
             st.caption(plain(row.problem or standing_words(row)))
         with progress:
-            share = row.progress
-            st.progress(share, f"{share:.0%} of its stages")
-            if row.standing:
-                st.caption(f"last written {ago(row.standing.status.updated)}")
+            if row.standing and row.state not in ("complete", "recorded"):
+                st.progress(row.progress, progress_words(row))
+            st.caption(f"started {ago(row.began)}" if row.began else "never started")
         with act:
             buttons(row, on_list=True)
         if row.at_work and row.last_line:

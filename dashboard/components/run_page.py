@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.links import link_to
 from dashboard.components.look import page_heading
 from dashboard.components.run_actions import buttons, go_to, show_refusal
 from dashboard.components.run_list import state_badge
@@ -53,9 +52,7 @@ def _body(settings: Settings, row: RunRow) -> None:
     if row.standing is None:
         return
     _why(row)
-    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        buttons(row, on_list=False)
-        link_to("Training", "Its curves", run=row.entry.label)
+    buttons(row, on_list=False)
     if row.at_work and (others := contention_words(run_rows(settings), besides=row.entry.label)):
         st.caption(plain(others))
     st.markdown("#### Stages")

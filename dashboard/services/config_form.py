@@ -17,7 +17,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from rlhf_core.config import PipelineConfig
+from rlhf_core.config import PipelineConfig, load_config
 from rlhf_core.config.files import explain
 
 Values = Mapping[str, Any]
@@ -109,6 +109,22 @@ def overrides(start: Values, values: Values) -> dict[str, str]:
     return found
 
 
+def command_settings(path: Path, config: PipelineConfig, changed: Mapping[str, str]) -> list[str]:
+    """Return the `key=value` settings with which the file at `path` is read as `config`: what changed, and what follows from it.
+
+    Defaults may depend on other settings: without `sft: null` the fine-tuned model is a contender again.
+
+    Raises:
+        ConfigError: the file is missing or wrong.
+    """
+    settings = dict(changed)
+    made = load_config(path, [f"{place}={value}" for place, value in settings.items()])
+    settings |= overrides(values_of(made), values_of(config))
+    if made.run_root.resolve() != config.run_root.resolve():
+        settings["run_root"] = one_line_yaml(str(config.run_root))
+    return [f"{place}={value}" for place, value in settings.items()]
+
+
 def said_at(values: Values, place: str) -> str:
     """Return the value at a place in one line of YAML; null where a section above it is off."""
     found = _find(_nested(values)[0], place)
@@ -170,8 +186,8 @@ def _fields_of(model: type[BaseModel], above: str) -> Iterator[FormField]:
         elif get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
             yield FormField(place, CHOICES, about, get_args(get_args(kind)[0]))
         else:
-            low = next((rule.ge for rule in rules if isinstance(rule, Ge)), None)
-            high = next((rule.le for rule in rules if isinstance(rule, Le)), None)
+            low: Any = next((rule.ge for rule in rules if isinstance(rule, Ge)), None)
+            high: Any = next((rule.le for rule in rules if isinstance(rule, Le)), None)
             about = " ".join([f"{about}{'.' if about and about[-1] != '.' else ''}", *_open_ends(rules)]).strip()
             yield FormField(place, SIMPLE.get(kind, YAML), about, (), low, high, optional)
 

@@ -47,6 +47,11 @@ class RunRow:
         return self.state in (*RESUMABLE, "new") and not is_round(self.entry)
 
     @property
+    def began(self) -> float | None:
+        """When it was started last, as a Unix time; None for never."""
+        return self.standing.began or None if self.standing else None
+
+    @property
     def progress(self) -> float:
         """Share of its stages' steps that are done, 0 … 1; each stage counts the same."""
         stages = self.standing.status.stages if self.standing else ()
@@ -62,6 +67,15 @@ def run_rows(settings: Settings) -> list[RunRow]:
     settings.visitor.require(MANAGE)
     rows = [_row(entry) for entry in list_entries(settings)]
     return sorted(rows, key=lambda row: not row.at_work)
+
+
+def list_sentence(rows: Sequence[RunRow]) -> str:
+    """Say how many runs there are, and how many are at work."""
+    at_work = sum(row.at_work for row in rows)
+    if not rows:
+        return "Nothing was trained here yet."
+    runs = wording.count(len(rows), "run")
+    return f"{at_work} of {runs} at work." if at_work else f"{runs}, none at work."
 
 
 def run_row(settings: Settings, name: str) -> RunRow:
@@ -143,19 +157,25 @@ def standing_words(row: RunRow) -> str:
     if row.standing is None:
         return "Its status cannot be read."
     status, by = row.standing.status, f" by {row.standing.by}" if row.standing.by else ""
-    started = f", started {by[1:]}" if by else ""
     sentences = {
         "starting": "Its process has started and is loading.",
-        "running": f"{_now(status)}{started}.",
+        "running": f"At work{f', started{by}' if by else ''}.",
         "pausing": "It was asked to stop and is leaving its files in order.",
         "paused": f"Paused{by}{_where(status)}. It goes on from its last checkpoint, to the last bit.",
-        "interrupted": f"Its process ended without being asked from here{_where(status)}. It goes on from its last checkpoint.",
+        "interrupted": f"Stopped{_where(status)}, and not from here. It goes on from its last checkpoint.",
         "failed": f"It failed{_where(status)}.",
         "complete": f"Complete in {wording.duration(sum(stage.seconds for stage in status.stages))}.",
         "recorded": "Recorded earlier on another machine; it is here to be looked at.",
         "new": "It has a configuration and was never started.",
     }
     return sentences[row.state]
+
+
+def progress_words(row: RunRow) -> str:
+    """Return how far a run is, beside its bar: `PPO: step 3 of 10, about 2 min left`, or the share of its stages."""
+    if row.state == "running" and row.standing:
+        return _now(row.standing.status)
+    return f"{row.progress:.0%} of its stages"
 
 
 def failure_words(row: RunRow) -> str:

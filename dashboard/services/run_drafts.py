@@ -13,7 +13,7 @@ import yaml
 
 from dashboard.services.access import MANAGE
 from dashboard.services.catalogue import STAGE_NAMES, list_entries
-from dashboard.services.config_form import Resolved, Values, overrides, resolve, said_at, values_of
+from dashboard.services.config_form import Resolved, Values, command_settings, overrides, resolve, said_at, values_of
 from dashboard.services.settings import Settings
 from rlhf_core.config import PipelineConfig, load_config
 from rlhf_core.report.estimate_words import basis_words, roughly
@@ -80,7 +80,7 @@ def make_draft(settings: Settings, start: Start, values: Values) -> Draft:
         free = free_name(root, resolved.config.name)
         taken = f"A run of this name is there already: resume that one, or choose another name, such as {free}."
         resolved = Resolved(None, {"name": taken})
-    return Draft(resolved, changed, _command(start, changed, root))
+    return Draft(resolved, changed, _command(start, changed, resolved.config))
 
 
 def difference_rows(start: Start, draft: Draft) -> list[dict[str, str]]:
@@ -119,12 +119,12 @@ def _is_pipeline(path: Path) -> bool:
     return isinstance(content, dict) and "data" in content
 
 
-def _command(start: Start, changed: Mapping[str, str], root: Path) -> str:
-    settings = [f"{place}={value}" for place, value in changed.items()]
-    if start.config.run_root.resolve() != root:
-        settings.append(f"run_root={root}")
-    words = ["rlhf", "pipeline", str(start.path), *(word for one in settings for word in ("--set", one))]
-    return shlex.join(words)
+def _command(start: Start, changed: Mapping[str, str], config: PipelineConfig | None) -> str:
+    """The command that does the same; empty while there is nothing to do."""
+    if config is None:
+        return ""
+    settings = command_settings(start.path, config, changed)
+    return shlex.join(["rlhf", "pipeline", str(start.path), *(word for one in settings for word in ("--set", one))])
 
 
 @lru_cache(maxsize=4)

@@ -21,10 +21,12 @@ NEWEST = 5
 """So many of the newest runs say how fast this machine is: programs change."""
 FARTHEST = 30.0
 """How many times more or less work a run of other models may have done to say something of this one."""
-EFFICIENCY = 1.5
+EFFICIENCY = 1.2
 """Operations of `work` that a pipeline gets done in the time of one multiplied float32 number, measured on the quickstart.
 
-Above 1, for adapters need fewer than are counted for training, and writing fewer than `DECODED` says."""
+Above 1, for adapters need fewer than are counted for training, and writing fewer than are counted for it."""
+LOADING = 3.0
+"""Seconds until a stage works, where no run has told."""
 ROUGH = 3.0
 """A rough figure is given as an interval: divided and multiplied by this."""
 BASE_MEMORY = 10**9
@@ -130,7 +132,7 @@ def _stage(name: str, operations: float | None, past: Sequence[Past], same: bool
     if not operations:
         return StageEstimate(name, 0.0, 0.0, 0.0, "none")
     if not past:
-        seconds = operations / ((rate or multiplication_rate()) * EFFICIENCY)
+        seconds = LOADING + operations / ((rate or multiplication_rate()) * EFFICIENCY)
         return StageEstimate(name, seconds, seconds / ROUGH, seconds * ROUGH, "rough")
     each = [one.setup + one.pace * operations for one in past]
     low, high = (min(each), max(each)) if len(each) > 1 else (None, None)

@@ -47,6 +47,8 @@ class Standing:
     pid: int | None = None
     by: str = ""
     """Who started it last, or asked it to pause; empty where nobody has a name."""
+    began: float = 0.0
+    """When it was started last, as a Unix time; 0 for never."""
 
 
 def start(config: PipelineConfig, by: str = "") -> Path:
@@ -146,7 +148,7 @@ def standing(path: Path) -> Standing:
     else:
         state = "new" if status.state == "new" else "interrupted"
     by = asked if state in ("pausing", "paused") else launched
-    return Standing(state, status, process.pid if process else None, str(by.get("by", "")))
+    return Standing(state, status, process.pid if process else None, str(by.get("by", "")), began)
 
 
 def writer(path: Path) -> psutil.Process | None:

@@ -91,6 +91,6 @@ def _stages(path: Path, here: Mapping[str, Any]) -> list[Past]:
 
 def _setup(reader: RunReader, stage: str, started: float | None, seconds: float) -> float:
     """Seconds until the first row was logged: loading, and a first measurement or step."""
-    times = reader.metrics(stage)["time"] if stage in LOGGED_STAGES else []
-    passed = float(times[0]) - started if started and len(times) > 1 else 0.0
+    times: list[float] = reader.metrics(stage)["time"].tolist() if stage in LOGGED_STAGES else []
+    passed = times[0] - started if started and len(times) > 1 else 0.0
     return passed if 0 < passed < seconds / 2 else 0.0

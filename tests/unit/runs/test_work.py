@@ -42,13 +42,13 @@ def test_the_reward_model() -> None:
     """8 rankings × 2 answers × 50 tokens × 3, 2 held out × 100 at the start and after 2 steps; 8 answers of 20 to 10 tokens."""
     work = stage_work(make(), LENGTHS)["reward"]
     assert work.reward == 8 * 100 * 3 + 2 * 200
-    assert work.policy == 8 * (10 + 8 * 20)
+    assert work.policy == 8 * (10 + 4 * 20)
     assert stage_work(make("reward.members=3"), LENGTHS)["reward"].reward == 3 * work.reward
 
 
 def test_ppo() -> None:
     """8 prompts × 3 iterations: written, judged by policy, values and reference, learned from twice; 4 answers at 0, 2 and 3."""
-    written, whole = 10 + 8 * 20, 30
+    written, whole = 10 + 4 * 20, 30
     work = stage_work(make(), LENGTHS)["ppo"]
     assert work.policy == 3 * 8 * (written + 3 * whole + 2 * 3 * whole) + 3 * 4 * (written + whole)
     assert work.reward == whole * (3 * 8 + 3 * 4)
@@ -60,9 +60,9 @@ def test_ppo() -> None:
 def test_completions_and_evaluation() -> None:
     """3 contenders × 10 prompts × (10 read, 5 written); best-of-4 writes four more each."""
     works = stage_work(make(), LENGTHS)
-    assert works["generate"].policy == 3 * 10 * (10 + 8 * 5)
+    assert works["generate"].policy == 3 * 10 * (10 + 4 * 5)
     assert works["evaluate"].reward == 3 * 10 * 15
-    assert stage_work(make("generate.best_of={n: 4}"), LENGTHS)["generate"].policy == 7 * 10 * 50
+    assert stage_work(make("generate.best_of={n: 4}"), LENGTHS)["generate"].policy == 7 * 10 * 30
 
 
 def test_operations_are_twice_the_parameters_for_each_token() -> None:
