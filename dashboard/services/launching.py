@@ -12,7 +12,7 @@ from dashboard.services.catalogue import STAGE_NAMES, RunEntry, list_entries
 from dashboard.services.settings import Settings
 from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import RlhfError, RunError
-from rlhf_core.runs import launch
+from rlhf_core.runs import launch, lineage
 from rlhf_core.runs.launch import AT_WORK, RESUMABLE, Standing
 from rlhf_core.runs.reader import RunStatus
 from rlhf_core.visible import visible
@@ -141,7 +141,7 @@ def log_tail(entry: RunEntry, lines: int = TAIL_LINES) -> str:
 
 def is_round(entry: RunEntry) -> bool:
     """Say whether a run is a later round, which goes on with its own command."""
-    return entry.reader.lineage() is not None
+    return (entry.path / lineage.FILE).is_file()
 
 
 def own_command(row: RunRow) -> str:
@@ -182,13 +182,12 @@ def failure_words(row: RunRow) -> str:
     """Return what a failed run says of why: its own message, else the last error in its log."""
     if row.state != "failed" or row.standing is None:
         return ""
-    status = row.standing.status
-    lines = launch.log_tail(row.entry.path, 200)
+    status, lines = row.standing.status, launch.log_tail(row.entry.path, 200)
     place = next((n for n in range(len(lines) - 1, -1, -1) if lines[n].startswith("error: ")), None)
     said = "\n".join(lines[place:]).removeprefix("error: ") if place is not None else ""
-    if said and (not status.message or status.message.split("\n")[0] in said or status.state != "failed"):
-        return said
-    return status.message or (lines[-1] if lines else "Its process ended and left no word.")
+    unheard = row.standing.began > (status.updated or 0.0)  # the process that failed wrote no status
+    known = said or "".join(lines[-1:]) if unheard else status.message or said
+    return known or "Its process ended and left no word."
 
 
 def contention_words(rows: Sequence[RunRow], besides: str = "") -> str:
