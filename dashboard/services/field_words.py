@@ -19,13 +19,13 @@ WORDS = {
     "coef": "coefficient", "dtype": "number type", "eos": "EOS", "eps": "epsilon", "eval": "evaluation", "kl": "KL",
     "lam": "GAE λ", "lora": "LoRA", "lr": "learning rate", "optim": "optimiser", "p": "p", "r": "rank", "sft": "SFT",
 }  # fmt: skip
+NAMES = {"sft": "supervised fine-tuning", "eval_every": "evaluate every", "n": "answers per prompt"}
+"""Settings whose words would not say what they are."""
 
 
 def label_of(field: FormField, long: bool = False) -> str:
     """Return a setting's label; `long` names its section before it."""
-    words = " ".join(WORDS.get(part, part) for part in field.name.split("_"))
-    if field.kind == "section" and field.name == "sft":
-        words = "supervised fine-tuning"
+    words = NAMES.get(field.place) or NAMES.get(field.name) or " ".join(WORDS.get(p, p) for p in field.name.split("_"))
     *above, _ = field.place.split(".")
     section = SHORT.get(above[0], above[0]) if above else ""
     label = f"{section}: {words}" if long and section else words
