@@ -19,7 +19,7 @@ from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import RlhfError
 
 VIEW, ALL, NEW = "view", "All runs", "New run"
-OPEN = "open"
+OPEN, MESSAGE = "open", "runs-message"
 
 
 def asked_run() -> str | None:
@@ -34,6 +34,15 @@ def go_to(name: str | None) -> None:
         st.query_params.pop(OPEN, None)
     else:
         st.query_params[OPEN] = name
+
+
+def follow(name: str | None) -> None:
+    """Draw the whole page again when a button within a part that refreshes on its own has led elsewhere, or was refused.
+
+    `name` is the run that is shown, None on the list.
+    """
+    if asked_run() != name or st.session_state.get(VIEW) == NEW or MESSAGE in st.session_state:
+        st.rerun()
 
 
 def new_from(label: str) -> None:
@@ -73,7 +82,7 @@ def buttons(row: RunRow, *, on_list: bool) -> None:
 
 def show_refusal() -> None:
     """Show what the last refusal said, once."""
-    if message := st.session_state.pop("runs-message", ""):
+    if message := st.session_state.pop(MESSAGE, ""):
         st.warning(plain(message), icon=":material/error:")
 
 
@@ -89,4 +98,4 @@ def _acting(action: Callable[[], None]) -> None:
     try:
         action()
     except RlhfError as error:
-        st.session_state["runs-message"] = str(error)
+        st.session_state[MESSAGE] = str(error)

@@ -1,6 +1,6 @@
 """The form for a new run: a configuration to start from, its settings, what differs, what it will take, and the start.
 
-Owns the keys `start`, `launch-find` and `launch-…`.
+Owns the keys `start`, `section`, `setting` and `launch-…`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dashboard.services.wording import count, plain
 from rlhf_core.config import PipelineConfig
 from rlhf_core.report.estimate_words import COST, summary
 
-START = "start"
+START, SECTION, FIND = "start", "section", "setting"
 FIRST = (
     "name", "seed", "policy.model", "reward.model", "policy.dtype", "sft.epochs", "ppo.iterations", "ppo.optim.lr",
     "ppo.kl_coef",
@@ -66,10 +66,10 @@ def _settings(fields: ConfigFields) -> None:
     rest = [field for field in form_fields() if field.place not in FIRST]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         section = st.segmented_control(
-            "All settings", list(SECTIONS), format_func=SECTIONS.__getitem__, key="launch-section"
+            "All settings", list(SECTIONS), format_func=SECTIONS.__getitem__, key=SECTION, bind="query-params"
         )
         wanted = st.text_input(
-            "Find a setting", key="launch-find", placeholder="kl, checkpoint, prompts", width=240,
+            "Find a setting", key=FIND, bind="query-params", placeholder="kl, checkpoint, prompts", width=240,
             help="Part of a name or of what it means, in all sections",
         )  # fmt: skip
     if wanted.strip():

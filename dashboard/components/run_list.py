@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components.run_actions import buttons
+from dashboard.components.run_actions import buttons, follow
 from dashboard.components.runs import BUSY_SECONDS, IDLE_SECONDS
 from dashboard.components.states import empty_state, guarded
 from dashboard.services.launching import RunRow, progress_words, run_rows, standing_words
@@ -34,6 +34,7 @@ def run_list(settings: Settings) -> None:
 
     @st.fragment(run_every=BUSY_SECONDS if busy else IDLE_SECONDS)
     def refreshed() -> None:
+        follow(None)
         with guarded("The list of runs"):
             rows = run_rows(settings)
             if any(row.at_work for row in rows) != busy:

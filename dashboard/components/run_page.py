@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.look import page_heading
-from dashboard.components.run_actions import buttons, go_to, show_refusal
+from dashboard.components.run_actions import buttons, follow, go_to, show_refusal
 from dashboard.components.run_list import state_badge
 from dashboard.components.runs import BUSY_SECONDS, IDLE_SECONDS
 from dashboard.components.stages import stage_table
@@ -36,6 +36,7 @@ def run_page(settings: Settings, name: str) -> None:
 
     @st.fragment(run_every=BUSY_SECONDS if row.at_work else IDLE_SECONDS)
     def refreshed() -> None:
+        follow(name)
         with guarded("This run"):
             now = run_row(settings, name)
             if now.state != before:

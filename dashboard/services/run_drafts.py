@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -99,8 +99,8 @@ def estimate_run(settings: Settings, config: PipelineConfig) -> Estimate:
         AccessError: not an owner.
     """
     settings.visitor.require(MANAGE)
-    runs = list_runs(settings.run_root)
-    return estimate(config, _past(tuple((path, _stamp(path)) for path in runs)), _rate())
+    past = [one for path in list_runs(settings.run_root) for one in _past(path, _stamp(path))]
+    return estimate(config, past, _rate())
 
 
 def estimate_rows(made: Estimate) -> list[dict[str, str]]:
@@ -127,9 +127,10 @@ def _command(start: Start, changed: Mapping[str, str], config: PipelineConfig | 
     return shlex.join(["rlhf", "pipeline", str(start.path), *(word for one in settings for word in ("--set", one))])
 
 
-@lru_cache(maxsize=4)
-def _past(stamped: Sequence[tuple[Path, int]]) -> list[Past]:
-    return past_stages(path for path, _ in stamped)
+@lru_cache(maxsize=128)
+def _past(path: Path, _stamped: int) -> list[Past]:
+    """What one run says; read again only when its status has changed."""
+    return past_stages([path])
 
 
 def _stamp(path: Path) -> int:

@@ -169,6 +169,15 @@ def test_a_failed_run_says_why_and_shows_its_log(studio: Studio) -> None:
     assert "\\[data\\]\\(x\\)" in app.error[0].value and "error: [data](x)" in app.code[0].value
 
 
+def test_a_hostile_name_is_shown_letter_by_letter(studio: Studio) -> None:
+    name = "<b>x*y*[z](a)$q$"
+    add_run(studio, "trial").path.rename(studio.runs / name)
+    app = studio.open("Runs")
+    shown = next(one.value for one in app.markdown if "x" in one.value)
+    assert "\\<b\\>x\\*y\\*\\[z\\]\\(a\\)\\$q\\$" in shown
+    assert press(app, f"runs-open-{name}").title[0].value == name
+
+
 def test_a_run_that_is_not_there_is_said_with_the_way_back(studio: Studio) -> None:
     app = studio.open("Runs", open="../trial")
     assert "no such run" in said(app) and "Choose one of the runs listed" in said(app)
@@ -241,12 +250,19 @@ def test_every_other_setting_is_one_click_away_and_keeps_its_value_when_its_sect
 
 
 def test_settings_are_found_by_part_of_their_meaning(studio: Studio) -> None:
-    app = form(studio).text_input(key="launch-find").set_value("checkpoint").run()
+    app = form(studio).text_input(key="setting").set_value("checkpoint").run()
     found = {str(one.key).rpartition("-")[2] for one in [*app.number_input, *app.toggle]}
     assert {"ppo.checkpoint_every", "sft.gradient_checkpointing"} <= found
     assert "settings found." in said(app)
-    app = app.text_input(key="launch-find").set_value("kl_coef").run()
+    app = app.text_input(key="setting").set_value("kl_coef").run()
     assert "1 setting found, 1 of them above." in said(app)
+
+
+def test_an_address_names_the_start_the_section_and_what_is_looked_for(studio: Studio) -> None:
+    app = studio.open("Runs", view="New run", start="hh-rlhf.yaml", section="PPO")
+    assert setting(app, "ppo.guards.kl_budget", start="hh-rlhf.yaml").value == 8.0
+    app = studio.open("Runs", view="New run", start="tiny.yaml", setting="kl_budget")
+    assert "1 setting found." in said(app) and setting(app, "ppo.guards.kl_budget").value is None
 
 
 def test_a_section_that_may_be_null_is_switched_off_with_its_settings(studio: Studio) -> None:

@@ -14,6 +14,7 @@ from rlhf_core.runs.directory import RunDirectory, describe_hardware
 from rlhf_core.runs.estimate import Estimate, StageEstimate, estimate, multiplication_rate
 from rlhf_core.runs.past import Past, past_stages
 from rlhf_core.runs.work import PARAMETERS, measure_data, stage_work
+from tests.command import succeed
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ("packaged:smollm2-135m-instruct", "packaged:minilm-l6")
@@ -173,6 +174,17 @@ def test_what_says_nothing_of_this_machine_is_passed_over(earlier: Path, tmp_pat
 def test_the_rate_of_multiplication_is_that_of_a_processor() -> None:
     """More than a billion operations a second, less than a thousand trillion."""
     assert 1e9 < multiplication_rate(128, 0.02) < 1e15
+
+
+def test_the_command_prints_the_estimate_and_starts_nothing(earlier: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = earlier.parent
+    said = succeed(
+        capsys, "pipeline", ROOT / "configs/tiny.yaml", "--estimate", "--set", f"run_root={root}", "--set", "name=b"
+    )
+    said = " ".join(said.split())
+    assert "ppo about 10 s 1 earlier run on this machine" in said and "It takes about 50 s" in said
+    assert "up to 500 MB of memory" in said and "nothing is bought" in said
+    assert not (root / "b").exists()
 
 
 @pytest.mark.parametrize(
