@@ -22,6 +22,7 @@ from dashboard.services.run_drafts import (
     estimate_run,
     make_draft,
     open_start,
+    shortage,
     starts,
 )
 from dashboard.services.settings import Settings
@@ -130,9 +131,9 @@ def _before_start(settings: Settings, draft: Draft, config: PipelineConfig, fiel
         st.markdown(plain(summary(made)))
         st.table(pd.DataFrame(estimate_rows(made)), border="horizontal", hide_index=True, alt="Time of each stage")
         st.caption(COST)
-        others = contention_words(run_rows(settings))
-        if others:
-            st.warning(plain(others), icon=":material/group_work:")
+        for warning in (contention_words(run_rows(settings)), shortage(settings, made)):
+            if warning:
+                st.warning(plain(warning), icon=":material/warning:")
         with st.container(horizontal=True, gap="small"):
             st.button(
                 "Start", key="launch-start", type="primary", icon=":material/play_arrow:", on_click=begin,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from dashboard.services.access import MANAGE
@@ -16,15 +18,15 @@ from dashboard.services.catalogue import STAGE_NAMES, list_entries
 from dashboard.services.config_form import Resolved, Values, command_settings, overrides, resolve, said_at, values_of
 from dashboard.services.settings import Settings
 from rlhf_core.config import PipelineConfig, load_config
-from rlhf_core.report.estimate_words import basis_words, roughly
+from rlhf_core.report.estimate_words import basis_words, roughly, size
 from rlhf_core.runs.estimate import Estimate, estimate, multiplication_rate
-from rlhf_core.runs.launch import free_name
+from rlhf_core.runs.launch import free_name, load_run_config
 from rlhf_core.runs.past import Past, past_stages
 from rlhf_core.runs.reader import list_runs
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 FIRST = "quickstart.yaml"
-OF_A_RUN = "run: "
+OF_A_RUN, RUN_FILE = "run: ", "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def starts(settings: Settings) -> dict[str, Path]:
     settings.visitor.require(MANAGE)
     files = sorted(CONFIGS.glob("*.yaml"), key=lambda path: (path.name != FIRST, path.name))
     found = {path.name: path for path in files if _is_pipeline(path)}
-    of_runs = {f"{OF_A_RUN}{entry.label}": entry.path / "config.yaml" for entry in list_entries(settings)}
+    of_runs = {f"{OF_A_RUN}{entry.label}": entry.path / RUN_FILE for entry in list_entries(settings)}
     return found | {name: path for name, path in of_runs.items() if _is_pipeline(path)}
 
 
@@ -67,7 +69,7 @@ def open_start(settings: Settings, path: Path) -> Start:
         AccessError: not an owner.
     """
     settings.visitor.require(MANAGE)
-    config = load_config(path)
+    config = load_run_config(path.parent) if path.name == RUN_FILE else load_config(path)
     values = values_of(config)
     return Start(path, config, values, values | {"name": free_name(settings.run_root, config.name)})
 
@@ -103,6 +105,17 @@ def estimate_run(settings: Settings, config: PipelineConfig) -> Estimate:
     return estimate(config, past, _rate())
 
 
+def shortage(settings: Settings, made: Estimate) -> str:
+    """Say what this machine has less of than the run will need; empty where there is enough."""
+    lacking = []
+    free, disk = psutil.virtual_memory().available, shutil.disk_usage(_existing(settings.run_root)).free
+    if made.memory is not None and made.memory > free:
+        lacking.append(f"{size(free)} of memory are free now, it may need {size(made.memory)}")
+    if made.disk is not None and made.disk > disk:
+        lacking.append(f"{size(disk)} of disk are free, it leaves {size(made.disk)}")
+    return f"This machine may not have enough: {'; '.join(lacking)}." if lacking else ""
+
+
 def estimate_rows(made: Estimate) -> list[dict[str, str]]:
     """Return the time of each stage and what it rests on, as a table."""
     return [
@@ -125,6 +138,11 @@ def _command(start: Start, changed: Mapping[str, str], config: PipelineConfig | 
         return ""
     settings = command_settings(start.path, config, changed)
     return shlex.join(["rlhf", "pipeline", str(start.path), *(word for one in settings for word in ("--set", one))])
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(one for one in (folder.resolve(), *folder.resolve().parents) if one.is_dir())
 
 
 @lru_cache(maxsize=128)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import psutil
 import yaml
 
-from rlhf_core.config import PipelineConfig
+from rlhf_core.config import PipelineConfig, load_config
 from rlhf_core.data.io import parse_json, write_json, write_text
 from rlhf_core.errors import RunError
 from rlhf_core.runs import lineage
@@ -178,6 +179,29 @@ def log_tail(path: Path, lines: int) -> list[str]:
     return [line for line in text.splitlines() if line.strip()][-lines:]
 
 
+def load_run_config(path: Path) -> PipelineConfig:
+    """Read the configuration of a run directory; see `path_settings`.
+
+    Raises:
+        ConfigError: it is missing, or not that of a pipeline.
+    """
+    return load_config(path / "config.yaml", path_settings(path))
+
+
+def path_settings(path: Path) -> list[str]:
+    """Return the `key=value` settings that make relative paths in a run's configuration absolute.
+
+    They were given on a command line, so they are relative to a working directory; this process's is taken for it.
+    """
+    config, found = _config(path), []
+    for keys in PipelineConfig.path_keys:
+        section = reduce(lambda part, key: part.get(key) if isinstance(part, dict) else None, keys[:-1], config)
+        value = section.get(keys[-1]) if isinstance(section, dict) else None
+        if keys != ("run_root",) and isinstance(value, str) and not Path(value).is_absolute():
+            found.append(f"{'.'.join(keys)}={json.dumps(str(Path(value).resolve()))}")
+    return found
+
+
 def free_name(root: Path, name: str) -> str:
     """Return the name, or the first of `name-2`, `name-3` … that no run has."""
     if not (root / name).exists():
@@ -195,8 +219,13 @@ def spawn(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def _launch(path: Path, by: str) -> None:
-    settings = [f"run_root={json.dumps(str(path.resolve().parent))}", f"name={json.dumps(path.name)}"]
-    command = ["pretrain"] if _is_pretraining(path) else ["pipeline", "--fetch"]
+    settings = [
+        f"run_root={json.dumps(str(path.resolve().parent))}",
+        f"name={json.dumps(path.name)}",
+        *path_settings(path),
+    ]
+    config = _config(path)
+    command = ["pretrain"] if "text" in config and "data" not in config else ["pipeline", "--fetch"]
     options = [part for setting in settings for part in ("--set", setting)]
     try:
         process = spawn([*command, str(path.resolve() / "config.yaml"), *options], log_path(path))
@@ -221,12 +250,13 @@ def _is_ours(words: Sequence[str]) -> bool:
     return "rlhf_core" in words or any(Path(word).name == "rlhf" for word in words[:2])
 
 
-def _is_pretraining(path: Path) -> bool:
+def _config(path: Path) -> dict[str, Any]:
+    """A run's configuration as it is written; empty when it is missing or damaged."""
     try:
         config = yaml.safe_load(_text(path / "config.yaml"))
     except yaml.YAMLError:
-        return False
-    return isinstance(config, dict) and "text" in config and "data" not in config
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def _recorded(path: Path) -> bool:

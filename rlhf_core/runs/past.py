@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlhf_core.config import PipelineConfig, load_config
+from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import RlhfError
 from rlhf_core.runs.directory import STAGES, RunDirectory, describe_hardware
+from rlhf_core.runs.launch import load_run_config
 from rlhf_core.runs.reader import LOGGED_STAGES, RunReader
 from rlhf_core.runs.work import measure_data, parameters_of, stage_work
 
@@ -73,7 +74,7 @@ def _stages(path: Path, here: Mapping[str, Any]) -> list[Past]:
     recorded, environment = reader.status().recorded, reader.environment
     if recorded or any(environment.get(name) != value for name, value in here.items()):
         return []
-    config = load_config(path / "config.yaml")
+    config = load_run_config(path)
     if (sizes := sizes_of(config)) is None:
         return []
     works, entries = stage_work(config, measure_data(config.data)), RunDirectory(path).read_status()["stages"]

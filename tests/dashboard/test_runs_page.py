@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.services import launching
 from dashboard.services.launching import RunRow, contention_words, failure_words, run_row, run_rows
+from dashboard.services.run_drafts import shortage
 from dashboard.services.settings import read_settings
 from rlhf_core.config import load_config
 from rlhf_core.data.io import write_json
 from rlhf_core.runs import launch
 from rlhf_core.runs.directory import RunDirectory
+from rlhf_core.runs.estimate import Estimate
 from rlhf_core.runs.lineage import write_lineage
 from tests.dashboard.conftest import Studio, said
 from tests.unit.runs.test_lineage import ORIGIN
@@ -327,6 +330,23 @@ def test_the_estimate_says_what_it_rests_on(studio: Studio) -> None:
     assert set(table["Rests on"]) == {"1 earlier run on this machine"}
     assert table["Time"].tolist() == ["about 3 s", "about 3 s", "about 4 s", "about 2 s", "about 2 s"]
     assert "nothing is bought" in said(app) and "It takes about 14 s" in said(app)
+
+
+def test_what_this_machine_lacks_is_said(studio: Studio) -> None:
+    """More bytes than any machine has; and none at all."""
+    assert shortage(read_settings(), Estimate((), 1, True, 1, False)) == ""
+    said = shortage(
+        replace(read_settings(), run_root=studio.root / "not" / "there"), Estimate((), 10**18, True, 10**18, False)
+    )
+    assert "of memory are free now, it may need 1000000000.0 GB; " in said and "of disk are free, it leaves" in said
+
+
+def test_the_recorded_run_can_be_started_from(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its paths are relative to the project."""
+    monkeypatch.setitem(os.environ, "RLHF_RECORDED_RUN", str(ROOT / "sample_data" / "recorded_run"))
+    monkeypatch.chdir(ROOT)
+    app = form(studio, "run: Recorded run")
+    assert "launch-start" in keys(app) and not app.error and "It takes" in said(app)
 
 
 def test_a_row_of_no_status_has_no_progress(studio: Studio) -> None:

@@ -19,7 +19,7 @@ from rlhf_core.data.io import parse_json, write_json
 from rlhf_core.errors import RunError
 from rlhf_core.runs import launch
 from rlhf_core.runs.directory import RunDirectory
-from rlhf_core.runs.launch import free_name, log_tail, pause, resume, standing, start, writer
+from rlhf_core.runs.launch import free_name, load_run_config, log_tail, pause, resume, standing, start, writer
 
 ROOT = Path(__file__).resolve().parents[3]
 SLEEP = "import time; print('ready', flush=True); time.sleep(60)"
@@ -180,6 +180,18 @@ def test_a_start_runs_the_pipeline_on_the_resolved_configuration(tmp_path: Path,
     launched = parse_json((path / "launch.json").read_bytes())
     assert (launched["pid"], launched["by"]) == (spawned.made[0].pid, "Ana")
     assert standing(path).state == "starting"
+
+
+def test_relative_paths_of_a_run_are_those_of_the_working_directory(
+    tmp_path: Path, spawned: Spawned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--set data.prompts=a.jsonl` is kept as it was given, and would else be looked for in the run directory."""
+    monkeypatch.chdir(tmp_path)
+    path = start(make_config(tmp_path / "runs", "data.prompts=a.jsonl"))
+    assert spawned.asked[0][-1] == f'data.prompts="{tmp_path}/a.jsonl"'
+    config = load_run_config(path)
+    assert config.data.prompts == tmp_path / "a.jsonl" and config.data.rankings.is_file()
+    assert load_config(path / "config.yaml").data.prompts == path / "a.jsonl"
 
 
 def test_two_starts_by_a_double_click_are_one_run(tmp_path: Path, spawned: Spawned) -> None:
