@@ -62,7 +62,7 @@ def _show_all() -> None:
 
 def _row(row: RunRow) -> None:
     with st.container(border=True, key=f"runs-row-{row.entry.name}"):
-        what, progress, act = st.columns([5, 3, 2.6], vertical_alignment="center", gap="medium")
+        what, progress, act = st.columns([5, 3, 3], vertical_alignment="center", gap="medium")
         with what:
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
                 st.markdown(f"**{plain(row.entry.label)}**", width="content")

@@ -15,6 +15,7 @@ from dashboard.services.launching import (
     contention_words,
     failure_words,
     is_round,
+    log_file,
     log_tail,
     own_command,
     run_row,
@@ -49,7 +50,8 @@ def run_page(settings: Settings, name: str) -> None:
 def _body(settings: Settings, row: RunRow) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         state_badge(row)
-        st.markdown(plain(row.problem or standing_words(row)), width="content")
+        if row.state != "failed":  # why stands below
+            st.markdown(plain(row.problem or standing_words(row)), width="content")
     if row.standing is None:
         return
     _why(row)
@@ -78,7 +80,8 @@ def _why(row: RunRow) -> None:
 def _printed(row: RunRow) -> None:
     st.markdown("#### What it printed")
     if text := log_tail(row.entry):
-        st.code(text, language=None, height=260, wrap_lines=True)
+        st.code(text, language=None, wrap_lines=True)
+        st.caption(f"The end of {plain(log_file(row.entry))}")
     elif row.entry.recorded:
         st.caption("Nothing was kept of it.")
     else:

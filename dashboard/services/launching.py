@@ -17,7 +17,7 @@ from rlhf_core.runs.launch import AT_WORK, RESUMABLE, Standing
 from rlhf_core.runs.reader import RunStatus
 from rlhf_core.visible import visible
 
-TAIL_LINES = 40
+TAIL_LINES = 14
 DAMAGED = "damaged"
 
 
@@ -139,6 +139,11 @@ def log_tail(entry: RunEntry, lines: int = TAIL_LINES) -> str:
     return "" if entry.recorded else visible("\n".join(launch.log_tail(entry.path, lines)))
 
 
+def log_file(entry: RunEntry) -> str:
+    """Return where the whole of what a run printed lies."""
+    return str(launch.log_path(entry.path))
+
+
 def is_round(entry: RunEntry) -> bool:
     """Say whether a run is a later round, which goes on with its own command."""
     return (entry.path / lineage.FILE).is_file()
@@ -157,13 +162,14 @@ def standing_words(row: RunRow) -> str:
     if row.standing is None:
         return "Its status cannot be read."
     status, by = row.standing.status, f" by {row.standing.by}" if row.standing.by else ""
+    why = failure_words(row).partition("\n")[0]
     sentences = {
         "starting": "Its process has started and is loading.",
         "running": f"At work{f', started{by}' if by else ''}.",
         "pausing": "It was asked to stop and is leaving its files in order.",
         "paused": f"Paused{by}{_where(status)}. It goes on from its last checkpoint, to the last bit.",
         "interrupted": f"Stopped{_where(status)}, and not from here. It goes on from its last checkpoint.",
-        "failed": f"It failed{_where(status)}.",
+        "failed": f"It failed{'' if _unheard(row.standing) else _where(status)}: {why}",
         "complete": f"Complete in {wording.duration(sum(stage.seconds for stage in status.stages))}.",
         "recorded": "Recorded earlier on another machine; it is here to be looked at.",
         "new": "It has a configuration and was never started.",
@@ -185,8 +191,7 @@ def failure_words(row: RunRow) -> str:
     status, lines = row.standing.status, launch.log_tail(row.entry.path, 200)
     place = next((n for n in range(len(lines) - 1, -1, -1) if lines[n].startswith("error: ")), None)
     said = "\n".join(lines[place:]).removeprefix("error: ") if place is not None else ""
-    unheard = row.standing.began > (status.updated or 0.0)  # the process that failed wrote no status
-    known = said or "".join(lines[-1:]) if unheard else status.message or said
+    known = said or "".join(lines[-1:]) if _unheard(row.standing) else status.message or said
     return known or "Its process ended and left no word."
 
 
@@ -207,6 +212,11 @@ def _row(entry: RunEntry) -> RunRow:
         return RunRow(entry, DAMAGED, None, problem=str(error))
     lines = [] if entry.recorded else launch.log_tail(entry.path, 1)
     return RunRow(entry, "recorded" if entry.recorded else standing.state, standing, visible(lines[0]) if lines else "")
+
+
+def _unheard(standing: Standing) -> bool:
+    """Whether the process that was started last wrote no status: what the status says is older."""
+    return standing.began > (standing.status.updated or 0.0)
 
 
 def _now(status: RunStatus) -> str:

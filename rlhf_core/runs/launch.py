@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -194,10 +193,12 @@ def path_settings(path: Path) -> list[str]:
     They were given on a command line, so they are relative to a working directory; this process's is taken for it.
     """
     config, found = _config(path), []
-    for keys in PipelineConfig.path_keys:
-        section = reduce(lambda part, key: part.get(key) if isinstance(part, dict) else None, keys[:-1], config)
-        value = section.get(keys[-1]) if isinstance(section, dict) else None
-        if keys != ("run_root",) and isinstance(value, str) and not Path(value).is_absolute():
+    for keys in (*PipelineConfig.path_keys, *PipelineConfig.model_keys):
+        value: Any = config
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        is_path = keys in PipelineConfig.path_keys or str(value).startswith(".")  # a model's name stays a name
+        if keys != ("run_root",) and isinstance(value, str) and is_path and not Path(value).is_absolute():
             found.append(f"{'.'.join(keys)}={json.dumps(str(Path(value).resolve()))}")
     return found
 

@@ -118,7 +118,7 @@ def pretend_new(run: RunDirectory) -> None:
 STATES: dict[str, tuple[Callable[[RunDirectory], None], str, str]] = {
     "interrupted": (lambda run: None, "Resume", "Stopped in PPO at step 2 of 8, and not from here."),
     "paused": (pretend_paused, "Resume", "Paused by Ana in PPO at step 2 of 8. It goes on from its last checkpoint"),
-    "failed": (pretend_failed, "Try again", "It failed in PPO at step 2 of 8."),
+    "failed": (pretend_failed, "Try again", "the disk is full"),
     "complete": (lambda run: put(run, state="complete"), "", "Complete in 10 s."),
     "recorded": (lambda run: put(run, recorded=True), "", "Recorded earlier on another machine"),
     "not started": (pretend_new, "Start", "It has a configuration and was never started."),
@@ -168,6 +168,7 @@ def test_a_failed_run_says_why_and_shows_its_log(studio: Studio) -> None:
     write_json(run.path / "launch.json", {"pid": GONE, "at": time.time() + 1, "by": ""})
     row = run_row(read_settings(), "trial")
     assert failure_words(row) == "[data](x): no such file. Look there"
+    assert "It failed: [data](x): no such file. Look there" in said(studio.open("Runs"))
     app = studio.open("Runs", open="trial")
     assert "\\[data\\]\\(x\\)" in app.error[0].value and "error: [data](x)" in app.code[0].value
 

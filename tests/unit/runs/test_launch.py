@@ -187,9 +187,10 @@ def test_relative_paths_of_a_run_are_those_of_the_working_directory(
 ) -> None:
     """`--set data.prompts=a.jsonl` is kept as it was given, and would else be looked for in the run directory."""
     monkeypatch.chdir(tmp_path)
-    path = start(make_config(tmp_path / "runs", "data.prompts=a.jsonl"))
-    assert spawned.asked[0][-1] == f'data.prompts="{tmp_path}/a.jsonl"'
+    path = start(make_config(tmp_path / "runs", "data.prompts=a.jsonl", "reward.model=./b"))
+    assert spawned.asked[0][-3::2] == [f'data.prompts="{tmp_path}/a.jsonl"', f'reward.model="{tmp_path}/b"']
     config = load_run_config(path)
+    assert (config.reward.model, config.policy.model) == (str(tmp_path / "b"), "tiny")
     assert config.data.prompts == tmp_path / "a.jsonl" and config.data.rankings.is_file()
     assert load_config(path / "config.yaml").data.prompts == path / "a.jsonl"
 
