@@ -87,6 +87,7 @@ def test_a_run_is_started_watched_paused_resumed_and_finished(empty: Dashboard, 
     expect(page.get_by_role("heading", name="What it printed")).to_be_visible()
     page.go_back()
     expect(page.get_by_text("1 run, none at work.")).to_be_visible()
+    settle(page)
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("1 of 1 run at work.")).to_be_visible()
     empty.kill()  # the run outlives the dashboard

@@ -68,7 +68,7 @@ def put(run: RunDirectory, **fields: Any) -> None:
 def working(run: RunDirectory) -> None:
     """As if this process were the run's, which began some time ago."""
     run.update(state="running")
-    run.update_stage("ppo", state="running", eta_seconds=90.0)
+    run.update_stage("ppo", state="running", eta_seconds=11_150.0)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_those_at_work_stand_first_and_say_that_they_contend(studio: Studio, our
     assert contention_words(rows[2:]) == ""
     app = studio.open("Runs")
     assert "2 of 3 runs at work." in said(app)
-    assert app.get("progress")[0].proto.text.startswith("PPO: step 2 of 8, about 1 min 30 s left")
+    assert app.get("progress")[0].proto.text.startswith("PPO: step 2 of 8, about 3 h 05 min left")
     assert "busier is at work" in said(studio.open("Runs", open="busy"))
 
 
