@@ -10,10 +10,11 @@ from dashboard.components.gate import current_visitor, sign_of_the_visitor
 from dashboard.components.links import remember_pages
 from dashboard.components.look import dress_chips
 from dashboard.services.access import JUDGE, MANAGE, READ, Visitor
-from dashboard.views import compare, judge, overview, people, report, results, stranger, tasks, toxicity, training
+from dashboard.views import compare, judge, overview, people, report, results, runs, stranger, tasks, toxicity, training
 
 VIEWS = (
     (overview, "Overview", ":material/dashboard:", READ),
+    (runs, "Runs", ":material/rocket_launch:", MANAGE),
     (training, "Training", ":material/show_chart:", READ),
     (toxicity, "Toxicity", ":material/shield:", READ),
     (compare, "Compare", ":material/difference:", READ),

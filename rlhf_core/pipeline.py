@@ -15,7 +15,7 @@ from rlhf_core.config.section import RunConfig
 from rlhf_core.data.datasets import content_hash, load_datasets
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import RunError
-from rlhf_core.process import release_memory
+from rlhf_core.process import peak_memory, release_memory
 from rlhf_core.runs.directory import STAGES, RunDirectory
 
 if TYPE_CHECKING:
@@ -163,8 +163,10 @@ def run_stage(
     try:
         body(Stage(name, run.stage(name), seed, inputs, clock.progress))
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-        clock.write(state="interrupted" if interrupted else "failed", message=str(error) or type(error).__name__)
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            clock.write(state="interrupted")  # how far it was stays its message
+        else:
+            clock.write(state="failed", message=str(error) or type(error).__name__)
         raise
     clock.write(state="complete", eta_seconds=0.0)
     listener.stage_finished(name, clock.seconds())
@@ -224,7 +226,7 @@ class _Clock:
             self.write(step=step, total=total, message=message, eta_seconds=self._time_left(now, step, total))
 
     def write(self, **fields: object) -> None:
-        self.run.update_stage(self.name, seconds=round(self.seconds(), 1), **fields)
+        self.run.update_stage(self.name, seconds=round(self.seconds(), 1), peak_memory=peak_memory(), **fields)
 
     def _time_left(self, now: float, step: int, total: int) -> float | None:
         since, first_step = self.first or (now, step)

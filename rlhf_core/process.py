@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import resource
+import sys
 from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -37,6 +39,12 @@ def release_memory() -> None:
     gc.collect()
     if (malloc_trim := _glibc("malloc_trim")) is not None:
         malloc_trim(0)
+
+
+def peak_memory() -> int:
+    """Return the most memory this process has held so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
 
 
 def _glibc(name: str) -> Callable[..., int] | None:

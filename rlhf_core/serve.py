@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rlhf_core.errors import ConfigError, RunError
+from rlhf_core.runs.launch import spawn
 
 HOST = "127.0.0.1"
 GRACE = 20  # seconds a pipeline gets to write its status after Ctrl-C
@@ -126,10 +127,8 @@ def start_training(config: Path, run_root: Path, overrides: Sequence[str]) -> su
     log = run_root / f"{config.stem}.log"
     settings = [f"run_root={run_root.resolve()}", *overrides]
     options = [part for setting in settings for part in ("--set", setting)]
-    command = [sys.executable, "-m", "rlhf_core", "pipeline", str(config), "--fetch", *options]
     print(f"Training {config.stem} beside it; its output: {log}", flush=True)
-    with log.open("ab") as output:
-        return subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+    return spawn(["pipeline", str(config), "--fetch", *options], log)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

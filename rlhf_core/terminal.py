@@ -13,11 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import PeopleError, RunError, VoteError
 from rlhf_core.feedback.records import Invitation, TaskInfo
 from rlhf_core.process import settle_in
+from rlhf_core.report.estimate_words import COST, basis_words, roughly, summary
 from rlhf_core.report.refusals import find_refusals
 from rlhf_core.runs.directory import PRETRAIN, STAGES
+from rlhf_core.runs.estimate import estimate
+from rlhf_core.runs.past import past_stages
 from rlhf_core.runs.reader import RunReader, list_runs
 from rlhf_core.visible import one_line
 
@@ -62,6 +66,15 @@ def print_runs(root: Path) -> None:
     for path in found:
         if (origin := RunReader(path).lineage()) is not None:
             _print_line(f"{path.name}: round {origin.round}, from {origin.brief}")
+
+
+def print_estimate(config: PipelineConfig) -> None:
+    """Print what a pipeline would take of this machine, stage by stage, and what that rests on."""
+    made = estimate(config, past_stages(list_runs(config.run_root)))
+    rows = [(one.stage, roughly(one), basis_words(one)) for one in made.stages]
+    _print_table(("stage", "time", "rests on"), rows)
+    _print_line(summary(made))
+    _print_line(COST)
 
 
 def print_tasks(tasks: Sequence[TaskInfo]) -> None:

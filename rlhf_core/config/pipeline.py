@@ -40,7 +40,9 @@ ContenderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$"), AfterVal
 class GenerateConfig(Section):
     """Completions of every contender to the held-out prompts, for people and scorers."""
 
-    contenders: tuple[Literal["base", "sft", "tuned"], ...] = ("base", "sft", "tuned")
+    contenders: tuple[Literal["base", "sft", "tuned"], ...] = Field(
+        default=("base", "sft", "tuned"), description="models that answer the held-out prompts"
+    )
     best_of: BestOfConfig | None = Field(default=None, description="one more contender, best-of-n; null: none")
     models: dict[ContenderName, str] = Field(
         default={},
@@ -48,9 +50,9 @@ class GenerateConfig(Section):
         description="further contenders, a model source by name, such as round-1, the round before; base may be named "
         "where policy.model is no longer the model it all began with",
     )
-    temperature: float = Field(default=0.7, gt=0)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    max_new_tokens: int = Field(default=64, ge=1)
+    temperature: float = Field(default=0.7, gt=0, description="of sampling the answers that are judged")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="share of the probability that is sampled from")
+    max_new_tokens: int = Field(default=64, ge=1, description="longest answer")
     batch_size: int = Field(default=96, ge=1, description="answers at once")
 
     @property
@@ -63,11 +65,13 @@ class GenerateConfig(Section):
 class EvaluateConfig(Section):
     """Scorers and intervals of the evaluation."""
 
-    toxicity: tuple[Literal["profanity-check", "detoxify"], ...] = ("profanity-check",)
+    toxicity: tuple[Literal["profanity-check", "detoxify"], ...] = Field(
+        default=("profanity-check",), description="scorers of toxicity"
+    )
     detoxify_checkpoint: Path | None = Field(
         default=None, description="a local Detoxify checkpoint; only files you trust"
     )
-    bootstrap: int = Field(default=2000, ge=100)
+    bootstrap: int = Field(default=2000, ge=100, description="resamples behind each interval")
 
 
 class PipelineConfig(RunConfig):

@@ -55,29 +55,33 @@ class PPOConfig(Section):
         default=(ToxicityReward(name="profanity"),),
         description="sources that are never optimised, measured on the held-out prompts; they take no weight",
     )
-    iterations: int = Field(default=10, ge=1)
+    iterations: int = Field(default=10, ge=1, description="batches that are written, scored and learned from")
     max_steps: int = Field(default=20_000, ge=1, description="upper bound on iterations, whatever the rest says")
     batch_size: int = Field(default=32, ge=1, description="prompts per iteration")
-    minibatch_size: int = Field(default=8, ge=1)
-    micro_batch_size: int = Field(default=8, ge=1)
-    epochs: int = Field(default=2, ge=1)
+    minibatch_size: int = Field(default=8, ge=1, description="responses per optimiser step")
+    micro_batch_size: int = Field(default=8, ge=1, description="responses per forward pass; gradients accumulate")
+    epochs: int = Field(default=2, ge=1, description="passes over each batch")
     response_length: int = Field(default=64, ge=1, description="new tokens")
-    temperature: float = Field(default=1.0, gt=0)
-    kl_coef: float = Field(default=0.05, ge=0)
+    temperature: float = Field(default=1.0, gt=0, description="of sampling while training")
+    kl_coef: float = Field(default=0.05, ge=0, description="β, the price of one nat of drift from the reference")
     kl_target: float | None = Field(default=None, gt=0, description="nats per response; given, β adapts to hold it")
     kl_horizon: int = Field(default=1000, ge=1, description="episodes; the pace of the adaptive β")
     target_kl: float | None = Field(default=0.1, gt=0, description="stop an update when policy/approxkl passes this")
-    gamma: float = Field(default=1.0, gt=0, le=1)
+    gamma: float = Field(default=1.0, gt=0, le=1, description="discount of later rewards")
     lam: float = Field(
         default=1.0, ge=0, le=1, description="λ of GAE; 1 credits every token of a response with its whole return"
     )
-    clip_range: float = Field(default=0.2, gt=0)
-    value_clip_range: float = Field(default=0.2, gt=0)
-    value_coef: float = Field(default=0.1, ge=0)
-    whiten_rewards: bool = False
-    missing_eos_penalty: float = Field(default=1.0, ge=0)
-    missing_eos_mode: Literal["subtract", "replace"] = "subtract"
-    value_network: Literal["shared", "separate"] = "shared"
+    clip_range: float = Field(default=0.2, gt=0, description="how far the ratio of new to old probability may pay off")
+    value_clip_range: float = Field(default=0.2, gt=0, description="how far a value may move in one update")
+    value_coef: float = Field(default=0.1, ge=0, description="weight of the value loss")
+    whiten_rewards: bool = Field(default=False, description="give the rewards of a batch variance 1")
+    missing_eos_penalty: float = Field(default=1.0, ge=0, description="price of a response that does not end by itself")
+    missing_eos_mode: Literal["subtract", "replace"] = Field(
+        default="subtract", description="take the price off the score, or put it in the place of the score"
+    )
+    value_network: Literal["shared", "separate"] = Field(
+        default="shared", description="a head on the policy's own layers, or a copy that learns apart"
+    )
     gradient_checkpointing: bool = Field(
         default=False, description="as in sft; of the policy, not a separate value model"
     )
@@ -86,9 +90,11 @@ class PPOConfig(Section):
         ge=1,
         description="adapt no more than the last N layers, so that those below run once a rollout; null: no limit",
     )
-    eval_every: int = Field(default=5, ge=1)
-    eval_prompts: int = Field(default=32, ge=2)
-    checkpoint_every: int = Field(default=1, ge=1)
+    eval_every: int = Field(default=5, ge=1, description="iterations between held-out evaluations")
+    eval_prompts: int = Field(default=32, ge=2, description="held-out prompts answered at each of them")
+    checkpoint_every: int = Field(
+        default=1, ge=1, description="iterations between checkpoints, from which a stopped run goes on"
+    )
     guards: GuardsConfig = GuardsConfig()
     optim: OptimConfig = OptimConfig(lr=1e-3, warmup_ratio=0.0)
 

@@ -57,8 +57,8 @@ class FileConfig(Section):
 class RunConfig(FileConfig):
     """What the configuration of every run has besides: its place, and what it computes with."""
 
-    run_root: Path = Path("runs")
-    threads: int | None = Field(default=None, ge=1)
+    run_root: Path = Field(default=Path("runs"), description="folder that holds the runs")
+    threads: int | None = Field(default=None, ge=1, description="processor threads; null leaves the choice to torch")
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto takes the first graphics card torch finds, else the processor"
     )

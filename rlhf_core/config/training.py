@@ -13,9 +13,9 @@ from rlhf_core.config.section import Section
 class DataConfig(Section):
     """Which files to learn from, and how much of them."""
 
-    prompts: Path
-    demonstrations: Path
-    rankings: Path
+    prompts: Path = Field(description="JSONL prompts; those of split eval are held out for judging")
+    demonstrations: Path = Field(description="JSONL answers worth imitating, for fine-tuning")
+    rankings: Path = Field(description="JSONL answers that people ranked, for the reward model")
     refusal_prompts: Path | None = Field(
         default=None,
         description="XSTest's CSV, or JSONL prompts of category safe and unsafe: how often each contender declines them",
@@ -26,9 +26,9 @@ class DataConfig(Section):
 class LoraConfig(Section):
     """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685). Attention alone trains nearly twice as fast as all layers."""
 
-    targets: Literal["attention", "all-linear"] = "attention"
-    r: int = Field(default=16, ge=1, le=512)
-    alpha: int = Field(default=32, ge=1)
+    targets: Literal["attention", "all-linear"] = Field(default="attention", description="which matrices get adapters")
+    r: int = Field(default=16, ge=1, le=512, description="rank of an adapter")
+    alpha: int = Field(default=32, ge=1, description="scale of an adapter: its output counts alpha/r")
     layers: int | None = Field(
         default=None, ge=1, description="adapt only this many layers, the last ones; null adapts all"
     )
@@ -49,8 +49,10 @@ class PolicyConfig(Section):
         "With lora: null the weights learn in float32, where small steps are not lost, and are multiplied in it",
     )
     lora: LoraConfig | None = Field(default_factory=LoraConfig, description="null trains all weights")
-    system_prompt: str = "Answer in one or two short sentences."
-    max_prompt_tokens: int = Field(default=192, ge=8)
+    system_prompt: str = Field(
+        default="Answer in one or two short sentences.", description="stands before every prompt; empty for none"
+    )
+    max_prompt_tokens: int = Field(default=192, ge=8, description="longest prompt, the system prompt included")
     long_prompts: Literal["refuse", "drop_turns"] = Field(
         default="refuse", description="drop_turns forgets the oldest turns of a conversation until the rest fits"
     )
@@ -59,21 +61,23 @@ class PolicyConfig(Section):
 class OptimConfig(Section):
     """AdamW with linear warm-up, then linear decay to zero."""
 
-    lr: float = Field(default=1e-4, gt=0, lt=1)
-    warmup_ratio: float = Field(default=0.05, ge=0, le=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
+    lr: float = Field(default=1e-4, gt=0, lt=1, description="learning rate at its highest")
+    warmup_ratio: float = Field(default=0.05, ge=0, le=1, description="share of the steps in which the rate rises")
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="pull of the weights to zero, decoupled from the gradient"
+    )
+    max_grad_norm: float = Field(default=1.0, gt=0, description="longer gradients are cut to this length")
     eps: float = Field(default=1e-5, gt=0, description="added to Adam's root mean square of the gradient")
 
 
 class SFTConfig(Section):
     """Supervised fine-tuning on demonstrations."""
 
-    epochs: int = Field(default=2, ge=1)
+    epochs: int = Field(default=2, ge=1, description="passes over the demonstrations")
     batch_size: int = Field(default=16, ge=1, description="examples per optimiser step")
     micro_batch_size: int = Field(default=8, ge=1, description="examples per forward pass; gradients accumulate")
-    max_length: int = Field(default=256, ge=16)
-    packing: bool = False
+    max_length: int = Field(default=256, ge=16, description="longest example in tokens")
+    packing: bool = Field(default=False, description="put several examples into one row, so that nothing is padding")
     learn_from: Literal["last", "all"] = Field(
         default="last", description="which replies of a conversation the loss counts; the last is the response"
     )
@@ -81,8 +85,8 @@ class SFTConfig(Section):
         default=False,
         description="keep no activations inside layers, compute them again: less memory, a third more time",
     )
-    eval_fraction: float = Field(default=0.1, gt=0, lt=0.5)
-    eval_every: int = Field(default=6, ge=1)
+    eval_fraction: float = Field(default=0.1, gt=0, lt=0.5, description="share of the demonstrations held out")
+    eval_every: int = Field(default=6, ge=1, description="steps between held-out evaluations")
     patience: int = Field(default=3, ge=1, description="stop after this many held-out evaluations without improvement")
     optim: OptimConfig = OptimConfig(lr=5e-4)
 
@@ -113,14 +117,14 @@ class RewardConfig(Section):
         default="auto",
         description="of matrix products while training; auto takes bfloat16 where the processor multiplies it fast",
     )
-    epochs: int = Field(default=3, ge=1)
+    epochs: int = Field(default=3, ge=1, description="passes over the rankings")
     batch_size: int = Field(default=4, ge=1, description="ranked prompts per optimiser step")
-    max_length: int = Field(default=128, ge=16)
-    margin: float = Field(default=0.0, ge=0)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    max_length: int = Field(default=128, ge=16, description="tokens read of prompt and answer; of longer ones the end")
+    margin: float = Field(default=0.0, ge=0, description="how far above the worse answer the better one should score")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5, description="chance that a ranking is taken to be wrong")
     centering: float = Field(default=0.01, ge=0, description="weight of mean((r_chosen + r_rejected)²)")
-    eval_fraction: float = Field(default=0.2, gt=0, lt=0.5)
-    eval_every: int = Field(default=20, ge=1)
+    eval_fraction: float = Field(default=0.2, gt=0, lt=0.5, description="share of the ranked prompts held out")
+    eval_every: int = Field(default=20, ge=1, description="steps between held-out evaluations")
     normalise_on: int = Field(default=64, ge=2, description="reference-policy samples that set mean 0 and sd 1")
     optim: OptimConfig = OptimConfig(lr=5e-5, eps=1e-8)
 

@@ -25,6 +25,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from rlhf_core.data.io import write_json, write_text
 from rlhf_core.errors import RunError
 
@@ -32,6 +34,8 @@ PRETRAIN = "pretrain"
 REFUSALS = "completions/refusals"
 """Answers to the prompts of a test of refusals, apart from those to the held-out prompts that people judge."""
 STAGES = ("sft", "reward", "ppo", "generate", "evaluate")
+CLOCK_ERROR = 2.0
+"""Seconds by which the time at which a process began may be wrong: the system counts from a start known to the second."""
 Number = float | int | None
 
 
@@ -59,8 +63,8 @@ class RunDirectory:
         """
         owner = self.path / "writer.pid"
         with suppress(FileNotFoundError, ValueError):
-            pid = int(owner.read_text())
-            if pid != os.getpid() and process_alive(pid):
+            pid, written = int(owner.read_text()), owner.stat().st_mtime
+            if pid != os.getpid() and process_alive(pid, written):
                 raise RunError(
                     f"process {pid} is already writing this run",
                     where=self.path,
@@ -139,22 +143,30 @@ def describe_environment(seed: int, accelerator: str | None = None) -> dict[str,
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in packages},
         "platform": platform.platform(),
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
+        **describe_hardware(),
         "accelerator": accelerator,
         "started": time.time(),
     }
 
 
-def process_alive(pid: int) -> bool:
-    """Say whether a process with this id runs on this machine."""
+def describe_hardware() -> dict[str, Any]:
+    """Return what tells machines apart whose times can be compared: the processor's name and its cores."""
+    return {"cpu": _cpu_name(), "cores": os.cpu_count()}
+
+
+def process_alive(pid: int, at: float | None = None) -> bool:
+    """Say whether the process with this id works on this machine; with `at`, whether it is the one that did at that Unix time.
+
+    Ids are given anew: a process that began after `at` is another one. One that has ended and was not waited for is over.
+    """
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        process = psutil.Process(pid)
+        began = process.create_time() - CLOCK_ERROR
+        return process.status() != psutil.STATUS_ZOMBIE and (at is None or began <= at)
+    except psutil.AccessDenied:
         return True
-    return True
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _finite(value: Any) -> Any:

@@ -45,7 +45,9 @@ def test_a_page_drawn_again_opens_no_file_of_a_run(studio: Studio, page: str) ->
     with watch(studio) as found:
         app.run()
     assert not app.exception and not app.error
-    assert not [name for name in found if not name.endswith("notes.md")]  # a few lines that people write in their editor
+    assert not [
+        name for name in found if not name.endswith("notes.md")
+    ]  # a few lines that people write in their editor
 
 
 def test_a_file_that_has_changed_is_read_once(studio: Studio) -> None:

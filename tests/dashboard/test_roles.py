@@ -12,12 +12,13 @@ import pytest
 from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
-from dashboard.services import people, voting
+from dashboard.services import launching, people, run_drafts, voting
 from dashboard.services.access import JUDGE, MANAGE, READ, RIGHTS, Visitor
 from dashboard.services.catalogue import RunEntry, list_entries
 from dashboard.services.people import find_visitor, open_people
 from dashboard.services.settings import Settings, read_settings
 from dashboard.services.voting import open_store
+from rlhf_core.config import load_config
 from rlhf_core.errors import AccessError
 from rlhf_core.feedback.schema import ROLES
 from tests.dashboard.conftest import Studio, said
@@ -57,10 +58,10 @@ def titles(monkeypatch: pytest.MonkeyPatch, app: Callable[[], AppTest]) -> list[
     return registered
 
 
-LOCAL = ["Overview", "Training", "Toxicity", "Compare", "Tasks", "Judge", "Results", "Report"]
+LOCAL = ["Overview", "Runs", "Training", "Toxicity", "Compare", "Tasks", "Judge", "Results", "Report"]
 SEES = {
     "owner": [*LOCAL, "People"],
-    "reviewer": [title for title in LOCAL if title != "Tasks"],
+    "reviewer": [title for title in LOCAL if title not in ("Runs", "Tasks")],
     "labeller": ["Judge", "Judge"],
 }
 
@@ -159,6 +160,14 @@ REFUSED: dict[str, list[Callable[[Settings], object]]] = {
         people.record,
         lambda settings: people.invite(settings, "Eve", "owner", 14),
         lambda settings: people.revoke(settings, "Olga"),
+        launching.run_rows,
+        run_drafts.starts,
+        lambda settings: launching.run_row(settings, "demo"),
+        lambda settings: launching.start(settings, load_config(ROOT / "configs" / "tiny.yaml")),
+        lambda settings: launching.pause(settings, "demo"),
+        lambda settings: launching.resume(settings, "demo"),
+        lambda settings: run_drafts.open_start(settings, ROOT / "configs" / "tiny.yaml"),
+        lambda settings: run_drafts.estimate_run(settings, load_config(ROOT / "configs" / "tiny.yaml")),
     ],
     READ: [
         list_entries,

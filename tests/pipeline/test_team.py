@@ -147,6 +147,7 @@ def test_no_page_of_others_opens_for_a_labeller(team: Team):
     hashes = owners_pages(team)
     assert list(hashes) == [
         "Overview",
+        "Runs",
         "Training",
         "Toxicity",
         "Compare",

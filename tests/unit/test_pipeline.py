@@ -172,6 +172,8 @@ def test_a_stop_is_called_interrupted_not_failed(
     with pytest.raises(type(error)):
         run(config)
     assert states(config)["ppo"] == "interrupted" and status(config)["state"] == "interrupted"
+    stage = status(config)["stages"]["ppo"]
+    assert stage["message"] == "" and stage["peak_memory"] > 10**6  # how it was stopped is no news of the stage
 
 
 def test_a_full_disk_is_a_failure_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from rlhf_core.process import release_memory, settle_in
+from rlhf_core.process import peak_memory, release_memory, settle_in
 
 HOLD_AND_FREE = """
 import json, re
@@ -42,6 +42,13 @@ def test_freed_memory_is_kept_for_the_next_pass_until_it_is_released() -> None:
     held, freed, released, with_large, without = json.loads(done.stdout)
     assert held > 320 and freed > 320 and released < 160
     assert with_large > 256 and without < released + 16  # a block that large is not waited with
+
+
+def test_the_peak_of_memory_stays_when_memory_is_freed() -> None:
+    before = peak_memory()
+    block = bytearray(before + 64 * 2**20)  # more than the process has ever held
+    del block
+    assert before > 2**20 and peak_memory() >= before + 64 * 2**20
 
 
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,10 @@ import errno
 import json
 import math
 import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -117,6 +120,18 @@ def test_a_claim_of_nobody_alive_is_taken_over(run: RunDirectory, content: str) 
 def test_processes_are_told_alive_from_dead() -> None:
     assert process_alive(os.getpid()) and process_alive(1)
     assert not process_alive(2**22 + 1)
+
+
+def test_an_id_that_was_given_anew_and_a_process_nobody_waited_for_are_not_alive() -> None:
+    now = time.time()
+    assert process_alive(os.getpid(), now) and not process_alive(os.getpid(), now - 10**6)
+    with subprocess.Popen([sys.executable, "-c", "pass"], stdout=subprocess.PIPE) as ended:
+        assert ended.stdout and ended.stdout.read() == b""  # its end, before anybody waits for it
+        until = time.monotonic() + 10
+        while process_alive(ended.pid) and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(ended.pid, 0)  # the system still knows the id
+        assert not process_alive(ended.pid)
 
 
 def test_a_run_is_read_while_it_is_written(run: RunDirectory) -> None:
