@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard.components.difference import show_difference
-from dashboard.components.look import data_behind
+from dashboard.components.look import current_palette, data_behind
 from dashboard.components.states import empty_state
+from dashboard.components.word_diff import show_marked
 from dashboard.services import samples, wording
 from dashboard.services.catalogue import RunEntry
+from dashboard.services.word_diff import diff_words, only
 
 URL = "query-params"
 STEPS = "steps"
@@ -55,10 +56,15 @@ def _choose_steps(steps: list[int]) -> tuple[int, int]:
 
 
 def _pair(pair: samples.Pair, before: int, after: int) -> None:
+    segments, palette = diff_words(pair.before or "", pair.after or ""), current_palette()
+    sides = ((f"Step {before}", only(segments, "removed")), (f"Step {after}", only(segments, "added")))
     with st.container(border=True):
         st.text(pair.prompt)
-        titles = (f"Step {before}", f"Step {after}")
-        show_difference(pair.before or "", pair.after or "", titles)
+        for column, (title, side) in zip(st.columns(2, gap="medium"), sides, strict=True):
+            with column:
+                st.markdown(f"**{title}**")
+                show_marked(side, palette.base, palette.tuned, struck=False)
+        st.caption(f"Dotted: at step {before} only. Underlined: at step {after} only.")
 
 
 def _table(rows: pd.DataFrame, before: int, after: int) -> None:

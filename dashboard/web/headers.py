@@ -12,6 +12,8 @@ import streamlit
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
+from rlhf_core.report.html import SCRIPT_HASH
+
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -20,12 +22,13 @@ def policy() -> str:
     """Return the Content-Security-Policy of the app: as strict as Streamlit's pages bear.
 
     Scripts come from the app itself; the few lines inside its page are named by their SHA-256. Streamlit's components set
-    styles on elements, show pictures as data, and run workers from blobs; charts compile expressions.
+    styles on elements, show pictures as data, and run workers from blobs; charts compile expressions. The preview of a report
+    keeps its script.
     """
     page = Path(streamlit.__file__).with_name("static") / "index.html"
     hashes = [
         f"'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'" for code in INLINE.findall(page.read_text())
-    ]
+    ] + [f"'{SCRIPT_HASH}'"]
     return "; ".join(
         (
             "default-src 'self'",

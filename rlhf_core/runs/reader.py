@@ -109,7 +109,7 @@ class RunReader:
         """
         raw = self._json(self.path / "status.json") or {}
         recorded = bool(raw.get("recorded", False))
-        dead = not recorded and raw.get("state") == "running" and not _alive(raw.get("pid"))
+        dead = not recorded and raw.get("state") == "running" and not _alive(raw.get("pid"), raw.get("updated"))
         entries = raw.get("stages", {})
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
             raise RunError("`stages` is not an object of objects", where=self.path / "status.json", value=entries)
@@ -260,8 +260,8 @@ def _time_left(entry: dict[str, Any]) -> float | None:
     return max(float(eta) - (time.time() - float(entry.get("updated") or time.time())), 0.0)
 
 
-def _alive(pid: Any) -> bool:
-    return isinstance(pid, int) and pid > 0 and process_alive(pid)
+def _alive(pid: Any, at: Any) -> bool:
+    return isinstance(pid, int) and pid > 0 and process_alive(pid, at if isinstance(at, float) else None)
 
 
 def _modified(path: Path) -> float:
