@@ -12,7 +12,7 @@ from rlhf_core.data.contenders import parse_best_of
 from rlhf_core.errors import RunError
 from rlhf_core.models.policy import Policy
 from rlhf_core.playground.contenders import contenders_of
-from rlhf_core.playground.protocol import Done, End, Event, Loading, Request, Scores, Text
+from rlhf_core.playground.protocol import Done, End, Event, Loading, Request, Scores
 from rlhf_core.playground.scoring import Scoring
 from rlhf_core.playground.writer import Side, Writer
 from rlhf_core.stages import contender_source, encode_asked, run_policy
@@ -39,41 +39,30 @@ class Playground:
             RunError: a contender is unknown, or its model is not there yet.
             ModelError: the prompt is too long, or a model cannot be had.
         """
-        writers = [self._writer(number, request) for number in range(len(request.contenders))]
-        going = list(writers)
+        for name in request.contenders:
+            self._refuse_missing(name)
+        policies = [self._policy(name) for name in request.contenders]
+        self._scoring = scoring = self._scoring or Scoring(self.config, self.tell)
+        writers = [self._writer(number, policy, request, scoring) for number, policy in enumerate(policies)]
+        going = writers
         while going and not stopped():
-            going = [writer for writer in going if self._goes_on(writer, request)]
+            going = [writer for writer in going if self._goes_on(writer, scoring)]
         self.tell(End(id=request.id, stopped=bool(going)))
 
-    def _goes_on(self, writer: Writer, request: Request) -> bool:
-        text = writer.step()
-        if text is None:
-            done = writer.done()
-            self.tell(done)
-            self._score(request, done)
-            return False
-        self.tell(text)
-        if text.text and text.tokens % SCORE_EVERY == 0:
-            self._score(request, text)
-        return True
+    def _writer(self, number: int, policy: Policy, request: Request, scoring: Scoring) -> Writer:
+        best = parse_best_of(request.contenders[number])
+        side = Side(number, policy, best, lambda texts: scoring.best(request.transcript, texts))
+        return Writer(request, side, encode_asked(policy, self.config, request))
 
-    def _score(self, request: Request, said: Text | Done) -> None:
-        scores = self._scorers().measure(request.transcript, said.text)
-        self.tell(Scores(id=request.id, side=said.side, tokens=said.tokens, scores=scores))
-
-    def _writer(self, number: int, request: Request) -> Writer:
-        name = request.contenders[number]
-        self._refuse_missing(name)
-        policy, best, scorers = self._policy(name), parse_best_of(name), self._scorers()
-        prompt = encode_asked(policy, self.config, request)
-        return Writer(
-            request, Side(number, policy, best, lambda texts: scorers.best(request.transcript, texts)), prompt
-        )
-
-    def _scorers(self) -> Scoring:
-        if self._scoring is None:
-            self._scoring = Scoring(self.config, self.tell)
-        return self._scoring
+    def _goes_on(self, writer: Writer, scoring: Scoring) -> bool:
+        """Let a side write a token; False where its answer was whole before."""
+        said = writer.step() or writer.done()
+        self.tell(said)
+        whole = isinstance(said, Done)
+        if whole or (said.text and said.tokens % SCORE_EVERY == 0):
+            scores = scoring.measure(writer.request.transcript, said.text)
+            self.tell(Scores(id=said.id, side=said.side, tokens=said.tokens, scores=scores))
+        return not whole
 
     def _policy(self, name: str) -> Policy:
         source = contender_source(self.config, name)

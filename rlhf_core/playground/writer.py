@@ -68,7 +68,7 @@ class Writer:
             policy.sampler(), [prompt] * rows, config, uniform, tokenizer.eos_token_id, tokenizer.pad_token_id
         )
         self._responses: list[list[int]] = [[]]
-        self._begun, self._first = time.perf_counter(), 0.0
+        self._begun = self._first = 0.0
 
     @property
     def tokens(self) -> int:
@@ -77,6 +77,7 @@ class Writer:
 
     def step(self) -> Text | None:
         """Write one more token; return what there is now, or None where nothing more comes."""
+        self._begun = self._begun or time.perf_counter()
         responses = next(self._steps, None)
         if responses is None:
             return None

@@ -1,0 +1,72 @@
+"""Two answers side by side, finished or being written, with what the scorers say of each. Shown as text: nothing in them acts."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.services.exchange import FAILED, STOPPED, WAITING, Answer, Exchange
+from dashboard.services.wording import count, number, plain
+from rlhf_core.report.words import contender_name, sentence_case
+from rlhf_core.visible import visible
+
+PANEL_HEIGHT = 320
+"""Pixels of an answer's panel, from the first moment on; what does not fit scrolls."""
+REWARD_MODEL = "reward model"
+
+
+def answers(exchange: Exchange) -> None:
+    """Show both sides as they are at this moment."""
+    for side, (column, answer) in enumerate(zip(st.columns(2, gap="small"), exchange.answers, strict=True)):
+        with column:
+            with st.container(border=True, height=PANEL_HEIGHT, gap="xsmall", key=f"play-panel-{side}"):
+                st.subheader(plain(sentence_case(contender_name(answer.contender))), anchor=False)
+                _text(exchange, answer)
+            _figures(exchange, answer)
+    for scorer, why in exchange.missing:
+        st.caption(f"{plain(scorer)} says nothing here: {plain(why)}")
+
+
+def _text(exchange: Exchange, answer: Answer) -> None:
+    if exchange.state == WAITING:
+        st.caption(f"Loading {plain(exchange.doing)} …")
+        st.skeleton(height=PANEL_HEIGHT - 130)
+    elif answer.text:
+        st.text(visible(answer.text), width="stretch")
+    elif answer.done:
+        st.caption("It ended at once and wrote nothing.")
+    elif answer.tokens:
+        st.caption(f"{count(answer.tokens, 'token')} of several answers; the reward model picks one at the end.")
+    else:
+        st.caption("Nothing yet.")
+
+
+def _figures(exchange: Exchange, answer: Answer) -> None:
+    """The scores, then length and time; the same places whether known or not, so that nothing jumps."""
+    scores = answer.scores
+    with st.container(horizontal=True, gap="medium", key=f"play-scores-{exchange.answers.index(answer)}"):
+        for score in scores:
+            name, unit = (
+                ("Reward", "in SD of the fine-tuned model's samples, 0 is their mean")
+                if score.scorer == REWARD_MODEL
+                else (score.scorer, "probability")
+            )
+            head = "" if score.measure in ("score", "profanity") else f", {score.measure}"
+            st.metric(plain(f"{name}{head}"), number(score.value), help=plain(unit), width="content")
+        if not scores:
+            st.metric("Reward", "–", width="content")
+        st.metric("Words", f"{len(answer.text.split()):,}", width="content")
+        st.metric("Tokens", f"{answer.tokens:,}", width="content")
+    st.caption(_ending(exchange, answer))
+
+
+def _ending(exchange: Exchange, answer: Answer) -> str:
+    done = answer.done
+    if done is None:
+        if exchange.state in (STOPPED, FAILED):
+            return "Cut off."
+        if answer.scores:
+            return f"Being written. Scores are of the first {count(answer.scored, 'token')}."
+        return "Being written." if answer.tokens else "Waiting."
+    how = "Ended by itself" if done.finished else "Cut off at the most tokens"
+    speed = f", {done.tokens / done.seconds:.0f} tokens/s" if done.seconds else ""
+    return f"{how}. First token after {done.first_seconds:.1f} s{speed}, both sides in turn."
