@@ -67,6 +67,5 @@ def _ending(exchange: Exchange, answer: Answer) -> str:
         if answer.scores:
             return f"Being written. Scores are of the first {count(answer.scored, 'token')}."
         return "Being written." if answer.tokens else "Waiting."
-    how = "Ended by itself" if done.finished else "Cut off at the most tokens"
-    speed = f", {done.tokens / done.seconds:.0f} tokens/s" if done.seconds else ""
-    return f"{how}. First token after {done.first_seconds:.1f} s{speed}, both sides in turn."
+    how = "Ended by itself" if done.finished else f"Cut off at {count(done.tokens, 'token')}"
+    return f"{how}. First token after {done.first_seconds:.1f} s, then {done.tokens / done.seconds:.0f} tokens/s."

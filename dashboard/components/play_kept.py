@@ -43,7 +43,7 @@ def _make(settings: Settings, entry: RunEntry, pair: tuple[str, str]) -> None:
     try:
         st.session_state[MADE] = playground.make_task(settings, entry, pair)
     except RlhfError as error:
-        st.session_state["play-message"] = ":material/error:", str(error)
+        st.session_state["play-message"] = "red", "error", str(error)
 
 
 def _made() -> None:

@@ -29,6 +29,7 @@ LONGEST_PROMPT = 4000
 """Characters: the prompt stands in the address, and servers take no endless ones."""
 REFRESH_SECONDS = 0.3
 TICKET = "play-ticket"
+ASKED = ("prompt", "left", "right", "temperature", "top-p", "seed", "tokens")
 SPOKEN = {
     COMPLETE: "Both answers are written.",
     STOPPED: "Stopped.",
@@ -55,14 +56,14 @@ def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None
     """Show the prompt and its settings, the buttons, and the answers to what was asked last."""
     ticket = _ticket(entry)
     busy = ticket is not None and ticket.exchange.active
-    prompt, pair = _question([one.name for one in everyone if not one.lacks], busy)
-    drawing = _drawing(usual_drawing(entry), busy)
+    _question([one.name for one in everyone if not one.lacks], busy)
+    _drawing(usual_drawing(entry), busy)
     if lacking := [one for one in everyone if one.lacks]:
         st.caption(f"Not there yet: {_missing_words(lacking)}.")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
             "Answer", key="play-answer", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", disabled=busy,
-            on_click=_ask, args=(settings, entry, prompt, pair, drawing),
+            on_click=_ask, args=(settings, entry),
         )  # fmt: skip
         st.button(
             "Stop", key="play-stop", icon=":material/stop:", shortcut="Esc", disabled=not busy,
@@ -72,44 +73,39 @@ def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None
             "Keep the pair", key="play-keep", icon=":material/bookmark_add:", shortcut="K",
             disabled=ticket is None or busy, on_click=_keep, args=(settings, entry),
         )  # fmt: skip
-    _message()
+        _message()
     if ticket is None:
         text = "Both contenders draw the same random numbers. The first answer takes a while: the models are loaded for it."
         return empty_state("Answers appear here, side by side", text)
     return _watch(ticket) if busy else _settled(ticket)
 
 
-def _question(names: list[str], busy: bool) -> tuple[str, tuple[str, str]]:
-    prompt = st.text_area(
+def _question(names: list[str], busy: bool) -> None:
+    st.text_area(
         "Prompt", key="prompt", bind="query-params", max_chars=LONGEST_PROMPT, height=100, disabled=busy,
         placeholder="How do I get red wine out of a carpet?",
     )  # fmt: skip
-    usual = sides(names)
-    left, right = (
-        column.selectbox(label, names, index=names.index(name), key=key, bind="query-params", disabled=busy)
-        for column, label, key, name in zip(st.columns(2), ("Left", "Right"), ("left", "right"), usual, strict=True)
-    )
-    return prompt or "", (str(left), str(right))
+    for column, label, usual in zip(st.columns(2), ("Left", "Right"), sides(names), strict=True):
+        column.selectbox(label, names, index=names.index(usual), key=label.lower(), bind="query-params", disabled=busy)
 
 
-def _drawing(usual: Drawing, busy: bool) -> Drawing:
+def _drawing(usual: Drawing, busy: bool) -> None:
     one, two, three, four = st.columns(4)
-    temperature = one.number_input(
+    one.number_input(
         "Temperature", 0.0, 5.0, usual.temperature, 0.1, key="temperature", bind="query-params", disabled=busy,
         help="0 takes the likeliest token every time",
     )  # fmt: skip
-    top_p = two.number_input(
+    two.number_input(
         "Top p", 0.05, 1.0, usual.top_p, 0.05, key="top-p", bind="query-params", disabled=busy,
         help="Draws from the likeliest tokens that hold this share of the probability; 1 from all",
     )  # fmt: skip
-    seed = three.number_input(
+    three.number_input(
         "Seed", 0, LARGEST_SEED, usual.seed, 1, key="seed", bind="query-params", disabled=busy,
         help="The same seed and settings give the same answers, here and in rlhf generate --prompt",
     )  # fmt: skip
-    tokens = four.number_input(
+    four.number_input(
         "Most tokens", 1, MOST_TOKENS, usual.max_new_tokens, 1, key="tokens", bind="query-params", disabled=busy
     )
-    return Drawing(float(temperature), float(top_p), int(seed), int(tokens))
 
 
 def _watch(ticket: Ticket) -> None:
@@ -133,10 +129,11 @@ def _settled(ticket: Ticket) -> None:
 
 
 def _message() -> None:
-    """Show what the last press of a button came to, once."""
-    icon, text = st.session_state.pop("play-message", ("", ""))
+    """Show what the last press of a button came to, once, beside the buttons: nothing below moves."""
+    colour, icon, text = st.session_state.pop("play-message", ("", "", ""))
     if text:
-        (st.warning if icon == ":material/error:" else st.success)(plain(text), icon=icon)
+        st.markdown(f":{colour}[:material/{icon}: {plain(text)}]", width="stretch")
+        announce(text)
 
 
 def _ticket(entry: RunEntry) -> Ticket | None:
@@ -144,12 +141,15 @@ def _ticket(entry: RunEntry) -> Ticket | None:
     return ticket if run == entry.path else None
 
 
-def _ask(settings: Settings, entry: RunEntry, prompt: str, pair: tuple[str, str], drawing: Drawing) -> None:
+def _ask(settings: Settings, entry: RunEntry) -> None:
+    """Ask by what the widgets hold now: the press may have come before the page was drawn with it."""
+    prompt, left, right, temperature, top_p, seed, tokens = (st.session_state[key] for key in ASKED)
+    drawing = Drawing(float(temperature), float(top_p), int(seed), int(tokens))
     try:
-        held: tuple[Path, Ticket] = entry.path, playground.ask(settings, entry, prompt, pair, drawing)
+        held: tuple[Path, Ticket] = entry.path, playground.ask(settings, entry, prompt or "", (left, right), drawing)
         st.session_state[TICKET] = held
     except RlhfError as error:
-        _say(":material/error:", str(error))
+        _refuse(str(error))
 
 
 def _stop(settings: Settings, entry: RunEntry) -> None:
@@ -163,14 +163,14 @@ def _keep(settings: Settings, entry: RunEntry) -> None:
     try:
         new = playground.keep(settings, entry, ticket.exchange)
     except RlhfError as error:
-        _say(":material/error:", f"Not kept: {error}")
+        _refuse(f"Not kept: {error}")
         return
     said = "Kept as a judging item." if new else "Kept already: the same prompt and answers count once."
-    _say(":material/bookmark_added:", said)
+    st.session_state["play-message"] = "green", "bookmark_added", said
 
 
-def _say(icon: str, text: str) -> None:
-    st.session_state["play-message"] = icon, text
+def _refuse(why: str) -> None:
+    st.session_state["play-message"] = "red", "error", why
 
 
 def _missing_words(everyone: list[Contender]) -> str:

@@ -15,7 +15,7 @@ from typing import IO
 
 from dashboard.services.exchange import Exchange, advance, begin, failed
 from rlhf_core.errors import DataError, RunError
-from rlhf_core.playground.protocol import Event, Failed, Loading, Missing, Ready, Request, Stop, parse_event
+from rlhf_core.playground.protocol import Event, Loading, Missing, Ready, Request, Stop, parse_event
 
 IDLE_SECONDS = 300
 GRACE = 5  # seconds a worker gets to end by itself once its stdin is closed

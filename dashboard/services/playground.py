@@ -103,9 +103,9 @@ def ask(settings: Settings, entry: RunEntry, prompt: str, pair: tuple[str, str],
     """
     settings.visitor.require(MANAGE)
     if not prompt.strip():
-        raise DataError("the prompt is empty", remedy="Write one")
+        raise DataError("The prompt is empty", remedy="Write one.")
     if pair[0] == pair[1]:
-        raise DataError("both sides are the same contender", value=pair[0], remedy="Choose another one for one side")
+        raise DataError(f"Both sides are {pair[0]}", remedy="Choose another contender for one of them.")
     request = Request(id=uuid4().hex, prompt=prompt, contenders=pair, **vars(drawing))
     return PLAYERS.ask(entry.path, request)
 
@@ -125,7 +125,7 @@ def keep(settings: Settings, entry: RunEntry, exchange: Exchange) -> bool:
     settings.visitor.require(MANAGE)
     answers = [answer.done for answer in exchange.answers if answer.done]
     if exchange.state != COMPLETE or len(answers) < 2:
-        raise DataError("the answers are not whole", remedy="Let both come to their end, then keep them")
+        raise DataError("the answers are not whole", remedy="Let both come to their end first.")
     return keep_pair(entry.path, pair_of(exchange.request, answers))
 
 

@@ -57,10 +57,11 @@ def titles(monkeypatch: pytest.MonkeyPatch, app: Callable[[], AppTest]) -> list[
     return registered
 
 
-LOCAL = ["Overview", "Training", "Toxicity", "Tasks", "Judge", "Results", "Report"]
+OWNERS = ("Playground", "Tasks")
+LOCAL = ["Overview", "Training", "Toxicity", *OWNERS, "Judge", "Results", "Report"]
 SEES = {
     "owner": [*LOCAL, "People"],
-    "reviewer": [title for title in LOCAL if title != "Tasks"],
+    "reviewer": [title for title in LOCAL if title not in OWNERS],
     "labeller": ["Judge", "Judge"],
 }
 

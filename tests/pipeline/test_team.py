@@ -145,7 +145,17 @@ def test_the_check_finds_what_an_owner_is_sent(tour: AppSocket):
 
 def test_no_page_of_others_opens_for_a_labeller(team: Team):
     hashes = owners_pages(team)
-    assert list(hashes) == ["Overview", "Training", "Toxicity", "Tasks", "Judge", "Results", "Report", "People"]
+    assert list(hashes) == [
+        "Overview",
+        "Training",
+        "Toxicity",
+        "Playground",
+        "Tasks",
+        "Judge",
+        "Results",
+        "Report",
+        "People",
+    ]
     with closing(AppSocket(team.address, team.labeller)) as socket:
         assert set(pages(socket.run())) == {"Judge"}
         for title, page in hashes.items():
