@@ -10,6 +10,7 @@ from dashboard.components.look import data_behind
 from dashboard.services import playground
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.settings import Settings
+from dashboard.services.tasks import DRAFT, OPEN
 from dashboard.services.wording import count, listed, moment, plain
 from rlhf_core.errors import RlhfError
 from rlhf_core.playground.kept import KeptPair
@@ -48,13 +49,17 @@ def _make(settings: Settings, entry: RunEntry, pair: tuple[str, str]) -> None:
 
 def _made() -> None:
     """The way to the task that was made last."""
-    number, new = st.session_state.get(MADE, (None, False))
-    if number is not None:
-        said = "is stored" if new else "held these pairs already"
-        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.markdown(f"Task {number} {said}.", width="content")
-            link_to("Tasks", "Open, close, send it on", task=str(number))
-            link_to("Judge", "Judge it", task=str(number))
+    task, new = st.session_state.get(MADE, (None, False))
+    if task is None:
+        return
+    said = f"Task {task.id} {'holds these pairs' if new else 'held these pairs already'}"
+    if task.state == DRAFT:
+        said += " and is a draft: some answers give their author away"
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown(f"{said}.", width="content")
+        link_to("Tasks", "Look closer", task=str(task.id))
+        if task.state == OPEN:
+            link_to("Judge", "Judge it", task=str(task.id))
 
 
 def _table(pairs: list[KeptPair]) -> pd.DataFrame:

@@ -73,11 +73,17 @@ def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None
             "Keep the pair", key="play-keep", icon=":material/bookmark_add:", shortcut="K",
             disabled=ticket is None or busy, on_click=_keep, args=(settings, entry),
         )  # fmt: skip
-        _message()
+        said = _message()
     if ticket is None:
         text = "Both contenders draw the same random numbers. The first answer takes a while: the models are loaded for it."
-        return empty_state("Answers appear here, side by side", text)
-    return _watch(ticket) if busy else _settled(ticket)
+        empty_state("Answers appear here, side by side", text)
+    elif busy:
+        _watch(ticket)
+    else:
+        if problem := ticket.exchange.problem:
+            st.error(plain(problem), icon=":material/error:")
+        answers(ticket.exchange)
+    announce(said or (SPOKEN.get(ticket.exchange.state, "The answers are being written.") if ticket else ""))
 
 
 def _question(names: list[str], busy: bool) -> None:
@@ -120,20 +126,12 @@ def _watch(ticket: Ticket) -> None:
     refreshed()
 
 
-def _settled(ticket: Ticket) -> None:
-    exchange = ticket.exchange
-    if exchange.problem:
-        st.error(plain(exchange.problem), icon=":material/error:")
-    answers(exchange)
-    announce(SPOKEN[exchange.state])
-
-
-def _message() -> None:
-    """Show what the last press of a button came to, once, beside the buttons: nothing below moves."""
+def _message() -> str:
+    """Show what the last press of a button came to, once, beside the buttons, where nothing below moves; return it."""
     colour, icon, text = st.session_state.pop("play-message", ("", "", ""))
     if text:
         st.markdown(f":{colour}[:material/{icon}: {plain(text)}]", width="stretch")
-        announce(text)
+    return text
 
 
 def _ticket(entry: RunEntry) -> Ticket | None:

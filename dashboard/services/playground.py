@@ -16,8 +16,9 @@ from dashboard.services.exchange import COMPLETE, Exchange
 from dashboard.services.player import Player, Ticket, worker_command
 from dashboard.services.settings import Settings
 from dashboard.services.task_drafts import create, stored_already
-from dashboard.services.voting import read_instructions
+from dashboard.services.voting import open_store, read_instructions
 from rlhf_core.errors import DataError
+from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.feedback.tasks import build_task
 from rlhf_core.playground.contenders import Contender, contenders_of, model_folders
 from rlhf_core.playground.kept import KeptPair, by_contenders, keep_pair, kept_pairs, pair_of
@@ -139,8 +140,8 @@ def kept(settings: Settings, entry: RunEntry) -> dict[tuple[str, str], list[Kept
     return by_contenders(kept_pairs(entry.path))
 
 
-def make_task(settings: Settings, entry: RunEntry, pair: tuple[str, str]) -> tuple[int, bool]:
-    """Store the pairs kept of two contenders as a judging task; return its number, and whether it is new.
+def make_task(settings: Settings, entry: RunEntry, pair: tuple[str, str]) -> tuple[TaskInfo, bool]:
+    """Store the pairs kept of two contenders as a judging task; return it, and whether it is new.
 
     It is open at once, or a draft where answers name their author, as every task is.
 
@@ -151,8 +152,8 @@ def make_task(settings: Settings, entry: RunEntry, pair: tuple[str, str]) -> tup
     rows = [[one.completions[side] for one in pairs] for side in (0, 1)]
     spec = build_task(f"{entry.name}-playground", rows, read_instructions(settings), seed=0)
     if same := stored_already(settings, spec):
-        return same.id, False
-    return create(settings, spec), True
+        return same, False
+    return open_store(settings.votes).task(create(settings, spec)), True
 
 
 def _stamp(run: Path) -> Stamp:
