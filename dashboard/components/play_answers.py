@@ -6,12 +6,15 @@ import streamlit as st
 
 from dashboard.services.exchange import FAILED, STOPPED, WAITING, Answer, Exchange
 from dashboard.services.wording import count, number, plain
-from rlhf_core.report.words import contender_name, sentence_case
+from rlhf_core.report.words import MISSING, contender_name, sentence_case
 from rlhf_core.visible import visible
 
 PANEL_HEIGHT = 320
 """Pixels of an answer's panel, from the first moment on; what does not fit scrolls."""
 REWARD_MODEL = "reward model"
+REWARD = ("Reward", "In SD of the model's samples that PPO starts from; 0 is their mean")
+UNSAID = ("score", "profanity")
+"""Measures that say no more than their scorer's name."""
 
 
 def answers(exchange: Exchange) -> None:
@@ -41,21 +44,16 @@ def _text(exchange: Exchange, answer: Answer) -> None:
 
 
 def _figures(exchange: Exchange, answer: Answer) -> None:
-    """The scores, then length and time; the same places whether known or not, so that nothing jumps."""
-    scores = answer.scores
+    """Length, what the scorers say, time; what comes later stands behind what is there, so that nothing jumps."""
     with st.container(horizontal=True, gap="medium", key=f"play-scores-{exchange.answers.index(answer)}"):
-        for score in scores:
-            name, unit = (
-                ("Reward", "in SD of the fine-tuned model's samples, 0 is their mean")
-                if score.scorer == REWARD_MODEL
-                else (score.scorer, "probability")
-            )
-            head = "" if score.measure in ("score", "profanity") else f", {score.measure}"
-            st.metric(plain(f"{name}{head}"), number(score.value), help=plain(unit), width="content")
-        if not scores:
-            st.metric("Reward", "–", width="content")
         st.metric("Words", f"{len(answer.text.split()):,}", width="content")
         st.metric("Tokens", f"{answer.tokens:,}", width="content")
+        if not answer.scores:
+            st.metric("Reward", MISSING, width="content")
+        for score in answer.scores:
+            label, unit = REWARD if score.scorer == REWARD_MODEL else (score.scorer, "probability")
+            part = "" if score.measure in UNSAID else f", {score.measure}"
+            st.metric(plain(label + part), number(score.value), help=unit, width="content")
     st.caption(_ending(exchange, answer))
 
 
@@ -68,4 +66,5 @@ def _ending(exchange: Exchange, answer: Answer) -> str:
             return f"Being written. Scores are of the first {count(answer.scored, 'token')}."
         return "Being written." if answer.tokens else "Waiting."
     how = "Ended by itself" if done.finished else f"Cut off at {count(done.tokens, 'token')}"
-    return f"{how}. First token after {done.first_seconds:.1f} s, then {done.tokens / done.seconds:.0f} tokens/s."
+    speed = done.tokens / done.seconds
+    return f"{how}. First token after {done.first_seconds:.1f} s, {speed:.{0 if speed >= 10 else 1}f} tokens/s."

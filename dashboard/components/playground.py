@@ -30,6 +30,10 @@ LONGEST_PROMPT = 4000
 REFRESH_SECONDS = 0.3
 TICKET = "play-ticket"
 ASKED = ("prompt", "left", "right", "temperature", "top-p", "seed", "tokens")
+TEMPERATURE = "0 takes the likeliest token every time"
+TOP_P = "Draws from the likeliest tokens that hold this share of the probability; 1 from all"
+SEED = "The same seed and settings give the same answers, here and in rlhf generate --prompt"
+TOKENS = "An answer that has not ended by then is cut off"
 SPOKEN = {
     COMPLETE: "Both answers are written.",
     STOPPED: "Stopped.",
@@ -56,8 +60,8 @@ def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None
     """Show the prompt and its settings, the buttons, and the answers to what was asked last."""
     ticket = _ticket(entry)
     busy = ticket is not None and ticket.exchange.active
-    _question([one.name for one in everyone if not one.lacks], busy)
-    _drawing(usual_drawing(entry), busy)
+    _question(busy)
+    _settings([one.name for one in everyone if not one.lacks], usual_drawing(entry), busy)
     if lacking := [one for one in everyone if one.lacks]:
         st.caption(f"Not there yet: {_missing_words(lacking)}.")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -86,32 +90,30 @@ def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None
     announce(said or (SPOKEN.get(ticket.exchange.state, "The answers are being written.") if ticket else ""))
 
 
-def _question(names: list[str], busy: bool) -> None:
+def _question(busy: bool) -> None:
     st.text_area(
         "Prompt", key="prompt", bind="query-params", max_chars=LONGEST_PROMPT, height=100, disabled=busy,
         placeholder="How do I get red wine out of a carpet?",
     )  # fmt: skip
-    for column, label, usual in zip(st.columns(2), ("Left", "Right"), sides(names), strict=True):
-        column.selectbox(label, names, index=names.index(usual), key=label.lower(), bind="query-params", disabled=busy)
 
 
-def _drawing(usual: Drawing, busy: bool) -> None:
-    one, two, three, four = st.columns(4)
-    one.number_input(
-        "Temperature", 0.0, 5.0, usual.temperature, 0.1, key="temperature", bind="query-params", disabled=busy,
-        help="0 takes the likeliest token every time",
-    )  # fmt: skip
-    two.number_input(
-        "Top p", 0.05, 1.0, usual.top_p, 0.05, key="top-p", bind="query-params", disabled=busy,
-        help="Draws from the likeliest tokens that hold this share of the probability; 1 from all",
-    )  # fmt: skip
-    three.number_input(
-        "Seed", 0, LARGEST_SEED, usual.seed, 1, key="seed", bind="query-params", disabled=busy,
-        help="The same seed and settings give the same answers, here and in rlhf generate --prompt",
-    )  # fmt: skip
-    four.number_input(
-        "Most tokens", 1, MOST_TOKENS, usual.max_new_tokens, 1, key="tokens", bind="query-params", disabled=busy
-    )
+def _settings(names: list[str], usual: Drawing, busy: bool) -> None:
+    """Who answers and how both draw, in one row that wraps."""
+    with st.container(horizontal=True, gap="small"):
+        for label, name in zip(("Left", "Right"), sides(names), strict=True):
+            st.selectbox(
+                label, names, index=names.index(name), key=label.lower(), bind="query-params", disabled=busy, width=180
+            )
+        _number("Temperature", "temperature", (0.0, 5.0, usual.temperature, 0.1), TEMPERATURE, busy)
+        _number("Top p", "top-p", (0.05, 1.0, usual.top_p, 0.05), TOP_P, busy)
+        _number("Seed", "seed", (0, LARGEST_SEED, usual.seed, 1), SEED, busy)
+        _number("Most tokens", "tokens", (1, MOST_TOKENS, usual.max_new_tokens, 1), TOKENS, busy)
+
+
+def _number(label: str, key: str, range_: tuple[float, float, float, float], about: str, busy: bool) -> None:
+    """A number with its least, most, usual value and step; it stands in the address where it is not the usual one."""
+    least, most, usual, step = range_
+    st.number_input(label, least, most, usual, step, key=key, bind="query-params", disabled=busy, help=about, width=130)
 
 
 def _watch(ticket: Ticket) -> None:

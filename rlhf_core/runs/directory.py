@@ -6,6 +6,7 @@ Layout of `<run_root>/<name>/`::
     sft/ reward/ ppo/            metrics.jsonl  samples.jsonl  checkpoints/  model/
     completions/<contender>.jsonl     completions/refusals/<contender>.jsonl
     evaluation/*.json
+    playground.jsonl             pairs kept on the Playground page
 
 Appends are whole lines; whole files are written aside and renamed.
 """

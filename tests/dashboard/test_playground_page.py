@@ -63,10 +63,10 @@ def test_two_answers_side_by_side_with_their_scores(studio: Studio):
     assert [element.value for element in app.subheader[1:]] == ["Base model", "Tuned model"]
     shown = [(metric.label.replace("\\", ""), metric.value) for metric in app.metric]
     assert shown == [
-        ("Reward", "0.50"), ("profanity-check", "0.03"), ("Words", "3"), ("Tokens", "3"),
-        ("Reward", "1.50"), ("profanity-check", "0.03"), ("Words", "3"), ("Tokens", "3"),
+        ("Words", "3"), ("Tokens", "3"), ("Reward", "0.50"), ("profanity-check", "0.03"),
+        ("Words", "3"), ("Tokens", "3"), ("Reward", "1.50"), ("profanity-check", "0.03"),
     ]  # fmt: skip
-    assert "Ended by itself. First token after 0.2 s, then 3 tokens/s." in said(app)
+    assert "Ended by itself. First token after 0.2 s, 3.0 tokens/s." in said(app)
     assert "Cut off at 3 tokens." in said(app) and "detoxify says nothing here: the weights cannot be had" in said(app)
 
 
