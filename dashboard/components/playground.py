@@ -66,7 +66,7 @@ def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None
         st.caption(f"Not there yet: {_missing_words(lacking)}.")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
-            "Answer", key="play-answer", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", disabled=busy,
+            "Answer", key="play-answer", icon=":material/play_arrow:", shortcut="Ctrl+Enter", disabled=busy,
             on_click=_ask, args=(settings, entry),
         )  # fmt: skip
         st.button(
@@ -102,7 +102,7 @@ def _settings(names: list[str], usual: Drawing, busy: bool) -> None:
     with st.container(horizontal=True, gap="small"):
         for label, name in zip(("Left", "Right"), sides(names), strict=True):
             st.selectbox(
-                label, names, index=names.index(name), key=label.lower(), bind="query-params", disabled=busy, width=180
+                label, names, index=names.index(name), key=label.lower(), bind="query-params", disabled=busy, width=160
             )
         _number("Temperature", "temperature", (0.0, 5.0, usual.temperature, 0.1), TEMPERATURE, busy)
         _number("Top p", "top-p", (0.05, 1.0, usual.top_p, 0.05), TOP_P, busy)

@@ -12,9 +12,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Dashboard, judged_so_far, served, settle
+from tests.browser.test_judging_access import assert_accessible
 from tests.play_factory import write_playable_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+LOADING = 120_000
+"""Milliseconds in which a worker has loaded its libraries and models, on a busy machine too."""
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
     page.keyboard.press("Control+Enter")
     left, right = page.locator(".st-key-play-panel-0"), page.locator(".st-key-play-panel-1")
     expect(left.get_by_text(re.compile("Loading"))).to_be_visible()
-    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2)
+    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
     for panel, name in ((left, "Base model"), (right, "Tuned model")):
         expect(panel.get_by_role("heading", name=name)).to_be_visible()
     texts = [panel.get_by_test_id("stText").inner_text() for panel in (left, right)]
@@ -60,10 +63,13 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
     page.keyboard.press("k")
     expect(page.get_by_text("Kept already: the same prompt and answers count once.").first).to_be_visible()
 
+    assert_accessible(page, "answers, kept")
+    page.set_viewport_size({"width": 1440, "height": 900})
+
     page.goto(page.url)  # the address alone brings the same question, and the same answers
     expect(prompt).to_have_value("Name a colour.")
     page.get_by_role("button", name=re.compile("^Answer")).click()
-    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2)
+    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
     assert [panel.get_by_test_id("stText").inner_text() for panel in (left, right)] == texts
 
     page.get_by_role("button", name="Make a task of it").click()
@@ -80,13 +86,13 @@ def test_a_killed_worker_is_told_and_the_next_answer_comes(playing: Dashboard, p
     page.goto(f"{playing.address}/playground?prompt=Sing.&tokens=700")
     answer = page.get_by_role("button", name=re.compile("^Answer"))
     answer.click()
-    expect(page.get_by_text(re.compile("Being written")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("Being written")).first).to_be_visible(timeout=LOADING)
     run = (playing.root / "runs" / "demo").resolve()
     (worker,) = workers(run)
     os.kill(worker, signal.SIGKILL)
     expect(page.get_by_text(re.compile(r"was killed \(SIGKILL\)"))).to_be_visible()
-    page.get_by_label("Most tokens").fill("12")
+    page.get_by_role("spinbutton", name="Most tokens").fill("12")
     page.keyboard.press("Enter")
     answer.click()
-    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2)
+    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
     assert len(workers(run)) == 1
