@@ -56,6 +56,7 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
     assert all(texts) and texts[0] != texts[1]
     assert re.search(r"prompt=Name\+a\+colour", page.url) and "seed=5" in page.url
 
+    expect(page.get_by_role("button", name=re.compile("Keep the pair"))).to_be_enabled()
     settle(page)
     page.keyboard.press("k")
     expect(page.get_by_text("Kept as a judging item.").first).to_be_visible()
