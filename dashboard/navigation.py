@@ -10,7 +10,20 @@ from dashboard.components.gate import current_visitor, sign_of_the_visitor
 from dashboard.components.links import remember_pages
 from dashboard.components.look import dress_chips
 from dashboard.services.access import JUDGE, MANAGE, READ, Visitor
-from dashboard.views import compare, judge, overview, people, report, results, runs, stranger, tasks, toxicity, training
+from dashboard.views import (
+    compare,
+    judge,
+    overview,
+    people,
+    playground,
+    report,
+    results,
+    runs,
+    stranger,
+    tasks,
+    toxicity,
+    training,
+)
 
 VIEWS = (
     (overview, "Overview", ":material/dashboard:", READ),
@@ -18,6 +31,7 @@ VIEWS = (
     (training, "Training", ":material/show_chart:", READ),
     (toxicity, "Toxicity", ":material/shield:", READ),
     (compare, "Compare", ":material/difference:", READ),
+    (playground, "Playground", ":material/forum:", MANAGE),
     (tasks, "Tasks", ":material/assignment:", MANAGE),
     (judge, "Judge", ":material/balance:", JUDGE),
     (results, "Results", ":material/how_to_vote:", READ),

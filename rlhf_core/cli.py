@@ -154,6 +154,18 @@ def generate(
 
 
 @app.command()
+def play(run: RunPath) -> None:
+    """Answer requests with two contenders of a run, token by token: JSON lines on stdin, events as JSON lines on stdout.
+
+    It is the process behind the dashboard's Playground page, and ends when stdin closes. For example
+    {"id": "1", "prompt": "Why?", "contenders": ["base", "tuned"], "temperature": 0.7, "seed": 0, "max_new_tokens": 64}
+    """
+    from rlhf_core.playground.worker import serve_requests
+
+    serve_requests(run)
+
+
+@app.command()
 def evaluate(config: ConfigPath, overrides: Overrides = None) -> None:
     """Score the completions (reward model, toxicity, text measures) and compare the contenders."""
     _train(_load(config, overrides), ["evaluate"])

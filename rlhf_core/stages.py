@@ -11,7 +11,7 @@ import torch
 
 from rlhf_core.config import PipelineConfig, SFTConfig
 from rlhf_core.data.collate import Example
-from rlhf_core.data.contenders import parse_best_of
+from rlhf_core.data.contenders import MADE_IN, parse_best_of
 from rlhf_core.data.datasets import Datasets, content_hash
 from rlhf_core.data.io import read_jsonl, write_json, write_jsonl, write_text
 from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, Prompt
@@ -35,16 +35,13 @@ from rlhf_core.training.rollout import Episode, sample
 from rlhf_core.training.sft import check_lengths, train_sft
 from rlhf_core.training.stage import Stage
 
-MADE_IN = {"sft": "sft", "tuned": "ppo"}
-"""The stage that leaves a contender's model; the models of all other contenders were there before."""
-
 
 def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Fine-tune the base model on demonstrations; leaves `sft/model`. Prompts too long for later stages are refused here.
 
     With `sft: null` that check is all there is to do: `start_source` is the base model.
     """
-    policy = _policy(config, config.policy.model, trainable=config.sft is not None)
+    policy = run_policy(config, config.policy.model, trainable=config.sft is not None)
     _episodes(policy, config, [*data.train_prompts, *data.eval_prompts, *data.refusal_prompts])
     if config.sft is None:
         return stage.report(1, 1, "not asked for: sft is null, so PPO starts from policy.model")
@@ -79,7 +76,7 @@ def run_ppo(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Tune the policy that `start_source` names against the configured rewards; leaves `ppo/model`."""
     run = stage.path.parent
     torch.manual_seed(config.seed)
-    policy = _policy(_adapting(config, config.ppo.lora_layers), start_source(config), trainable=True)
+    policy = run_policy(_adapting(config, config.ppo.lora_layers), start_source(config), trainable=True)
     policy.gradient_checkpointing = config.ppo.gradient_checkpointing
     sources = (run / "reward" / "model", config.evaluate.detoxify_checkpoint, policy.device)
     scorer = build_rewards(config.ppo.rewards, *sources)
@@ -116,7 +113,7 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
 
 def run_evaluate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     """Score every contender's completions: reward model, toxicity, text measures; leaves `evaluation/*.json`."""
-    model = _own_reward_model(config)
+    model = own_reward_model(config)
     evaluate_run(
         stage.path.parent, config.evaluate, model.score, stage.report, optimised=config.optimises_own_reward_model
     )
@@ -173,7 +170,7 @@ def answer(config: PipelineConfig, prompt: str, seed: int) -> Iterator[tuple[str
     row = Prompt(id="prompt", prompt=prompt)
     for contender in config.generate.names:
         if (source := contender_source(config, contender)) not in _to_be_made(config) or Path(source).is_dir():
-            policy = _policy(config, source, trainable=False)
+            policy = run_policy(config, source, trainable=False)
             generator = torch.Generator().manual_seed(seed)
             yield contender, complete(policy, config, [row], contender, generator, _draw(config, contender))[0].text
 
@@ -211,7 +208,7 @@ def _answers(
 ) -> Iterator[list[ContenderCompletion]]:
     """Yield one contender's answers batch by batch, from prompt `answered` on."""
     draw, best = _draw(config, contender), parse_best_of(contender)
-    policy = _policy(config, contender_source(config, contender), trainable=False)
+    policy = run_policy(config, contender_source(config, contender), trainable=False)
     size = max(1, config.generate.batch_size // (best.n if best else 1))
     for start in range(answered, len(prompts), size):
         generator = stage.generator("best-of" if best else "prompts", start)
@@ -225,16 +222,17 @@ def _draw(config: PipelineConfig, contender: str) -> Draw:
     folder = config.run_path / "reward" / "model"
     if not folder.is_dir():
         raise RunError(f"{contender} needs the run's reward model", where=folder, remedy="Run `rlhf reward CONFIG`")
-    return partial(sample_best_of, n=best.n, scorer=_own_reward_model(config).score)
+    return partial(sample_best_of, n=best.n, scorer=own_reward_model(config).score)
 
 
-def _own_reward_model(config: PipelineConfig) -> RewardModel | RewardEnsemble:
+def own_reward_model(config: PipelineConfig) -> RewardModel | RewardEnsemble:
     """The run's reward model; what is of no category is scored by the head that PPO is rewarded by."""
     model = load_reward_model(config.run_path / "reward" / "model").to(choose_device(config.device))
     return model.of_category(config.own_category)
 
 
-def _policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> Policy:
+def run_policy(config: PipelineConfig, source: str | Path, *, trainable: bool) -> Policy:
+    """Load a model as a run computes with it: with the run's threads, on its device, its prompts and answers in the context."""
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)  # adapters draw their first weights from the global stream
@@ -263,7 +261,8 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def _encode(policy: Policy, config: PipelineConfig, row: Asked) -> list[int]:
+def encode_asked(policy: Policy, config: PipelineConfig, row: Asked) -> list[int]:
+    """Return the token ids of what is asked, in the chat format and within the limits that the run sets."""
     settings = config.policy
     return policy.encode_prompt(
         row.conversation, settings.system_prompt, settings.max_prompt_tokens, settings.long_prompts
@@ -277,11 +276,11 @@ def _example(policy: Policy, config: PipelineConfig, row: Demonstration, sft: SF
             row.conversation, settings.system_prompt, settings.max_prompt_tokens, settings.long_prompts
         )
         earlier = reply_mask(policy.tokenizer, messages)
-    return Example(_encode(policy, config, row), policy.encode_response(row.response), earlier)
+    return Example(encode_asked(policy, config, row), policy.encode_response(row.response), earlier)
 
 
 def _episodes(policy: Policy, config: PipelineConfig, prompts: Sequence[Prompt]) -> list[Episode]:
-    return [Episode(p.id, p.transcript, _encode(policy, config, p)) for p in prompts]
+    return [Episode(p.id, p.transcript, encode_asked(policy, config, p)) for p in prompts]
 
 
 def _spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
@@ -290,7 +289,7 @@ def _spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
 
 
 def _reference_samples(config: PipelineConfig, prompts: Sequence[Prompt], stage: Stage) -> list[str]:
-    policy = _policy(config, start_source(config), trainable=False)
+    policy = run_policy(config, start_source(config), trainable=False)
     settings = SamplingConfig(config.ppo.response_length, config.ppo.temperature)
     texts: list[str] = []
     for start in range(0, len(prompts), config.generate.batch_size):

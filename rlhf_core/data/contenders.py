@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+MADE_IN = {"sft": "sft", "tuned": "ppo"}
+"""The stage that leaves a contender's model; the models of all other contenders were there before."""
 PLACES = {"base": 0, "sft": 1, "tuned": 4}
 BEST_OF = re.compile(r"^best-of-(\d+)(?:-from-(\w+))?$")
 ROUND = re.compile(r"^round-(\d+)$")

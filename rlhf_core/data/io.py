@@ -79,6 +79,18 @@ def write_jsonl(path: str | Path, rows: Iterable[BaseModel | Mapping[str, Any]])
     write_text(path, "".join(line + "\n" for line in lines))
 
 
+def append_jsonl(path: str | Path, row: BaseModel | Mapping[str, Any]) -> None:
+    """Append one row to `path` as a whole line, in one write: rows of several writers do not mix."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line.encode("utf-8"))
+    finally:
+        os.close(descriptor)
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write one JSON document to `path` aside and rename."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,6 @@ def draw_uniform(rows: int, config: SamplingConfig, generator: torch.Generator) 
     return torch.rand(rows, config.max_new_tokens, generator=generator)
 
 
-@torch.no_grad()
 def sample_responses(
     model: Any,
     prompts: Sequence[Sequence[int]],
@@ -39,15 +38,31 @@ def sample_responses(
     uniform: Float[Tensor, "rows time"],
     eos_id: int,
     pad_id: int,
-    on_step: Callable[[int], None] | None = None,
 ) -> list[list[int]]:
-    """Return one list of new token ids per prompt, its eos included when it was reached.
+    """Return one list of new token ids per prompt, its eos included when it was reached; arguments as in `sample_steps`."""
+    responses: list[list[int]] = [[] for _ in prompts]
+    for so_far in sample_steps(model, prompts, config, uniform, eos_id, pad_id):
+        responses = so_far
+    return responses
+
+
+@torch.no_grad()
+def sample_steps(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    config: SamplingConfig,
+    uniform: Float[Tensor, "rows time"],
+    eos_id: int,
+    pad_id: int,
+) -> Iterator[list[list[int]]]:
+    """Yield the responses as they are after each step: the same lists every time, which grow by a token.
+
+    Whoever has seen enough asks for no more; the next step is computed when it is asked for.
 
     Args:
         model: a transformers causal LM; called with left-padded prompts, then one token a row and step.
         prompts: token ids; no padding.
         uniform: one number in [0, 1) per row and step; see `draw_uniform`.
-        on_step: called after each step with its index.
     """
     device = next(model.parameters()).device
     ids, mask = (x.to(device) for x in pad_rows(prompts, pad_id, left=True))
@@ -60,8 +75,7 @@ def sample_responses(
         for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
             if not responses[row] or responses[row][-1] != eos_id:
                 responses[row].append(token)
-        if on_step:
-            on_step(step)
+        yield responses
         going = _going(responses, alive, eos_id)
         if not going.any() or step + 1 == config.max_new_tokens:
             break
@@ -70,7 +84,6 @@ def sample_responses(
             decoder.keep(kept)
             alive, tokens = alive[kept], tokens[kept]
         logits = decoder.step(tokens)
-    return responses
 
 
 def _going(responses: list[list[int]], alive: Int[Tensor, "rows"], eos_id: int) -> Bool[Tensor, "rows"]:

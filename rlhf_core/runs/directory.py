@@ -6,6 +6,7 @@ Layout of `<run_root>/<name>/`::
     sft/ reward/ ppo/            metrics.jsonl  samples.jsonl  checkpoints/  model/
     completions/<contender>.jsonl     completions/refusals/<contender>.jsonl
     evaluation/*.json
+    playground.jsonl             pairs kept on the Playground page
 
 Appends are whole lines; whole files are written aside and renamed.
 """
@@ -27,7 +28,7 @@ from typing import Any
 
 import psutil
 
-from rlhf_core.data.io import write_json, write_text
+from rlhf_core.data.io import append_jsonl, write_json, write_text
 from rlhf_core.errors import RunError
 
 PRETRAIN = "pretrain"
@@ -105,12 +106,12 @@ class StageDirectory:
     def log(self, step: int, metrics: Mapping[str, Number]) -> None:
         """Append one row to `metrics.jsonl`: `step`, `time` (Unix seconds), then the metrics; NaN becomes null."""
         row = {"step": step, "time": time.time()} | {name: _finite(value) for name, value in metrics.items()}
-        self._append("metrics.jsonl", row)
+        append_jsonl(self.path / "metrics.jsonl", row)
 
     def sample(self, rows: list[dict[str, Any]]) -> None:
         """Append completions written during training to `samples.jsonl`."""
         for row in rows:
-            self._append("samples.jsonl", {key: _finite(value) for key, value in row.items()})
+            append_jsonl(self.path / "samples.jsonl", {key: _finite(value) for key, value in row.items()})
 
     def rewind(self, step: int) -> None:
         """Drop rows logged after `step` (and a torn last line), so that a resumed run appends where it left off."""
@@ -119,15 +120,6 @@ class StageDirectory:
             if path.is_file():
                 kept = [line for line in path.read_bytes().split(b"\n") if _row_step(line) <= step]
                 write_text(path, b"".join(line + b"\n" for line in kept).decode("utf-8"))
-
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-        descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, line.encode("utf-8"))
-        finally:
-            os.close(descriptor)
 
 
 def describe_environment(seed: int, accelerator: str | None = None) -> dict[str, Any]:

@@ -22,12 +22,14 @@ TORCH_FREE = (
     "rlhf_core.evaluation.compare", "rlhf_core.evaluation.phrases", "rlhf_core.evaluation.prompt_votes",
     "rlhf_core.evaluation.judges", "rlhf_core.rounds.begin", "rlhf_core.rounds.reward_test",
     "rlhf_core.judging",
+    "rlhf_core.playground.contenders", "rlhf_core.playground.kept", "rlhf_core.playground.protocol",
 )  # fmt: skip
 SERVICES_MAY_USE = (
     "rlhf_core.runs", "rlhf_core.feedback", "rlhf_core.data", "rlhf_core.evaluation.statistics", "rlhf_core.report",
     "rlhf_core.config", "rlhf_core.errors", "rlhf_core.judging", "rlhf_core.visible",
     "rlhf_core.evaluation.agreement", "rlhf_core.evaluation.ballots", "rlhf_core.evaluation.labellers",
     "rlhf_core.evaluation.compare", "rlhf_core.evaluation.phrases", "rlhf_core.evaluation.prompt_votes",
+    "rlhf_core.playground.contenders", "rlhf_core.playground.kept", "rlhf_core.playground.protocol",
 )  # fmt: skip
 USES_TRAINING = (
     "rlhf_core.training",

@@ -58,10 +58,14 @@ def titles(monkeypatch: pytest.MonkeyPatch, app: Callable[[], AppTest]) -> list[
     return registered
 
 
-LOCAL = ["Overview", "Runs", "Training", "Toxicity", "Compare", "Tasks", "Judge", "Results", "Report"]
+OWNERS = ("Runs", "Playground", "Tasks")
+LOCAL = [
+    *("Overview", "Runs", "Training", "Toxicity", "Compare"),
+    *("Playground", "Tasks", "Judge", "Results", "Report"),
+]
 SEES = {
     "owner": [*LOCAL, "People"],
-    "reviewer": [title for title in LOCAL if title not in ("Runs", "Tasks")],
+    "reviewer": [title for title in LOCAL if title not in OWNERS],
     "labeller": ["Judge", "Judge"],
 }
 

@@ -151,6 +151,7 @@ def test_no_page_of_others_opens_for_a_labeller(team: Team):
         "Training",
         "Toxicity",
         "Compare",
+        "Playground",
         "Tasks",
         "Judge",
         "Results",

@@ -56,6 +56,7 @@ def test_every_promised_command_is_there() -> None:
         "reward",
         "ppo",
         "generate",
+        "play",
         "evaluate",
         "round",
         "compare",

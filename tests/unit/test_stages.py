@@ -65,5 +65,5 @@ def test_best_of_n_and_rounds_score_by_the_head_that_ppo_is_rewarded_by(tmp_path
     model.save(folder)
     helpful = model.score(*asked, ["helpful"] * 2)
     assert not torch.equal(helpful, model.score(*asked))
-    assert torch.equal(stages._own_reward_model(config).score(*asked), helpful)
+    assert torch.equal(stages.own_reward_model(config).score(*asked), helpful)
     assert torch.equal(torch.as_tensor(finish._scorer(folder, config)(*asked)), helpful)

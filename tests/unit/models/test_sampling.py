@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rlhf_core.models.policy import Policy
-from rlhf_core.models.sampling import SamplingConfig, draw_uniform, sample_responses
+from rlhf_core.models.sampling import SamplingConfig, draw_uniform, sample_responses, sample_steps
 from tests.engine import tiny_policy
 
 PROMPTS = [list(b"tell me"), [7], list(b"a much longer prompt than that")]
@@ -75,14 +75,21 @@ def test_the_same_numbers_give_the_same_response_in_any_company(policy: Policy):
         assert fast(policy, [prompt], CONFIG, uniform[n : n + 1], eos=-1) == [together[n]]
 
 
-def test_sampling_stops_when_every_row_has_ended_and_tells_each_step(policy: Policy):
-    steps: list[int] = []
+def test_sampling_stops_when_every_row_has_ended(policy: Policy):
     uniform = draw_uniform(1, CONFIG, torch.Generator().manual_seed(6))
     first = fast(policy, PROMPTS[:1], CONFIG, uniform, eos=-1)[0][0]
-    found = sample_responses(policy.lm, PROMPTS[:1], CONFIG, uniform, first, 0, on_step=steps.append)
-    assert found == [[first]] and steps == [0]
-    sample_responses(policy.lm, PROMPTS[:1], CONFIG, uniform, -1, 0, on_step=steps.append)
-    assert steps == [0, *range(12)]
+    assert fast(policy, PROMPTS[:1], CONFIG, uniform, first) == [[first]]
+
+
+def test_each_step_is_told_as_it_is_and_computed_only_when_asked_for(policy: Policy):
+    """After step n each row that goes on has n tokens, and they are the first n of the whole response."""
+    uniform = draw_uniform(3, CONFIG, torch.Generator().manual_seed(4))
+    whole = fast(policy, PROMPTS, CONFIG, uniform, eos=-1)
+    steps = sample_steps(policy.lm, PROMPTS, CONFIG, uniform, -1, policy.tokenizer.pad_token_id)
+    for n in range(1, 5):
+        assert next(steps) == [row[:n] for row in whole]
+        assert torch.is_grad_enabled()  # between steps nothing of the sampler's is in force
+    steps.close()
 
 
 def test_a_small_nucleus_is_greedy(policy: Policy):

@@ -1,0 +1,79 @@
+"""The pairs kept in the playground, and the task that people judge them in. Owns keys `play-task-…`."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.components.links import link_to
+from dashboard.components.look import data_behind
+from dashboard.services import playground
+from dashboard.services.catalogue import RunEntry
+from dashboard.services.settings import Settings
+from dashboard.services.tasks import DRAFT, OPEN
+from dashboard.services.wording import count, listed, moment, plain
+from rlhf_core.errors import RlhfError
+from rlhf_core.playground.kept import KeptPair
+
+MADE = "play-task-made"
+
+
+def kept_pairs(settings: Settings, entry: RunEntry) -> None:
+    """Show how many pairs are kept, of whom, and make tasks of them; nothing before the first."""
+    found = playground.kept(settings, entry)
+    if not found:
+        return
+    st.markdown("#### Kept as judging items")
+    for pair, rows in found.items():
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.markdown(f"{count(len(rows), 'pair')} of {plain(listed(pair))}", width="content")
+            them = "it" if len(rows) == 1 else "them"
+            st.button(
+                f"Make a task of {them}", key=f"play-task-{'-'.join(pair)}", icon=":material/assignment_add:",
+                on_click=_make, args=(settings, entry, pair),
+            )  # fmt: skip
+    _made()
+    st.caption(
+        "Whoever kept them saw the names and chose: votes on them compare these answers, not the models in general. "
+        "Labellers see no names, and the sides are counterbalanced as in every task."
+    )
+    data_behind(_table([one for rows in found.values() for one in rows]), "play-kept", "The kept pairs")
+
+
+def _make(settings: Settings, entry: RunEntry, pair: tuple[str, str]) -> None:
+    try:
+        st.session_state[MADE] = playground.make_task(settings, entry, pair)
+    except RlhfError as error:
+        st.session_state["play-message"] = "red", "error", str(error)
+
+
+def _made() -> None:
+    """The way to the task that was made last."""
+    task, new = st.session_state.get(MADE, (None, False))
+    if task is None:
+        return
+    said = f"Task {task.id} {'holds these pairs' if new else 'held these pairs already'}"
+    if task.state == DRAFT:
+        said += " and is a draft: some answers give their author away"
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown(f"{said}.", width="content")
+        link_to("Tasks", "Look closer", task=str(task.id))
+        if task.state == OPEN:
+            link_to("Judge", "Judge it", task=str(task.id))
+
+
+def _table(pairs: list[KeptPair]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Prompt": pair.prompt,
+            "First": pair.completions[0].contender,
+            "Its answer": pair.completions[0].text,
+            "Second": pair.completions[1].contender,
+            "Its answer ": pair.completions[1].text,
+            "Temperature": pair.temperature,
+            "Top p": pair.top_p,
+            "Seed": pair.seed,
+            "Kept (UTC)": moment(pair.kept_at),
+        }
+        for pair in pairs
+    )

@@ -1,0 +1,162 @@
+"""The Playground page's data: who can be asked, a worker for the run that is asked, and the pairs kept as judging items."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from uuid import uuid4
+
+from dashboard.services.access import MANAGE
+from dashboard.services.catalogue import RunEntry
+from dashboard.services.exchange import COMPLETE, Exchange
+from dashboard.services.player import Player, Ticket, worker_command
+from dashboard.services.settings import Settings
+from dashboard.services.task_drafts import create, stored_already
+from dashboard.services.voting import open_store, read_instructions
+from rlhf_core.errors import DataError
+from rlhf_core.feedback.records import TaskInfo
+from rlhf_core.feedback.tasks import build_task
+from rlhf_core.playground.contenders import Contender, contenders_of, model_folders
+from rlhf_core.playground.kept import KeptPair, by_contenders, keep_pair, kept_pairs, pair_of
+from rlhf_core.playground.protocol import MOST_TOKENS, Request
+
+Stamp = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How both sides draw."""
+
+    temperature: float
+    top_p: float
+    seed: int
+    max_new_tokens: int
+
+
+class Players:
+    """The workers that hold models at this moment, by run; one that waits makes room for another run's."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._players: dict[Path, tuple[Player, Stamp]] = {}
+
+    def ask(self, run: Path, request: Request) -> Ticket:
+        """Send a request to the run's worker, starting one where there is none, or where its models have changed since.
+
+        Raises:
+            RunError: the worker is busy with another request.
+        """
+        with self._lock:
+            player, made_from = self._players.get(run, (None, ()))
+            if player is None or not player.alive or (made_from != _stamp(run) and not player.busy):
+                self._close_idle()
+                player = Player(worker_command(run))
+                self._players[run] = player, _stamp(run)
+            return player.ask(request)
+
+    def stop(self, run: Path, ticket: Ticket) -> None:
+        """End a request that is being answered."""
+        player, _ = self._players.get(run, (None, ()))
+        if player is not None:
+            player.stop(ticket)
+
+    def close(self) -> None:
+        """End all workers."""
+        with self._lock:
+            for player, _ in self._players.values():
+                player.close()
+            self._players.clear()
+
+    def _close_idle(self) -> None:
+        for run, (player, _) in list(self._players.items()):
+            if not player.busy:
+                player.close()
+                del self._players[run]
+
+
+PLAYERS = Players()
+atexit.register(PLAYERS.close)
+
+
+def contenders(settings: Settings, entry: RunEntry) -> list[Contender]:
+    """Return a run's contenders, those that cannot be asked yet too; for owners, who may know names."""
+    settings.visitor.require(MANAGE)
+    return contenders_of(entry.reader.config(), entry.path)
+
+
+def usual_drawing(entry: RunEntry) -> Drawing:
+    """Return how a run's own completions are drawn, which is where a playground begins."""
+    generate: Mapping[str, Any] = entry.reader.config().get("generate") or {}
+    most = min(int(generate.get("max_new_tokens", 64)), MOST_TOKENS)
+    return Drawing(float(generate.get("temperature", 0.7)), float(generate.get("top_p", 1.0)), 0, most)
+
+
+def ask(settings: Settings, entry: RunEntry, prompt: str, pair: tuple[str, str], drawing: Drawing) -> Ticket:
+    """Ask two contenders; returns at once.
+
+    Raises:
+        DataError: an empty prompt, or the same contender twice.
+        RunError: the worker is busy with another request.
+    """
+    settings.visitor.require(MANAGE)
+    if not prompt.strip():
+        raise DataError("The prompt is empty", remedy="Write one.")
+    if pair[0] == pair[1]:
+        raise DataError(f"Both sides are {pair[0]}", remedy="Choose another contender for one of them.")
+    request = Request(id=uuid4().hex, prompt=prompt, contenders=pair, **vars(drawing))
+    return PLAYERS.ask(entry.path, request)
+
+
+def stop(settings: Settings, entry: RunEntry, ticket: Ticket) -> None:
+    """End a request; what was written stays on the page."""
+    settings.visitor.require(MANAGE)
+    PLAYERS.stop(entry.path, ticket)
+
+
+def keep(settings: Settings, entry: RunEntry, exchange: Exchange) -> bool:
+    """Keep a pair of whole answers as a judging item; False where the same pair was kept before.
+
+    Raises:
+        DataError: the answers are not whole, or alike; the file of kept pairs is damaged.
+    """
+    settings.visitor.require(MANAGE)
+    answers = [answer.done for answer in exchange.answers if answer.done]
+    if exchange.state != COMPLETE or len(answers) < 2:
+        raise DataError("the answers are not whole", remedy="Let both come to their end first.")
+    return keep_pair(entry.path, pair_of(exchange.request, answers))
+
+
+def kept(settings: Settings, entry: RunEntry) -> dict[tuple[str, str], list[KeptPair]]:
+    """Return the pairs kept of each two contenders of a run; for owners.
+
+    Raises:
+        DataError: the file of kept pairs is damaged.
+    """
+    settings.visitor.require(MANAGE)
+    return by_contenders(kept_pairs(entry.path))
+
+
+def make_task(settings: Settings, entry: RunEntry, pair: tuple[str, str]) -> tuple[TaskInfo, bool]:
+    """Store the pairs kept of two contenders as a judging task; return it, and whether it is new.
+
+    It is open at once, or a draft where answers name their author, as every task is.
+
+    Raises:
+        DataError: nothing is kept of these two, or there are no instructions.
+    """
+    pairs = kept(settings, entry).get(pair, [])
+    rows = [[one.completions[side] for one in pairs] for side in (0, 1)]
+    spec = build_task(f"{entry.name}-playground", rows, read_instructions(settings), seed=0)
+    if same := stored_already(settings, spec):
+        return same, False
+    return open_store(settings.votes).task(create(settings, spec)), True
+
+
+def _stamp(run: Path) -> Stamp:
+    """What changes when a run's models do."""
+    files = [file for folder in model_folders(run) if folder.is_dir() for file in sorted(folder.iterdir())]
+    return tuple(file.stat().st_mtime_ns for file in (run / "config.yaml", *files) if file.is_file())

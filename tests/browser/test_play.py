@@ -1,0 +1,99 @@
+"""An owner asks two models, keeps the pair with a key, makes a task of it, and a labeller judges it blind. Real workers."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Dashboard, judged_so_far, served, settle
+from tests.browser.test_judging_access import assert_accessible
+from tests.play_factory import write_playable_run
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+LOADING = 120_000
+"""Milliseconds in which a worker has loaded its libraries and models, on a busy machine too."""
+
+
+@pytest.fixture
+def playing(tmp_path: Path) -> Iterator[Dashboard]:
+    """A dashboard on a run whose contenders can be asked."""
+    with served(tmp_path) as dashboard:
+        write_playable_run(tmp_path / "runs", "generate.max_new_tokens=24")
+        dashboard.start()
+        yield dashboard
+
+
+def workers(run: Path) -> list[int]:
+    """The processes that answer for a run."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"play" in words and str(run).encode() in words:
+            found.append(int(entry.parent.name))
+    return found
+
+
+def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> None:
+    page.goto(f"{playing.address}/playground?seed=5")
+    prompt = page.get_by_label("Prompt")
+    prompt.fill("Name a colour.")
+    page.keyboard.press("Control+Enter")
+    left, right = page.locator(".st-key-play-panel-0"), page.locator(".st-key-play-panel-1")
+    expect(left.get_by_text(re.compile("Loading"))).to_be_visible()
+    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
+    for panel, name in ((left, "Base model"), (right, "Tuned model")):
+        expect(panel.get_by_role("heading", name=name)).to_be_visible()
+    texts = [panel.get_by_test_id("stText").inner_text() for panel in (left, right)]
+    assert all(texts) and texts[0] != texts[1]
+    assert re.search(r"prompt=Name\+a\+colour", page.url) and "seed=5" in page.url
+
+    expect(page.get_by_role("button", name=re.compile("Keep the pair"))).to_be_enabled()
+    settle(page)
+    page.keyboard.press("k")
+    expect(page.get_by_text("Kept as a judging item.").first).to_be_visible()
+    settle(page)
+    page.keyboard.press("k")
+    expect(page.get_by_text("Kept already: the same prompt and answers count once.").first).to_be_visible()
+
+    assert_accessible(page, "answers, kept")
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+    page.goto(page.url)  # the address alone brings the same question, and the same answers
+    expect(prompt).to_have_value("Name a colour.")
+    page.get_by_role("button", name=re.compile("^Answer")).click()
+    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
+    assert [panel.get_by_test_id("stText").inner_text() for panel in (left, right)] == texts
+
+    page.get_by_role("button", name="Make a task of it").click()
+    page.get_by_role("link", name="Judge it").click()
+    page.get_by_role("button", name="Start judging").click()
+    expect(judged_so_far(page, 0, 1)).to_be_visible()
+    shown = [page.locator(f".st-key-judge-panel-{side}").get_by_test_id("stText").inner_text() for side in "AB"]
+    assert sorted(shown) == sorted(texts)
+    page.keyboard.press("1")
+    expect(judged_so_far(page, 1, 1)).to_be_visible()
+
+
+def test_a_killed_worker_is_told_and_the_next_answer_comes(playing: Dashboard, page: Page) -> None:
+    page.goto(f"{playing.address}/playground?prompt=Sing.&tokens=700")
+    answer = page.get_by_role("button", name=re.compile("^Answer"))
+    answer.click()
+    expect(page.get_by_text(re.compile("Being written")).first).to_be_visible(timeout=LOADING)
+    run = (playing.root / "runs" / "demo").resolve()
+    (worker,) = workers(run)
+    os.kill(worker, signal.SIGKILL)
+    expect(page.get_by_text(re.compile(r"was killed \(SIGKILL\)"))).to_be_visible()
+    page.get_by_role("spinbutton", name="Most tokens").fill("12")
+    page.keyboard.press("Enter")
+    answer.click()
+    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
+    assert len(workers(run)) == 1
