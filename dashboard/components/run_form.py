@@ -136,7 +136,7 @@ def _before_start(settings: Settings, draft: Draft, config: PipelineConfig, fiel
                 st.warning(plain(warning), icon=":material/warning:")
         with st.container(horizontal=True, gap="small"):
             st.button(
-                "Start", key="launch-start", type="primary", icon=":material/play_arrow:", on_click=begin,
+                "Start", key="launch-start", icon=":material/play_arrow:", on_click=begin,
                 args=(config, fields.forget),
             )  # fmt: skip
             st.download_button(

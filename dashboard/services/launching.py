@@ -207,7 +207,7 @@ def contention_words(rows: Sequence[RunRow], besides: str = "") -> str:
 
 def _row(entry: RunEntry) -> RunRow:
     try:
-        standing = launch.standing(entry.path)
+        standing = launch.standing(entry.reader)
     except (RlhfError, OSError) as error:
         return RunRow(entry, DAMAGED, None, problem=str(error))
     lines = [] if entry.recorded else launch.log_tail(entry.path, 1)

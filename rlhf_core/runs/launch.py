@@ -24,6 +24,7 @@ from rlhf_core.data.io import parse_json, write_json, write_text
 from rlhf_core.errors import RunError
 from rlhf_core.runs import lineage
 from rlhf_core.runs.directory import process_alive
+from rlhf_core.runs.kept import KeptFiles
 from rlhf_core.runs.reader import RunReader, RunStatus
 
 LAUNCH, PAUSE = "launch.json", "pause.json"
@@ -32,6 +33,7 @@ RESUMABLE = ("paused", "interrupted", "failed")
 LOG_BYTES = 64 * 1024  # of a log's end that are read at most
 
 _one_at_a_time = Lock()
+_files = KeptFiles()
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,13 @@ def pause(path: Path, by: str = "") -> None:
         ) from error
 
 
-def standing(path: Path) -> Standing:
+def standing(reader: RunReader) -> Standing:
     """Return where a run stands.
 
     Raises:
         RunError: `status.json` is damaged.
     """
-    reader = RunReader(path)
+    path = reader.path
     status, written = reader.status(), _read(path / "status.json")
     launched, asked = _read(path / LAUNCH), _read(path / PAUSE)
     began = max(launched.get("at", 0.0), _read(path / "env.json").get("started", 0.0))
@@ -170,12 +172,16 @@ def log_path(path: Path) -> Path:
 def log_tail(path: Path, lines: int) -> list[str]:
     """Return the last lines of a run's log; none while there is no log."""
     try:
-        with log_path(path).open("rb") as file:
-            file.seek(max(file.seek(0, 2) - LOG_BYTES, 0))
-            text = file.read().decode("utf-8", "replace")
+        return _files.read(log_path(path), _last_lines)[-lines:]
     except OSError:
         return []
-    return [line for line in text.splitlines() if line.strip()][-lines:]
+
+
+def _last_lines(log: Path) -> list[str]:
+    with log.open("rb") as file:
+        file.seek(max(file.seek(0, 2) - LOG_BYTES, 0))
+        text = file.read().decode("utf-8", "replace")
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def load_run_config(path: Path) -> PipelineConfig:
@@ -267,7 +273,7 @@ def _recorded(path: Path) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     """A small JSON file of a run; empty when it is missing or damaged."""
     try:
-        value = parse_json(path.read_bytes())
+        value = _files.read(path, lambda file: parse_json(file.read_bytes()))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -268,7 +269,7 @@ def begin_run(studio: Studio) -> Path:
     """Cut a complete run back to step 6 of PPO, written by this process."""
     run = studio.add_run()
     status = json.loads((run / "status.json").read_text())
-    status |= {"state": "running", "pid": os.getpid()}
+    status |= {"state": "running", "pid": os.getpid(), "updated": time.time()}
     status["stages"] = {name: status["stages"][name] for name in ("sft", "reward", "ppo")}
     status["stages"]["ppo"] |= {"state": "running", "step": 6, "total": 24, "eta_seconds": 200.0}
     (run / "status.json").write_text(json.dumps(status))

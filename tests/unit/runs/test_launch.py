@@ -20,6 +20,7 @@ from rlhf_core.errors import RunError
 from rlhf_core.runs import launch
 from rlhf_core.runs.directory import RunDirectory
 from rlhf_core.runs.launch import free_name, load_run_config, log_tail, pause, resume, standing, start, writer
+from rlhf_core.runs.reader import RunReader
 
 ROOT = Path(__file__).resolve().parents[3]
 SLEEP = "import time; print('ready', flush=True); time.sleep(60)"
@@ -60,15 +61,15 @@ def test_a_command_of_ours_that_was_there_when_the_status_was_written_is_the_wri
         claim(run, process.pid, time.time())
         found = writer(run.path)
         assert found and found.pid == process.pid
-        assert standing(run.path).state == "running" and standing(run.path).pid == process.pid
-    assert writer(run.path) is None and standing(run.path).state == "interrupted"
+        assert standing(RunReader(run.path)).state == "running" and standing(RunReader(run.path)).pid == process.pid
+    assert writer(run.path) is None and standing(RunReader(run.path)).state == "interrupted"
 
 
 def test_a_process_that_was_given_the_same_id_later_is_another_one(run: RunDirectory) -> None:
     """It began now; the status was written an hour ago, so by somebody else."""
     with sleeper("rlhf_core") as process:
         claim(run, process.pid, time.time() - 3600)
-        assert writer(run.path) is None and standing(run.path).state == "interrupted"
+        assert writer(run.path) is None and standing(RunReader(run.path)).state == "interrupted"
         with pytest.raises(RunError, match="no process is at work on this run"):
             pause(run.path)
         assert process.is_running()
@@ -98,38 +99,38 @@ def test_a_pause_is_asked_for_and_then_told_from_a_crash(run: RunDirectory) -> N
         claim(run, process.pid, time.time())
         pause(run.path, "Ana")
         assert process.wait(10) is None or not process.is_running()
-    assert (standing(run.path).state, standing(run.path).by) == ("paused", "Ana")
+    assert (standing(RunReader(run.path)).state, standing(RunReader(run.path)).by) == ("paused", "Ana")
     run.create("name: tiny\n", seed=0)  # it went on in a terminal, and that process has ended since
     run.update(state="interrupted")
-    assert standing(run.path).state == "interrupted"
+    assert standing(RunReader(run.path)).state == "interrupted"
 
 
 def test_a_run_that_was_asked_to_stop_is_pausing_until_it_has(run: RunDirectory) -> None:
     with sleeper("rlhf_core") as process:
         claim(run, process.pid, time.time())
         write_json(run.path / "pause.json", {"at": time.time(), "by": ""})
-        assert standing(run.path).state == "pausing"
+        assert standing(RunReader(run.path)).state == "pausing"
 
 
 def test_a_run_that_completed_in_spite_of_a_pause_is_complete(run: RunDirectory) -> None:
     write_json(run.path / "pause.json", {"at": time.time(), "by": ""})
     run.update(state="complete")
-    assert standing(run.path).state == "complete"
+    assert standing(RunReader(run.path)).state == "complete"
 
 
 def test_a_start_that_said_nothing_is_starting_while_it_lives_and_failed_afterwards(run: RunDirectory) -> None:
     run.update(state="interrupted")
     with sleeper("rlhf_core") as process:
         write_json(run.path / "launch.json", {"pid": process.pid, "at": time.time() + 0.01, "by": "Ana"})
-        assert (standing(run.path).state, standing(run.path).by) == ("starting", "Ana")
-    assert standing(run.path).state == "failed"
+        assert (standing(RunReader(run.path)).state, standing(RunReader(run.path)).by) == ("starting", "Ana")
+    assert standing(RunReader(run.path)).state == "failed"
 
 
 def test_a_recorded_run_has_no_process_and_does_not_go_on(run: RunDirectory) -> None:
     with sleeper("rlhf_core") as process:
         claim(run, process.pid, time.time())
         write_json(run.path / "status.json", run.read_status() | {"recorded": True})
-        assert standing(run.path).state == "recorded" and writer(run.path) is None
+        assert standing(RunReader(run.path)).state == "recorded" and writer(run.path) is None
         with pytest.raises(RunError, match=r"was recorded elsewhere and cannot go on here\. Start a new run from it"):
             resume(run.path)
 
@@ -179,7 +180,7 @@ def test_a_start_runs_the_pipeline_on_the_resolved_configuration(tmp_path: Path,
     assert again == config  # a name of digits stays a name
     launched = parse_json((path / "launch.json").read_bytes())
     assert (launched["pid"], launched["by"]) == (spawned.made[0].pid, "Ana")
-    assert standing(path).state == "starting"
+    assert standing(RunReader(path)).state == "starting"
 
 
 def test_relative_paths_of_a_run_are_those_of_the_working_directory(
