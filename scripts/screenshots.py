@@ -27,13 +27,14 @@ TALLEST = 1600  # pixels
 
 @dataclass(frozen=True)
 class Picture:
-    """A page as the docs show it: its address, what it waits for, the theme, and the width in pixels."""
+    """A page as the docs show it: its address, what it waits for, the theme, the width in pixels, a button to press first."""
 
     name: str
     address: str
     waits_for: str
     scheme: str = "light"
     width: int = 1280
+    presses: str = ""
 
 
 PICTURES = (
@@ -41,7 +42,7 @@ PICTURES = (
     Picture("training", "/training", "Reward against drift"),
     Picture("training-dark", "/training?group-ppo=Policy", "Reward against drift", scheme="dark"),
     Picture("compare", "/compare", "Compare"),
-    Picture("judge", "/judge", "Start judging"),
+    Picture("judge", "/judge", "Start judging", presses="Start judging"),
     Picture("results", "/results", "Results"),
     Picture("toxicity", "/toxicity", "Toxicity"),
     Picture("report", "/report", "Report"),
@@ -69,6 +70,9 @@ def _take(page: Page, address: str, picture: Picture, out: Path) -> None:
     page.goto(address + picture.address)
     page.get_by_text(picture.waits_for, exact=True).first.wait_for()
     _settle(page)
+    if picture.presses:
+        page.get_by_role("button", name=picture.presses).click()
+        _settle(page)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": picture.width, "height": min(height, TALLEST)})
     _settle(page)
