@@ -28,9 +28,16 @@ def pick_run(settings: Settings) -> RunEntry | None:
     names = {entry.label: entry for entry in entries}
     first = entries[first_choice(entries)].label
     if "run" not in st.session_state and "run" not in st.query_params:
-        st.session_state["run"] = first  # not the widget's default: the address then always says which run it shows
+        st.query_params["run"] = first  # so that the address says which run it shows, before anybody has chosen
+    st.sidebar.markdown(":small[Run]")  # the widget's own label would add that it is required
     chosen = st.sidebar.selectbox(
-        *("Run", list(names)), index=None, placeholder=first, key="run", persist_state="session", bind="query-params"
+        *("Run", list(names)),
+        index=None,
+        required=True,
+        key="run",
+        label_visibility="collapsed",
+        persist_state="session",
+        bind="query-params",
     )
     entry = names[chosen or first]
     if entry.recorded:

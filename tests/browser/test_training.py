@@ -123,3 +123,22 @@ def test_a_note_is_kept_beside_the_run(dashboard: Dashboard, page: Page) -> None
     while not note.is_file() and time.monotonic() < until:
         time.sleep(0.1)
     assert note.read_text() == "Try a **higher** β."
+
+
+def test_what_went_wrong_is_named_and_its_curve_and_answers_are_at_hand(dashboard: Dashboard, page: Page) -> None:
+    ppo = StageDirectory(dashboard.root / "runs" / "demo" / "ppo")
+    for step in range(25, 33):  # the factory ends at 24, healthy
+        ppo.log(step, {"objective/kl": 60.0 + step, "policy/clipfrac": 0.8})
+    open_training(page, dashboard.address)
+    expect(page.get_by_text("The policy has drifted far from its reference")).to_be_visible()
+    expect(page.get_by_text("Raise ppo.kl_coef", exact=False).first).to_be_visible()
+    expect(page.get_by_text("Many updates are clipped")).to_be_visible()
+    page.get_by_role("textbox", name="Find").fill("clipfrac")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Clipped ratios", exact=False).last).to_be_visible()
+    page.get_by_role("textbox", name="Range").fill("20-32")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(RANGE)
+    expect(page.locator(AREAS).first).to_be_visible()
+    page.get_by_text("Completions through training").scroll_into_view_if_needed()
+    expect(page.get_by_text("Dotted: at step", exact=False)).to_be_visible()

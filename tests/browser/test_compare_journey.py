@@ -98,9 +98,7 @@ def test_hostile_answers_are_shown_letter_by_letter_and_run_nothing(page: Page, 
     went_wrong: list[str] = []
     page.on("request", lambda request: "192.0.2.1" in request.url and went_wrong.append(request.url))
     page.on("dialog", lambda dialog: (went_wrong.append(dialog.message), dialog.dismiss()))
-    page.goto(f"{studio.address}/compare?compare-sort=Prompt")
-    page.get_by_label("Run").first.wait_for()
-    pick(page, "Run", "hostile")
+    page.goto(f"{studio.address}/compare?run=hostile&compare-sort=Prompt")
     for n in range(0, 24):
         expect(page.get_by_text(f"{n + 1} of {len(HOSTILE)} in this order")).to_be_visible()
         page.wait_for_function(ANSWERS, arg=[visible(HOSTILE[n]), visible(HOSTILE[n - 2])])
