@@ -45,6 +45,8 @@ def workers(run: Path) -> list[int]:
 def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> None:
     page.goto(f"{playing.address}/playground?seed=5")
     prompt = page.get_by_label("Prompt")
+    prompt.wait_for()
+    settle(page)  # keys that are pressed while the page is still being drawn are Streamlit's to lose
     prompt.fill("Name a colour.")
     page.keyboard.press("Control+Enter")
     left, right = page.locator(".st-key-play-panel-0"), page.locator(".st-key-play-panel-1")
