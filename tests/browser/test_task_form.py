@@ -22,8 +22,7 @@ def test_a_task_is_made_and_judged(address: str, page: Page) -> None:
         contenders.click()
         page.get_by_role("option", name=f"demo · {name}").click()
     page.keyboard.press("Escape")
-    
-    page.wait_for_timeout(700)  # ms: a choice reaches the server a moment after it is made, and a press before that is lost
+    page.wait_for_timeout(700)  # ms: a choice reaches the server a moment after it is made; a press before is lost
     settle(page)
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("Each labeller gives 12 votes")).to_be_visible()

@@ -28,6 +28,13 @@ def test_a_downward_spike_survives_too() -> None:
     assert 4321 in keep_extremes(values, 50)
 
 
+def test_spikes_within_one_bucket_of_a_slope_all_survive() -> None:
+    values = np.arange(5000.0)  # neighbours differ by 1, and a bucket of limit 50 spans more than the spikes are high
+    places = [4000, 4003, 4006]
+    values[places] += 3.0
+    assert set(places) <= set(keep_extremes(values, 50).tolist())
+
+
 def test_a_short_curve_is_kept_whole() -> None:
     assert keep_extremes(np.array([3.0, 1.0, 2.0]), 4).tolist() == [0, 1, 2]
 
