@@ -110,7 +110,7 @@ def _curve(entries: list[RunEntry], stage: str, metric: str, choices: Choices, r
     name = f"**{wording.plain(curve_names.label(metric))}** :small[:gray[{wording.plain(about.unit)}]]"
     st.markdown(name, help=wording.plain(curve_names.describe(metric)))
     series = curves.build_series(entries, stage, metric, drawing)
-    if not any(len(one.x) for one in series):
+    if not series:
         st.caption("Nothing was logged in this range.")
         return
     log = choices.log and can_be_log(series)

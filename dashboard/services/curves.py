@@ -66,11 +66,11 @@ class Series:
 
 
 def build_series(entries: Sequence[RunEntry], stage: str, metric: str, drawing: Drawing) -> list[Series]:
-    """Return one series per run that logged the metric; `place` is the run's place in `entries`, for its colour."""
+    """Return one series per run that logged the metric where it is to be shown; `place` is the run's in `entries`."""
     each = {place: _series(entry, place, stage, metric, drawing) for place, entry in enumerate(entries)}
     found = {place: series for place, series in each.items() if series is not None}
     lines = _one_per_group(found, seed_groups(entries)) if drawing.seeds else list(found.values())
-    return [_shown(line, drawing.window) for line in lines]
+    return [shown for line in lines if len((shown := _shown(line, drawing.window)).x)]
 
 
 def smooth(values: Floats, weight: float) -> Floats:
@@ -170,7 +170,8 @@ def _mean_of(members: Sequence[Series]) -> Series:
 def _shown(line: Series, window: tuple[float, float] | None) -> Series:
     """Cut a line to a window, with the points just outside it so that it runs to the edges, and thin it."""
     if window:
-        inside = np.flatnonzero((line.x >= window[0]) & (line.x <= window[1]))
-        first, last = (inside[0], inside[-1]) if inside.size else (len(line.x), 0)
-        line = line.at(np.arange(max(first - 1, 0), min(last + 2, len(line.x))))
+        before = np.searchsorted(line.x, window[0], "left") - 1
+        behind = np.searchsorted(line.x, window[1], "right") + 1
+        apart = line.x[0] > window[1] or line.x[-1] < window[0]
+        line = line.at(np.arange(0) if apart else np.arange(max(before, 0), min(behind, len(line.x))))
     return line.at(keep_extremes(line.raw, POINTS))

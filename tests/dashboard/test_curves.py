@@ -153,8 +153,19 @@ def test_a_range_keeps_the_points_beside_it_so_that_lines_reach_the_edges(studio
     (whole,) = curves.build_series([entry], "ppo", "objective/kl", Drawing(0.5))
     (part,) = curves.build_series([entry], "ppo", "objective/kl", Drawing(0.5, window=(5.0, 6.0)))
     np.testing.assert_array_equal(part.smooth, whole.smooth[3:7])  # smoothed over all that came before
-    (nothing,) = curves.build_series([entry], "ppo", "objective/kl", Drawing(window=(100.0, 200.0)))
-    assert not len(nothing.x)
+    assert curves.build_series([entry], "ppo", "objective/kl", Drawing(window=(100.0, 200.0))) == []
+
+
+def test_a_line_that_crosses_a_range_without_a_point_in_it_is_shown(studio: Studio) -> None:
+    (entry,) = seeds_of(studio, {"a": [float(n) for n in range(10)]})
+    (crossing,) = curves.build_series([entry], "ppo", "objective/kl", Drawing(window=(3.2, 3.8)))
+    assert crossing.x.tolist() == [3, 4]
+
+
+def test_a_run_that_ended_before_the_range_is_left_out_of_it(studio: Studio) -> None:
+    entries = seeds_of(studio, {"other": [1.0, 2.0], "a": [float(n) for n in range(10)]})
+    (shown,) = curves.build_series(entries, "ppo", "objective/kl", Drawing(window=(5.0, 8.0)))
+    assert (shown.name, shown.place) == ("a", 1)
 
 
 def test_a_range_shows_all_points_where_the_whole_curve_is_thinned(studio: Studio) -> None:
