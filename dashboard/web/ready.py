@@ -7,12 +7,9 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Any
 
-PAGES = "dashboard.navigation"
-
 
 @asynccontextmanager
 async def ready(app: Any) -> AsyncIterator[None]:
-    """Load the pages, and what they draw with, once per server."""
-    for name in (PAGES, "plotly.graph_objects", "streamlit.elements.plotly_chart", "pandas.io.formats.style"):
-        import_module(name)
+    """Load the pages, and with them what they draw with, once per server."""
+    import_module("dashboard.navigation")
     yield
