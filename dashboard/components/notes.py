@@ -8,7 +8,7 @@ from dashboard.components.states import guarded
 from dashboard.services.access import MANAGE
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.settings import Settings
-from rlhf_core.runs.notes import read_notes, write_notes
+from rlhf_core.runs.notes import MOST, read_notes, write_notes
 
 
 def notes_panel(settings: Settings, entry: RunEntry) -> None:
@@ -30,7 +30,7 @@ def _editor(entry: RunEntry, notes: str) -> None:
         return
     before = st.session_state.setdefault(f"{key}-before", notes)
     with panel, st.form(f"{key}-form", border=False):
-        text = st.text_area("Notes on this run, in Markdown", before, key=f"{key}-text", max_chars=100_000)
+        text = st.text_area("Notes on this run, in Markdown", before, key=f"{key}-text", max_chars=MOST)
         st.caption("Kept beside the run, in its notes.md.")
         if st.form_submit_button("Save"):
             write_notes(entry.path, text or "", before)
