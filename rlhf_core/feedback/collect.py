@@ -76,17 +76,6 @@ class Judging:
     instructions: tuple[InstructionVersion, ...]
 
 
-def votes_of_run(run: Path, database: Path | str) -> pd.DataFrame | None:
-    """Return the votes on the items of the run's own task, or None when the database file or the task is not there.
-
-    Raises:
-        RunError: there is no such run.
-        VoteError: the database cannot be opened.
-    """
-    found = judging_of_run(run, database)
-    return None if found is None else found.votes.loc[found.votes["kind"] == "item"].reset_index(drop=True)
-
-
 def judging_of_run(run: Path, database: Path | str) -> Judging | None:
     """Return the votes on the run's own task with its instructions, or None when the database file or the task is not there.
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rlhf_core.errors import RunError
-from rlhf_core.feedback.collect import own_task, votes_of_run
+from rlhf_core.feedback.collect import judging_of_run, own_task
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import TaskDesign, build_task
 from rlhf_core.runs.reader import RunReader
@@ -37,8 +37,8 @@ def test_a_runs_votes_are_those_on_its_own_answers_whatever_shares_its_name(tmp_
         own = store_task(store, run, 3)
         store_task(store, other, 1)
         assert store_task(store, run, 2, overlap=2) > own
-    gathered = votes_of_run(run, f"sqlite:///{database}")
-    assert gathered is not None and gathered["task_id"].tolist() == [own] * 3
+    gathered = judging_of_run(run, f"sqlite:///{database}")
+    assert gathered is not None and gathered.votes["task_id"].tolist() == [own] * 3
 
 
 def test_votes_on_answers_that_have_changed_since_are_not_the_runs(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_votes_on_answers_that_have_changed_since_are_not_the_runs(tmp_path: Pat
     path = run / "completions" / "tuned.jsonl"
     first, *rest = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([json.dumps(json.loads(first) | {"text": "Another answer."}), *rest]), encoding="utf-8")
-    assert votes_of_run(run, tmp_path / "votes.db") is None
+    assert judging_of_run(run, tmp_path / "votes.db") is None
 
 
 def test_a_run_without_both_answers_has_no_votes_and_no_task(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_run_without_both_answers_has_no_votes_and_no_task(tmp_path: Path) -> 
     with closing(VoteStore(tmp_path / "votes.db")) as store:
         store_task(store, run, 1)
     (run / "completions" / "tuned.jsonl").unlink()
-    assert votes_of_run(run, tmp_path / "votes.db") is None
+    assert judging_of_run(run, tmp_path / "votes.db") is None
     with pytest.raises(
         RunError, match=r"mine: completions of both contenders are needed\. `rlhf generate` writes them"
     ):
@@ -65,11 +65,11 @@ def test_a_run_without_both_answers_has_no_votes_and_no_task(tmp_path: Path) -> 
 
 def test_no_database_and_no_task_are_no_votes(tmp_path: Path) -> None:
     run = write_run(tmp_path / "mine")
-    assert votes_of_run(run, tmp_path / "votes.db") is None
+    assert judging_of_run(run, tmp_path / "votes.db") is None
     VoteStore(tmp_path / "votes.db").close()
-    assert votes_of_run(run, tmp_path / "votes.db") is None
+    assert judging_of_run(run, tmp_path / "votes.db") is None
 
 
 def test_a_missing_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no such run"):
-        votes_of_run(tmp_path / "none", tmp_path / "votes.db")
+        judging_of_run(tmp_path / "none", tmp_path / "votes.db")

@@ -13,7 +13,7 @@ import pytest
 from rlhf_core.data.io import write_jsonl
 from rlhf_core.data.records import Prompt
 from rlhf_core.evaluation.ballots import check_votes
-from rlhf_core.feedback.collect import votes_of_run
+from rlhf_core.feedback.collect import judging_of_run
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.rounds import finish
 from rlhf_core.rounds.begin import Round, RoundRequest, begin_round
@@ -96,9 +96,9 @@ def test_the_votes_of_a_round_are_those_on_its_task(begun: Round):
         item = store.next_item(2, "ana")
         assert item is not None
         store.vote(item.token, {"helpful": "a", "honest": "tie"}, reading_seconds=1.0)
-    votes = votes_of_run(begun.path, database)
-    assert votes is not None and set(votes["task_id"]) == {2} and len(votes) == 2
-    check_votes(votes, ("outcome", "contender"))
+    found = judging_of_run(begun.path, database)
+    assert found is not None and set(found.votes["task_id"]) == {2} and len(found.votes) == 2
+    check_votes(found.votes, ("outcome", "contender"))
 
 
 def test_answers_that_name_their_author_keep_the_task_a_draft(begun: Round):
