@@ -6,13 +6,11 @@ The last line it prints is a JSON object: how much was done (tokens or pairs), t
 from __future__ import annotations
 
 import json
-import re
-import resource
 import sys
 from importlib import import_module
-from pathlib import Path
 
 from benchmarks.work import Work
+from rlhf_core.process import peak_memory
 
 
 def main() -> None:
@@ -25,17 +23,6 @@ def main() -> None:
     module, function = name.split(":")
     amount, seconds = getattr(import_module(f"benchmarks.{module}"), function)(work)
     print(json.dumps({"amount": amount, "seconds": seconds, "memory": peak_memory()}), flush=True)
-
-
-def peak_memory() -> int:
-    """Return the peak resident memory of this process, in bytes.
-
-    Linux counts VmHWM from the start of the program; ru_maxrss would begin with the memory of whoever started it.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file() and (found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M)):
-        return int(found[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

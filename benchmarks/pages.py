@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import sqlite3
 import time
@@ -18,6 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
+
+from rlhf_core.process import peak_memory
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +38,7 @@ def main() -> None:
         measure_curves(_write_long_run(root / "long"))
         _write_runs(root / "runs")
         measure_overview()
-    print(f"memory at its highest: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+    print(f"memory at its highest: {peak_memory() / 1e9:.2f} GB")
 
 
 def measure_curves(run: Path) -> None:

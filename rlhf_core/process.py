@@ -8,9 +8,11 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import re
 import resource
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 2**31 - 1
@@ -42,9 +44,14 @@ def release_memory() -> None:
 
 
 def peak_memory() -> int:
-    """Return the most memory this process has held so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+    """Return the most memory this process has held so far, in bytes.
+
+    Linux counts VmHWM from the start of the program; ru_maxrss would begin with the memory of whoever started it.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file() and (found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"), re.M)):
+        return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _glibc(name: str) -> Callable[..., int] | None:

@@ -51,6 +51,17 @@ def test_the_peak_of_memory_stays_when_memory_is_freed() -> None:
     assert before > 2**20 and peak_memory() >= before + 64 * 2**20
 
 
+def test_memory_is_that_of_the_process_itself_not_of_who_started_it() -> None:
+    def peak_in_a_process(taken: int) -> int:
+        code = f"from rlhf_core.process import peak_memory; taken = bytearray({taken}); print(peak_memory())"
+        return int(subprocess.check_output([sys.executable, "-c", code], text=True))
+
+    block = bytearray(150_000_000)
+    assert peak_memory() > 150e6 and len(block) == 150_000_000
+    assert peak_in_a_process(0) < 100e6
+    assert peak_in_a_process(200_000_000) > 200e6
+
+
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr("rlhf_core.process._glibc", asked.append)  # the tests keep their own allocator
