@@ -69,7 +69,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "reward": {
         "Key curves": ("train/loss", "eval/loss", "train/accuracy", "eval/accuracy"),
         "Ranking quality": ("eval/margin", "eval/calibration_error", "eval/kendall_tau"),
-        "Optimiser": ("optim/lr", "optim/grad_norm"),
+        "Optimiser": ("optim/lr", "optim/grad_norm", "tokens/batch"),
     },
     "ppo": {
         "Key curves": ("eval/score", "eval/win_rate", "objective/kl", "objective/scores"),

@@ -162,7 +162,12 @@ _ALL = (
         "1 − Var(returns − values)/Var(returns); missing when the variance is 0",
         high=1.0,
     ),
-    Metric("tokens/batch", "tokens", "prompt and response tokens of the step's batch, each counted once", 0.0),
+    Metric(
+        "tokens/batch",
+        "tokens",
+        "tokens of the texts in the step's batch, prompt and response; a ranked prompt counts with each completion",
+        0.0,
+    ),
     Metric("tokens/response_length", "tokens", "mean response length, eos included", 0.0),
     Metric("tokens/eos_frac", "share", "responses that ended with eos inside the limit", 0.0, 1.0, (0.8, 1.0)),
     Metric(

@@ -83,7 +83,7 @@ def train_reward(
 
     `identity` is the fingerprint of the pretrained backbone.
     Forward passes of training multiply in `config.dtype`; weights, scores, loss and held-out numbers are float32.
-    Logs train/loss, train/accuracy, optim/*, and what `evaluate_ranking_loss` measures.
+    Logs train/loss, train/accuracy, tokens/batch, optim/*, and what `evaluate_ranking_loss` measures.
     """
     _choose_parameters(model, config)
 
@@ -96,10 +96,7 @@ def train_reward(
 
 def held_out_scores(model: RewardModel, held_out: Sequence[Ranking]) -> list[list[float]]:
     """Return scores of every completion of every ranking; raw ones of a model that is not normalised yet."""
-    return [
-        model.score(*zip(*((r.transcript, c.text, r.category) for c in r.completions), strict=True)).tolist()
-        for r in held_out
-    ]
+    return [model.score(*_answers([r])).tolist() for r in held_out]
 
 
 def accumulate(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> dict[str, float]:
@@ -107,21 +104,26 @@ def accumulate(model: RewardModel, rankings: Sequence[Ranking], config: RewardCo
     with products_in(choose_dtype(config.dtype, model.device), model.device):
         loss, accuracy = ranking_loss(model, rankings, config)
     loss.backward()
-    return {"train/loss": loss.item(), "train/accuracy": accuracy}
+    tokens = model.tokenize(*_answers(rankings)[:2])["attention_mask"].sum().item()
+    return {"train/loss": loss.item(), "train/accuracy": accuracy, "tokens/batch": tokens}
 
 
 def ranking_loss(model: RewardModel, rankings: Sequence[Ranking], config: RewardConfig) -> tuple[Tensor, float]:
     """Return (weighted K-wise loss, share of pairs ordered as people did) of ranked prompts, every completion scored once."""
-    prompts = [r.transcript for r in rankings for _ in r.completions]
-    texts = [c.text for r in rankings for c in r.completions]
     chosen, rejected, owner = pair_indices(rankings)
-    scores = model.raw_scores(prompts, texts, [r.category for r in rankings for _ in r.completions])
+    scores = model.raw_scores(*_answers(rankings))
     chosen, rejected, owner = (index.to(scores.device) for index in (chosen, rejected, owner))
     loss = kwise_loss(
         scores, chosen, rejected, owner, config.margin, config.label_smoothing, config.centering,
         torch.tensor([r.weight for r in rankings]).to(scores.device),
     )  # fmt: skip
     return loss, (scores[chosen] > scores[rejected]).float().mean().item()
+
+
+def _answers(rankings: Sequence[Ranking]) -> tuple[list[str], list[str], list[str]]:
+    """Return (prompts, texts, categories) of all completions of all rankings."""
+    rows = [(r.transcript, c.text, r.category) for r in rankings for c in r.completions]
+    return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
 
 
 def pair_indices(rankings: Sequence[Ranking]) -> tuple[Tensor, Tensor, Tensor]:
@@ -147,9 +149,7 @@ def evaluate_ranking_loss(model: RewardModel, held_out: Sequence[Ranking], confi
     loss, ranked, margins, by_prompt = 0.0, 0, [], []
     for start in range(0, len(held_out), EVAL_PROMPTS):
         part = held_out[start : start + EVAL_PROMPTS]
-        prompts = [r.transcript for r in part for _ in r.completions]
-        categories = [r.category for r in part for _ in r.completions]
-        scores = model.raw_scores(prompts, [c.text for r in part for c in r.completions], categories).cpu()
+        scores = model.raw_scores(*_answers(part)).cpu()
         chosen, rejected, owner = pair_indices(part)
         count = len(owner.unique())
         loss += kwise_loss(scores, chosen, rejected, owner, config.margin, config.label_smoothing).item() * count

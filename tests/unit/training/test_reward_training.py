@@ -98,6 +98,8 @@ def test_training_learns_to_order_held_out_pairs(backbone: str, lora: object, tm
     assert first["step"] == 0 and first["eval/loss"] > last["eval/loss"]
     best = min(row["eval/loss"] for row in log if "eval/loss" in row)
     assert evaluate_ranking_loss(model, rows[8:], settings)["eval/loss"] == pytest.approx(best, rel=1e-4)
+    alone = [model.tokenize([row.prompt], [c.text])["input_ids"].numel() for row in rows[:8] for c in row.completions]
+    assert sum(row.get("tokens/batch", 0) for row in log) == 6 * sum(alone)  # of one text there is no padding
 
 
 def contrary(count: int) -> list[Ranking]:
