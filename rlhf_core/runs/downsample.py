@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,20 +28,31 @@ def keep_extremes(values: NDArray[np.float64], limit: int = 1000) -> NDArray[np.
     if count <= limit:
         return np.arange(count, dtype=np.int64)
     share = limit // 5
-    sticking_out = _spikes(values, share)
-    edges = np.linspace(0, count, (limit - share - 2) // 2 + 1).astype(np.int64)
-    kept = [0, count - 1]
-    for start, stop in pairwise(edges):
-        bucket = values[start:stop]
-        finite = np.flatnonzero(np.isfinite(bucket))
-        if finite.size:
-            kept += [int(start + finite[bucket[finite].argmin()]), int(start + finite[bucket[finite].argmax()])]
-    return np.unique(np.concatenate([np.array(kept, dtype=np.int64), sticking_out]))
+    sticking_out, extremes = _spikes(values, share), _extremes(values, (limit - share - 2) // 2)
+    return np.unique(np.concatenate([np.array([0, count - 1]), sticking_out, extremes]))
 
 
 def _spikes(values: NDArray[np.float64], wanted: int) -> NDArray[np.int64]:
-    """Return the `wanted` points that differ most from the mean of their two neighbours."""
+    """Return the `wanted` points that differ most from the mean of their two neighbours.
+
+    None of them lies below the lowest of as many blocks' highest: what does is not sorted.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         away = np.abs(values[1:-1] - (values[:-2] + values[2:]) / 2)
     away[~np.isfinite(away)] = 0.0
-    return np.argpartition(-away, wanted)[:wanted] + 1
+    blocks = np.arange(0, len(away), max(1, len(away) // (4 * wanted or 1)))
+    floor = np.sort(np.maximum.reduceat(away, blocks))[-wanted:].min()
+    high = np.flatnonzero(away >= floor)
+    return high[np.argsort(-away[high], kind="stable")[:wanted]] + 1
+
+
+def _extremes(values: NDArray[np.float64], buckets: int) -> NDArray[np.int64]:
+    """Return where each bucket is lowest and highest; NaN and infinities are passed over."""
+    size = -(-len(values) // buckets)
+    rows = np.full(buckets * size, np.nan)
+    rows[: len(values)] = values
+    rows = rows.reshape(buckets, size)
+    finite = np.isfinite(rows)
+    lowest, highest = np.where(finite, rows, np.inf).argmin(1), np.where(finite, rows, -np.inf).argmax(1)
+    starts = np.arange(buckets) * size
+    return np.concatenate([starts + lowest, starts + highest])[np.tile(finite.any(1), 2)]

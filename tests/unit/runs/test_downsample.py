@@ -35,6 +35,15 @@ def test_spikes_within_one_bucket_of_a_slope_all_survive() -> None:
     assert set(places) <= set(keep_extremes(values, 50).tolist())
 
 
+@given(st.integers(10, 400), st.integers(10, 60), st.integers(0, 2**32 - 1))
+def test_what_sticks_out_most_is_kept_whatever_the_curve(count: int, limit: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=count) * rng.choice([0.0, 1.0, 100.0], size=count)
+    away = {n: abs(values[n] - (values[n - 1] + values[n + 1]) / 2) for n in range(1, count - 1)}
+    most = sorted(away, key=lambda n: -away[n])[: limit // 5]
+    assert count <= limit or set(most) <= set(keep_extremes(values, limit).tolist())
+
+
 def test_a_short_curve_is_kept_whole() -> None:
     assert keep_extremes(np.array([3.0, 1.0, 2.0]), 4).tolist() == [0, 1, 2]
 
