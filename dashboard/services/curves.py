@@ -65,6 +65,12 @@ class Series:
         return replace(self, x=self.x[kept], raw=self.raw[kept], smooth=self.smooth[kept], low=low, high=high)
 
 
+def read_metrics(entries: Sequence[RunEntry], stage: str) -> None:
+    """Read what the curves of a stage are made of: of a long run a matter of seconds the first time, of nothing after it."""
+    for entry in entries:
+        entry.reader.metrics(stage)
+
+
 def build_series(entries: Sequence[RunEntry], stage: str, metric: str, drawing: Drawing) -> list[Series]:
     """Return one series per run that logged the metric where it is to be shown; `place` is the run's in `entries`."""
     each = {place: _series(entry, place, stage, metric, drawing) for place, entry in enumerate(entries)}

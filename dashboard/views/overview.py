@@ -19,6 +19,8 @@ from dashboard.services.settings import Settings
 from dashboard.services.voting import can_judge, human_votes
 
 ENOUGH_VOTES = 100
+SKELETON = 260
+"""Pixels: the heading and the cards."""
 READINGS = {
     "holds": ":green[:material/check_circle:] holds",
     "look": ":orange[:material/visibility:] look closer",
@@ -37,7 +39,8 @@ def show() -> None:
 def _body(settings: Settings, entry: RunEntry) -> None:
     headline = None
     with guarded("The result"):
-        headline = build_headline(entry, results_of_run(settings, entry))
+        with st.skeleton(height=SKELETON):
+            headline = build_headline(entry, results_of_run(settings, entry))
         page_heading("Overview", headline.sentence, headline.people)
         _cards(headline.figures)
     with guarded("The state of the stages"):

@@ -17,8 +17,12 @@ from dashboard.components.states import guarded
 from dashboard.services import wording
 from dashboard.services.catalogue import STAGE_NAMES, RunEntry, newest_stage, shown_stages
 from dashboard.services.configuration import differences
+from dashboard.services.curves import read_metrics
 from dashboard.services.headline import status_sentence
 from dashboard.services.settings import Settings
+
+SKELETON = 560
+"""Pixels: two rows of curves."""
 
 
 def show() -> None:
@@ -42,6 +46,8 @@ def _body(settings: Settings, entries: list[RunEntry]) -> None:
         key="stage",
         bind="query-params",
     )
+    with guarded(f"{STAGE_NAMES[stage]} curves"), st.skeleton(height=SKELETON):
+        read_metrics(entries, stage)
     if stage == "ppo":
         with guarded("How the run ended"):
             early_end(entries[0])
