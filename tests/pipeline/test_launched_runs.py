@@ -17,7 +17,7 @@ from dashboard.services.launching import RunRow, failure_words, run_row
 from dashboard.services.settings import Settings, read_settings
 from rlhf_core.config import PipelineConfig, load_config
 from rlhf_core.errors import RunError
-from rlhf_core.runs.launch import writer
+from rlhf_core.runs.standing import writer
 from tests.pipeline.test_kill import left_behind
 
 pytestmark = pytest.mark.slow
