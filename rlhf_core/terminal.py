@@ -16,7 +16,7 @@ from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import PeopleError, RunError, VoteError
 from rlhf_core.feedback.records import Invitation, TaskInfo
 from rlhf_core.process import settle_in
-from rlhf_core.report.estimate_words import COST, basis_words, roughly, summary
+from rlhf_core.report.estimate_words import COST, basis_words, interval_words, roughly, summary
 from rlhf_core.report.refusals import find_refusals
 from rlhf_core.runs.directory import PRETRAIN, STAGES
 from rlhf_core.runs.estimate import estimate
@@ -74,8 +74,8 @@ def print_estimate(config: PipelineConfig) -> None:
     made = estimate(config, past_stages(list_runs(config.run_root)))
     rows = [(one.stage, roughly(one), basis_words(one)) for one in made.stages]
     _print_table(("stage", "time", "rests on"), rows)
-    _print_line(summary(made))
-    _print_line(COST)
+    for line in filter(None, (summary(made), interval_words(made), COST)):
+        _print_line(line)
 
 
 def print_tasks(tasks: Sequence[TaskInfo]) -> None:

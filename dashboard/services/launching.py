@@ -190,7 +190,7 @@ def standing_words(row: RunRow) -> str:
 
 def progress_words(row: RunRow) -> str:
     """Return how far a run is, beside its bar: `PPO: step 3 of 10, about 2 min left`, or the share of its stages."""
-    if row.state in ("running", "pausing") and row.standing:
+    if row.state == "running" and row.standing:
         return _now(row.standing.status)
     return f"{row.progress:.0%} of its stages"
 
