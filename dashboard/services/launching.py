@@ -50,7 +50,7 @@ class RunRow:
     @property
     def can_stop_now(self) -> bool:
         """Whether it is finishing a step that it can be asked to give up."""
-        return self.state == "pausing"
+        return self.state == "pausing" and self.standing is not None and not _kept(self.standing)
 
     @property
     def can_resume(self) -> bool:
@@ -171,13 +171,14 @@ def standing_words(row: RunRow) -> str:
     if row.standing is None:
         return "Its status cannot be read."
     status, by = row.standing.status, f" by {row.standing.by}" if row.standing.by else ""
-    kept = ", which is kept" if status.state == "paused" and status.current else ""
+    kept = ", which is kept" if _kept(row.standing) else ""
+    doing = "its process is ending" if _kept(row.standing) else "finishing the step"
     left = "; its test against votes and the next task are still to be made" if row.half_round else ""
     why = failure_words(row).partition("\n")[0]
     sentences = {
         "starting": "Its process has started and is loading.",
         "running": f"At work{f', started{by}' if by else ''}.",
-        "pausing": f"Pausing{_where(status)}, finishing the step{f'; asked{by}' if by else ''}.",
+        "pausing": f"Pausing{_where(status)}, {doing}{f'; asked{by}' if by else ''}.",
         "paused": f"Paused{by}{_where(status)}{kept}. It goes on from its last checkpoint, to the last bit.",
         "interrupted": f"Stopped{_where(status)}, and not from here. It goes on from its last checkpoint.",
         "failed": f"It failed{'' if _unheard(row.standing) else _where(status)}: {why}",
@@ -225,6 +226,11 @@ def _row(entry: RunEntry) -> RunRow:
     state = "recorded" if entry.recorded else found.state
     half = state == "complete" and origin is not None and origin.next_task is None
     return RunRow(entry, state, found, visible(lines[0]) if lines else "", half_round=half)
+
+
+def _kept(standing: Standing) -> bool:
+    """Whether the last step was finished for a pause, and a checkpoint of it written."""
+    return standing.status.state == "paused"
 
 
 def _unheard(standing: Standing) -> bool:

@@ -126,6 +126,13 @@ def pretend_pausing(run: RunDirectory) -> None:
     pretend_paused(run)
 
 
+def pretend_ending(run: RunDirectory) -> None:
+    """Everything is written; the process has yet to go."""
+    pretend_pausing(run)
+    run.update_stage("ppo", state="paused")
+    run.update(state="paused")
+
+
 def pretend_failed(run: RunDirectory) -> None:
     put(run, state="failed", message="the disk is full")
 
@@ -137,6 +144,7 @@ def pretend_new(run: RunDirectory) -> None:
 STATES: dict[str, tuple[Callable[[RunDirectory], None], str, str]] = {
     "interrupted": (lambda run: None, "Resume", "Stopped in PPO at step 2 of 8, and not from here."),
     "paused": (pretend_paused, "Resume", "Paused by Ana in PPO at step 2 of 8. It goes on from its last checkpoint"),
+    "pausing ": (pretend_ending, "", "Pausing in PPO at step 2 of 8, its process is ending; asked by Ana."),
     "paused ": (pretend_paused_after_a_step, "Resume", "Paused in PPO at step 2 of 8, which is kept. It goes on from"),
     "pausing": (pretend_pausing, "Stop now", "Pausing in PPO at step 2 of 8, finishing the step; asked by Ana."),
     "failed": (pretend_failed, "Try again", "the disk is full"),
@@ -146,6 +154,7 @@ STATES: dict[str, tuple[Callable[[RunDirectory], None], str, str]] = {
     "cannot be read": (pretend_damaged, "", "not JSON"),
     "running": (working, "Pause", "At work."),
 }
+"""By badge; a space behind it tells two kinds apart."""
 
 
 @pytest.mark.parametrize("badge", STATES)
