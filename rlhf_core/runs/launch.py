@@ -83,15 +83,16 @@ def pause(path: Path, by: str = "") -> None:
     Raises:
         RunError: no process writes this run, or it is another user's.
     """
-    process = _writer(path)
-    if pause_asked(path):
-        return
-    note_pause(path, by)
-    try:
-        _signal(process, path)
-    except RunError:
-        (path / PAUSE).unlink(missing_ok=True)  # nobody was asked
-        raise
+    with _one_at_a_time:
+        process = _writer(path)
+        if pause_asked(path):
+            return
+        note_pause(path, by)
+        try:
+            _signal(process, path)
+        except RunError:
+            (path / PAUSE).unlink(missing_ok=True)  # nobody was asked
+            raise
 
 
 def stop_now(path: Path) -> None:
