@@ -250,6 +250,14 @@ def test_a_pause_that_takes_too_long_is_hurried_by_another_button(
     assert len(signals) == 2 and not app.exception
 
 
+def test_the_overview_of_a_paused_run_says_so_and_how_it_goes_on(studio: Studio) -> None:
+    run = add_run(studio, "trial", "paused")
+    write_json(run.path / "env.json", {"command": "rlhf pipeline mine.yaml", "started": 1.0})
+    app = studio.open("Overview")
+    assert "PPO was paused at step 2 of 8" in said(app) and "rlhf pipeline mine.yaml" in said(app)
+    assert ":orange-badge[:material/pause: paused]" in app.table[0].value["State"].tolist()
+
+
 def test_a_later_round_goes_on_with_its_own_command(studio: Studio, spawned: list[list[str]]) -> None:
     run = add_run(studio, "trial")
     write_lineage(run.path, ORIGIN)
