@@ -24,14 +24,14 @@ def answers(exchange: Exchange) -> None:
             with st.container(border=True, height=PANEL_HEIGHT, gap="xsmall", key=f"play-panel-{side}"):
                 st.subheader(plain(sentence_case(contender_name(answer.contender))), anchor=False)
                 _text(exchange, answer)
-            _figures(exchange, answer)
+            _figures(exchange, side)
     for scorer, why in exchange.missing:
         st.caption(f"{plain(scorer)} says nothing here: {plain(why)}")
 
 
 def _text(exchange: Exchange, answer: Answer) -> None:
     if exchange.state == WAITING:
-        st.caption(f"Loading {plain(exchange.doing)} …")
+        st.caption(f"Loading {plain(exchange.doing)} …" if exchange.doing else "Reading the prompt …")
         st.skeleton(height=PANEL_HEIGHT - 130)
     elif answer.text:
         st.text(visible(answer.text), width="stretch")
@@ -43,9 +43,10 @@ def _text(exchange: Exchange, answer: Answer) -> None:
         st.caption("Nothing yet.")
 
 
-def _figures(exchange: Exchange, answer: Answer) -> None:
+def _figures(exchange: Exchange, side: int) -> None:
     """Length, what the scorers say, time; what comes later stands behind what is there, so that nothing jumps."""
-    with st.container(horizontal=True, gap="medium", key=f"play-scores-{exchange.answers.index(answer)}"):
+    answer = exchange.answers[side]
+    with st.container(horizontal=True, gap="medium", key=f"play-scores-{side}"):
         st.metric("Words", f"{len(answer.text.split()):,}", width="content")
         st.metric("Tokens", f"{answer.tokens:,}", width="content")
         if not answer.scores:
