@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.services.exchange import FAILED, STOPPED, WAITING, Answer, Exchange
 from dashboard.services.wording import count, number, plain
@@ -17,9 +20,10 @@ UNSAID = ("score", "profanity")
 """Measures that say no more than their scorer's name."""
 
 
-def answers(exchange: Exchange) -> None:
-    """Show both sides as they are at this moment."""
-    for side, (column, answer) in enumerate(zip(st.columns(2, gap="small"), exchange.answers, strict=True)):
+def answers(exchange: Exchange) -> Sequence[DeltaGenerator]:
+    """Show both sides as they are at this moment; return their columns, where what belongs to one side may follow."""
+    columns = st.columns(2, gap="small")
+    for side, (column, answer) in enumerate(zip(columns, exchange.answers, strict=True)):
         with column:
             with st.container(border=True, height=PANEL_HEIGHT, gap="xsmall", key=f"play-panel-{side}"):
                 st.subheader(plain(sentence_case(contender_name(answer.contender))), anchor=False)
@@ -27,6 +31,7 @@ def answers(exchange: Exchange) -> None:
             _figures(exchange, side)
     for scorer, why in exchange.missing:
         st.caption(f"{plain(scorer)} says nothing here: {plain(why)}")
+    return columns
 
 
 def _text(exchange: Exchange, answer: Answer) -> None:

@@ -37,7 +37,10 @@ SYSTEM = (
 
 
 def question(entry: RunEntry, busy: bool) -> None:
-    """Show the conversation so far and the fields of what is asked next."""
+    """Show the conversation so far and the fields of what is asked next.
+
+    They are disabled while answers are written, so that the keyboard is free for the buttons' keys.
+    """
     if turns := conversation(entry):
         _so_far(turns)
         st.text_area("Next message", key=NEXT, max_chars=LONGEST_PROMPT, height=100, disabled=busy)
@@ -46,7 +49,8 @@ def question(entry: RunEntry, busy: bool) -> None:
             "Prompt", key="prompt", bind="query-params", max_chars=LONGEST_PROMPT, height=100, disabled=busy,
             placeholder="How do I get red wine out of a carpet?",
         )  # fmt: skip
-    with st.expander("System prompt", key="play-system", icon=":material/tune:", type="compact"):
+    given = bool(st.query_params.get("system"))
+    with st.expander("System prompt", given, key="play-system", icon=":material/tune:", type="compact"):
         st.text_area(
             "System prompt", key="system", bind="query-params", max_chars=LONGEST_SYSTEM, height=80, disabled=busy,
             label_visibility="collapsed", placeholder="You answer in one sentence.",
@@ -68,9 +72,15 @@ def drawing(names: Sequence[str], usual: Drawing, busy: bool) -> None:
 
 
 def asked(entry: RunEntry) -> tuple[Question, tuple[str, str], Drawing]:
-    """Return what the fields hold now: the press of a button may have come before the page was drawn with it."""
+    """Return what the fields hold now: the press of a button may have come before the page was drawn with it.
+
+    Texts are given to their fields anew: a text area that is disabled in the run that takes its text may fall back on
+    the text that it had at first.
+    """
     turns = conversation(entry)
-    message, system = (st.session_state[key] or "" for key in (NEXT if turns else "prompt", "system"))
+    for key in (typed := NEXT if turns else "prompt", "system"):
+        st.session_state[key] = st.session_state[key] or ""
+    message, system = st.session_state[typed], st.session_state["system"]
     left, right, temperature, top_p, seed, tokens = (st.session_state[key] for key in SETTINGS)
     drawn = Drawing(float(temperature), float(top_p), int(seed), int(tokens))
     return Question(message, history_of(turns), system), (left, right), drawn

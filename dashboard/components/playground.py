@@ -5,9 +5,11 @@ Owns the keys `play-…` of its buttons, `play-ticket` and `play-message`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.components.announcer import announce
 from dashboard.components.play_answers import answers
@@ -63,9 +65,9 @@ def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None
     else:
         if problem := ticket.exchange.problem:
             st.error(plain(problem), icon=":material/error:")
-        answers(ticket.exchange)
+        columns = answers(ticket.exchange)
         if ticket.exchange.state == COMPLETE:
-            _ways_on(entry)
+            _ways_on(entry, columns)
     announce(said or (SPOKEN.get(ticket.exchange.state, "The answers are being written.") if ticket else ""))
 
 
@@ -100,9 +102,9 @@ def _nothing_yet(entry: RunEntry) -> None:
     empty_state("Answers appear here, side by side", text)
 
 
-def _ways_on(entry: RunEntry) -> None:
+def _ways_on(entry: RunEntry, columns: Sequence[DeltaGenerator]) -> None:
     """A button under each answer that takes it as the conversation's next turn."""
-    for side, column in enumerate(st.columns(2, gap="small")):
+    for side, column in enumerate(columns):
         column.button(
             f"Go on with the {SIDES[side]} answer", key=f"play-go-on-{SIDES[side]}", icon=":material/forum:",
             on_click=_go_on, args=(entry, side),
