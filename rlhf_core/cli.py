@@ -161,6 +161,9 @@ def play(run: RunPath) -> None:
 
     It is the process behind the dashboard's Playground page, and ends when stdin closes. For example
     {"id": "1", "prompt": "Why?", "contenders": ["base", "tuned"], "temperature": 0.7, "seed": 0, "max_new_tokens": 64}
+
+    `history` may list the turns before the prompt, each with `role` (user or assistant) and `content`, and `system_prompt`
+    stand in for the run's own.
     """
     from rlhf_core.playground.worker import serve_requests
 
