@@ -51,7 +51,10 @@ def _by_category(judges: list[Judge]) -> None:
 
 def _confusion(results: Results, overall: list[Judge]) -> None:
     shown = {judge.scorer: judge for judge in overall}
-    chosen = st.segmented_control("Judge", list(shown), default=next(iter(shown)), required=True, key="judge-shown")
+    first = next(iter(shown))
+    chosen = st.segmented_control(
+        "Judge", list(shown), default=first, required=True, key="judge-shown", bind="query-params"
+    )
     judge = shown.get(chosen, overall[0])
     table = with_names(pd.DataFrame(judge.confusion).T.drop(columns="both_bad"), _outcome_names(results))
     st.caption(f"Rows: what people chose. Columns: what the {judge.scorer} chose.")
