@@ -23,7 +23,7 @@ def vote_rows(votes: pd.DataFrame, addresses: Mapping[str, str]) -> None:
     rows = vote_table(newest).drop(columns="Criterion")
     config = {"Seconds": seconds}
     if addresses:
-        rows.insert(1, BOTH_ANSWERS, newest["prompt_id"].map(addresses.get))
+        rows.insert(0, BOTH_ANSWERS, newest["prompt_id"].map(addresses.get))
         config[BOTH_ANSWERS] = answers_column()
     st.dataframe(rows, hide_index=True, column_config=config, key="vote-rows", alt="The votes, newest first")
     if len(votes) > SHOWN:

@@ -61,6 +61,14 @@ COLOURS = {"ppo": "#0072b2", "sft": "#cc7a00"}
 
 
 @dataclass(frozen=True)
+class Manuscript:
+    """All that the PDF of a report says, as JSON, and when the report was made, in seconds since 1970."""
+
+    content: str
+    made: int
+
+
+@dataclass(frozen=True)
 class PreviewPage:
     """A page of the PDF as a picture (PNG), with the titles of the sections that begin on it."""
 
@@ -70,12 +78,18 @@ class PreviewPage:
 
 def render_pdf(facts: Facts) -> bytes:
     """Return the report as PDF, the same bytes for the same facts, which name the typefaces too."""
-    return _set(facts)[1]
+    return _set(manuscript(facts))[1]
 
 
-def render_pages(facts: Facts) -> list[PreviewPage]:
-    """Return the pages of that PDF as pictures."""
-    compiler, _ = _set(facts)
+def manuscript(facts: Facts) -> Manuscript:
+    """Return what the PDF says: little beside the facts, which hold every vote and every step."""
+    content = json.dumps(_content(facts), ensure_ascii=False)
+    return Manuscript(content, int(datetime.fromisoformat(facts.provenance.made).timestamp()))
+
+
+def render_pages(report: Manuscript) -> list[PreviewPage]:
+    """Return the pages of the PDF as pictures."""
+    compiler, _ = _set(report)
     asked: dict[str, Any] = {"format": "png", "ppi": PREVIEW_PPI}
     images: Any = compiler.compile(**asked)
     titles = json.loads(compiler.eval(SECTIONS))
@@ -83,25 +97,25 @@ def render_pages(facts: Facts) -> list[PreviewPage]:
     return [PreviewPage(image, tuple(title for page, title in titles if page == n)) for n, image in pages]
 
 
-def _set(facts: Facts) -> tuple[typst.Compiler, bytes]:
+def _set(report: Manuscript) -> tuple[typst.Compiler, bytes]:
     """Return the compiler that holds the report, and its PDF.
 
     Typst refuses a page on which a letter and its marks have no typeface in common; then such texts show their marks as codes.
     """
-    content, when = _content(facts), int(datetime.fromisoformat(facts.provenance.made).timestamp())
-    asked: dict[str, Any] = {"format": "pdf", "pdf_standards": [STANDARD], "timestamp": when}
+    asked: dict[str, Any] = {"format": "pdf", "pdf_standards": [STANDARD], "timestamp": report.made}
     try:
-        compiler = _compiler(content, TEMPLATES / "report.typ")
+        compiler = _compiler(report.content, TEMPLATES / "report.typ")
         return compiler, compiler.compile(**asked)  # pyright: ignore[reportReturnType]
     except typst.TypstError as error:
         if not _lacks_a_typeface(error):
             raise
-    compiler = _compiler(_each(content, _readable), TEMPLATES / "report.typ")
+    content = json.dumps(_each(json.loads(report.content), _readable), ensure_ascii=False)
+    compiler = _compiler(content, TEMPLATES / "report.typ")
     return compiler, compiler.compile(**asked)  # pyright: ignore[reportReturnType]
 
 
-def _compiler(content: dict[str, Any], source: Any) -> typst.Compiler:
-    data = {"report": json.dumps(content, ensure_ascii=False)}
+def _compiler(content: str, source: Any) -> typst.Compiler:
+    data = {"report": content}
     return typst.Compiler(source, root=TEMPLATES, font_paths=fonts(), ignore_system_fonts=True, sys_inputs=data)
 
 
@@ -125,7 +139,7 @@ def _readable(text: str) -> str:
         return text
     try:
         content = {"text": text, "faces": families()[language_of(text)], "code": CODE}
-        _compiler(content, ALONE).compile(format="pdf", pdf_standards=[STANDARD])
+        _compiler(json.dumps(content), ALONE).compile(format="pdf", pdf_standards=[STANDARD])
     except typst.TypstError as error:
         if not _lacks_a_typeface(error):
             raise

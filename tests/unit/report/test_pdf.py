@@ -13,7 +13,7 @@ from pypdf import PdfReader
 from rlhf_core.report import pdf
 from rlhf_core.report.facts import build_facts
 from rlhf_core.report.parts import Example, Facts
-from rlhf_core.report.pdf import printable, render_pages, render_pdf
+from rlhf_core.report.pdf import manuscript, printable, render_pages, render_pdf
 from tests.hostile import HUGE, hostile_texts
 from tests.report_reader import pdf_text
 from tests.run_factory import vote_frame, write_run
@@ -70,7 +70,7 @@ def test_pictures_are_vectors(facts: Facts):
 
 
 def test_no_warning(facts: Facts):
-    compiler = pdf._compiler(pdf._content(facts), pdf.TEMPLATES / "report.typ")
+    compiler = pdf._compiler(pdf.manuscript(facts).content, pdf.TEMPLATES / "report.typ")
     _, warnings = compiler.compile_with_warnings(format="pdf", pdf_standards=[pdf.STANDARD])
     assert [str(warning) for warning in warnings] == []
 
@@ -163,7 +163,7 @@ def test_a_long_word_breaks_before_letters_and_not_before_their_marks():
 
 
 def test_pages_are_pictures_of_the_pdf_with_the_sections_that_begin_there(facts: Facts):
-    read, pages = PdfReader(io.BytesIO(render_pdf(facts))), render_pages(facts)
+    read, pages = PdfReader(io.BytesIO(render_pdf(facts))), render_pages(manuscript(facts))
     assert len(pages) == len(read.pages) > 3
     for page, shown in zip(pages, read.pages, strict=True):
         assert page.image.startswith(b"\x89PNG") and all(title in joined_lines(shown) for title in page.sections)
