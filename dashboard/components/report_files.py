@@ -60,6 +60,6 @@ def _pages(pages: list[PreviewPage]) -> None:
     st.caption(f"Below are pictures of exactly what is downloaded.{more}")
     with st.container(border=True, height=HEIGHT, horizontal_alignment="center", key="pdf-pages"):
         for number, page in enumerate(pages[:PAGES], 1):
-            begins = f"; here begin: {wording.listed(page.sections)}" if page.sections else ""
+            begins = f"; here begin: {'; '.join(page.sections)}" if page.sections else ""
             with st.container(border=True, width=PAGE_WIDTH):
                 st.image(page.image, alt=f"Page {number} of {len(pages)} of the PDF{begins}")
