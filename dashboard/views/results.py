@@ -29,6 +29,8 @@ from dashboard.services.voting import simulation_rule
 from rlhf_core.report.judged_words import preference_sentence, stop_sentence
 from rlhf_core.report.parts import Votes
 
+SKELETON = 420
+"""Pixels: the strengths and the first figures."""
 HUMAN, SIMULATED = "Human votes", "Simulated votes"
 NO_VOTES = "The Judge page shows answers blind, side by side. The win rate appears here with the first vote."
 NOT_PEOPLE = """**Simulated votes.** A rule made them, no person judged: they show how this page works and say nothing
@@ -56,7 +58,8 @@ def _of_run(settings: Settings, entry: RunEntry) -> None:
 def _guarded_votes(settings: Settings, read: Callable[[], Judged], entry: RunEntry | None) -> None:
     heading = st.container()
     with guarded("The votes"):
-        judged = read()
+        with st.skeleton(height=SKELETON):
+            judged = read()
         results = judged.simulated if _choose(judged) == SIMULATED else judged.human
         if results is None:
             with heading:
