@@ -13,6 +13,7 @@ from dashboard.components.gate import current_settings
 from dashboard.components.judges import judges_section
 from dashboard.components.links import link_to
 from dashboard.components.look import page_heading
+from dashboard.components.next_round import next_round_section
 from dashboard.components.refusals import refusal_section
 from dashboard.components.runs import live, refreshing
 from dashboard.components.states import empty_state, guarded
@@ -47,6 +48,8 @@ def show() -> None:
 
 def _of_run(entry: RunEntry, read: Callable[[], Judged]) -> None:
     _guarded_votes(read, entry)
+    with guarded("The next round"):
+        next_round_section(current_settings(), entry)
     with guarded("The test of refusals"):
         refusal_section(entry)
 
