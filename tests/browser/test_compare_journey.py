@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 
 from rlhf_core.data.io import write_jsonl
 from rlhf_core.visible import visible
-from tests.browser.conftest import Dashboard, served, settle
+from tests.browser.conftest import Dashboard, served
+from tests.browser.settling import settle
 from tests.browser.test_judging_access import assert_accessible
 from tests.hostile import HUGE, hostile_texts
 from tests.run_factory import CONTENDERS, write_run

@@ -14,7 +14,8 @@ from playwright.sync_api import Page, expect
 from rlhf_core.data.io import write_json, write_jsonl
 from rlhf_core.feedback.tasks import TaskDesign, TaskSpec, build_task
 from rlhf_core.visible import visible
-from tests.browser.conftest import Dashboard, judged_so_far, served, settle, start_judging
+from tests.browser.conftest import Dashboard, judged_so_far, served, start_judging
+from tests.browser.settling import settle
 from tests.hostile import ELSEWHERE, FLAG, HUGE, hostile_texts
 from tests.run_factory import CONTENDERS, write_run
 from tests.vote_factory import completion

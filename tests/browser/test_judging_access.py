@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import assert_accessible
-from tests.browser.conftest import Dashboard, judged_so_far, served, settle, start_judging
+from tests.browser.conftest import Dashboard, judged_so_far, served, start_judging
+from tests.browser.settling import settle
 from tests.unit.feedback.test_forms import three
 from tests.vote_factory import make_spec
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Dashboard, judged_so_far, settle, start_judging
+from tests.browser.conftest import Dashboard, judged_so_far, start_judging
+from tests.browser.settling import settle
 from tests.vote_factory import make_spec
 
 pytestmark = pytest.mark.browser

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Dashboard, judged_so_far, served, settle
+from tests.browser.conftest import Dashboard, judged_so_far, served
+from tests.browser.settling import settle
 from tests.browser.test_judging_access import assert_accessible
 from tests.play_factory import write_playable_run
 

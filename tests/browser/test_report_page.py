@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from rlhf_core.report.exports import write_report
-from tests.browser.conftest import settle
+from tests.browser.settling import settle
 from tests.run_factory import vote_frame, write_run
 
 pytestmark = pytest.mark.browser

@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 from rlhf_core.config import load_config
 from rlhf_core.runs.launch import writer
 from tests.browser.axe import EXCEPTIONS, RULES, SCREENS
-from tests.browser.conftest import Dashboard, served, settle
+from tests.browser.conftest import Dashboard, served
+from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
 LONG = 180_000  # ms

@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import judged_so_far, settle
+from tests.browser.conftest import judged_so_far
+from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from rlhf_core.runs.directory import StageDirectory
-from tests.browser.conftest import Dashboard, settle
+from tests.browser.conftest import Dashboard
+from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
 AREAS = '[class*="st-key-curve-"] .nsewdrag'
