@@ -11,8 +11,8 @@ from dashboard.services.settings import Settings
 from dashboard.services.wording import plain
 
 BEGINS = """These votes can teach the next reward model. One command in a terminal does the whole round: it trains on half of the
-judged prompts, tests the reward model on the others, tunes the tuned model further, and makes the task on which people judge it. Stopped,
-the same command goes on."""
+judged prompts, tests the reward model on the others, tunes the tuned model further, and makes the task on which people judge it.
+Stopped, the same command goes on."""
 
 
 def next_round_section(settings: Settings, entry: RunEntry) -> None:
@@ -23,7 +23,7 @@ def next_round_section(settings: Settings, entry: RunEntry) -> None:
     st.markdown("#### The next round")
     if found.begun:
         st.markdown(f"Round {found.number} learns from votes on this run.")
-        link_to("Overview", plain(f"Round {found.number}: {found.run}"), run=found.run)
+        link_to("Runs", plain(f"Round {found.number}: {found.run}"), open=found.run)
     else:
         st.markdown(BEGINS)
-        st.code(found.command, language=None)
+        st.code(found.command, language=None, wrap_lines=True)

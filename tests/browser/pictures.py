@@ -27,16 +27,26 @@ def _keep(
 ) -> None:
     """Keep the page as high as it is, up to TALLEST, and leave it as it was."""
     before = page.viewport_size
-    page.emulate_media(color_scheme=scheme)
+    _in_colours(page, scheme)
     _resize(page, width, HIGH)
-    page.mouse.move(1, 1)
+    page.mouse.move(width - 4, HIGH // 2)  # where nothing answers to it
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     _resize(page, width, min(max(height, HIGH), TALLEST))
     page.wait_for_timeout(FADING)
     page.screenshot(path=folder / f"{name}.png")
-    page.emulate_media(color_scheme="light")
+    _in_colours(page, "light")
     if before:
         _resize(page, before["width"], before["height"])
+
+
+def _in_colours(page: Page, scheme: Literal["light", "dark"]) -> None:
+    """Show the page in a theme; its charts take the theme's colours when it is loaded, at the address that says what it shows."""
+    if page.evaluate(f"matchMedia('(prefers-color-scheme: {scheme})').matches"):
+        return
+    title = page.get_by_role("heading", level=1).inner_text()
+    page.emulate_media(color_scheme=scheme)
+    page.reload()
+    page.get_by_role("heading", level=1, name=title).wait_for()
 
 
 def _resize(page: Page, width: int, height: int) -> None:

@@ -25,6 +25,7 @@ def test_from_the_first_look_to_the_report(recorded: Dashboard, page: Page, pict
     picture(page, "phone", width=390)
 
     open_page(page, "Training")
+    expect(page.get_by_role("combobox", name="Run", exact=True)).to_have_value("Recorded run")
     expect(page.get_by_text("Held-out win rate, by score")).to_be_visible()
     expect(page.get_by_text("Reward against drift", exact=True)).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(4 + 1)  # the curves and the score; it has no audits
