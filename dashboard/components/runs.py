@@ -30,7 +30,9 @@ def pick_run(settings: Settings) -> RunEntry | None:
     names = {entry.label: entry for entry in entries}
     asked, before = st.query_params.get("run"), st.session_state.get(SHOWN)
     shown = next((name for name in (asked, before) if name in names), entries[first_choice(entries)].label)
-    if not st.session_state.get("run") == asked == shown:  # the address decides, and says which run it is when nobody has chosen
+    if (
+        not st.session_state.get("run") == asked == shown
+    ):  # the address decides, and says which run it is when nobody has chosen
         st.session_state["run"] = st.query_params["run"] = shown
     st.sidebar.markdown(":small[Run]")  # the widget's own label would add that it is required
     chosen = st.sidebar.selectbox(

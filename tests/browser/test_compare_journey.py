@@ -48,9 +48,11 @@ def test_from_the_worst_prompt_to_a_phrase(page: Page, studio: Dashboard) -> Non
     expect(page.get_by_text("Is a tomato a fruit or a vegetable?", exact=True).last).to_be_visible()  # it falls most
     expect(page.locator("ins")).to_contain_text("Of course")
     expect(page.locator("del")).to_contain_text("grows from the flower")
+    settle(page)
     page.get_by_text("One text", exact=True).click()
     expect(page.get_by_text("Struck through: only in the base model’s answer.")).to_be_visible()
 
+    settle(page)
     page.get_by_test_id("stMain").press("j")
     expect(page.get_by_text("2 of 12 in this order")).to_be_visible()
     expect(page).to_have_url(re.compile("compare-prompt=p12"))
@@ -61,9 +63,9 @@ def test_from_the_worst_prompt_to_a_phrase(page: Page, studio: Dashboard) -> Non
     choose_row(page, 3)
     expect(page.get_by_text("4 of 12 in this order")).to_be_visible()
 
+    settle(page)
     page.get_by_text("Phrases", exact=True).click()
     expect(page.get_by_text("differ in how often they say")).to_be_visible()
-    settle(page)
     choose_row(page, 0)
     expect(page.get_by_text("9 of 12 prompts fit the filters.")).to_be_visible()
     expect(page.get_by_role("textbox", name="Phrase in an answer")).to_have_value("of course")
@@ -103,6 +105,7 @@ def test_hostile_answers_are_shown_letter_by_letter_and_run_nothing(page: Page, 
     for n in range(0, 24):
         expect(page.get_by_text(f"{n + 1} of {len(HOSTILE)} in this order")).to_be_visible()
         page.wait_for_function(ANSWERS, arg=[visible(HOSTILE[n]), visible(HOSTILE[n - 2])])
+        settle(page)
         page.get_by_role("button", name="Next").click()
     assert page.evaluate("window.ran") is None and went_wrong == []
 

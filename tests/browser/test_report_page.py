@@ -121,8 +121,8 @@ def test_every_format_is_offered_and_the_preview_is_the_file(address: str, page:
         waiting.value.save_as(tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(head), name
     assert page.locator("iframe").last.get_attribute("srcdoc") == (tmp_path / "HTML").read_text()
-    page.get_by_role("radio", name="Model card").click()
     settle(page)
+    page.get_by_role("radio", name="Model card").click()
     expect(page.get_by_text("pipeline_tag")).to_be_visible()
     expect(page).to_have_url(re.compile(r"preview=Model"))
     page.reload()
