@@ -57,7 +57,7 @@ def _judge(run: Path, database: Path) -> None:
     with closing(VoteStore(database)) as store:
         task = store.ensure_task(own_task(RunReader(run), INSTRUCTIONS))
         while (item := store.next_item(task, "ana")) is not None:
-            sides = {"contender": "ab"[item.texts.index(tuned[item.prompt])]}
-            sides["baseline"] = "ba"[item.texts.index(tuned[item.prompt])]
-            verdict = said[item.prompt]
-            store.vote(item.token, sides.get(verdict, verdict), reading_seconds=len(" ".join(item.texts).split()) / 4)
+            place = item.texts.index(tuned[item.prompt])
+            verdict = {"contender": "ab"[place], "baseline": "ba"[place]}.get(said[item.prompt]) or said[item.prompt]
+            words = len(" ".join(item.texts).split())
+            store.vote(item.token, verdict, reading_seconds=words / 4)

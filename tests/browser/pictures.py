@@ -30,6 +30,7 @@ def _keep(
     _in_colours(page, scheme)
     _resize(page, width, HIGH)
     page.mouse.move(width - 4, HIGH // 2)  # where nothing answers to it
+    page.wait_for_timeout(FADING)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     _resize(page, width, min(max(height, HIGH), TALLEST))
     page.wait_for_timeout(FADING)

@@ -14,7 +14,6 @@ from rlhf_core.config import load_config
 from rlhf_core.runs.launch import writer
 from tests.browser.axe import EXCEPTIONS, RULES, SCREENS
 from tests.browser.conftest import Dashboard, served
-from tests.browser.pictures import Keep
 from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
@@ -56,7 +55,7 @@ def broken(page: Page) -> set[tuple[str, str]]:
     return {(rule["id"], page.evaluate(NEAREST, node["target"][0])) for rule in rules for node in rule["nodes"]}
 
 
-def test_a_run_is_started_watched_paused_resumed_and_finished(empty: Dashboard, page: Page, picture: Keep) -> None:
+def test_a_run_is_started_watched_paused_resumed_and_finished(empty: Dashboard, page: Page) -> None:
     page.goto(f"{empty.address}/runs")
     expect(page.get_by_text("No runs yet")).to_be_visible()
     settle(page)
@@ -73,7 +72,6 @@ def test_a_run_is_started_watched_paused_resumed_and_finished(empty: Dashboard, 
     page.get_by_text("Evaluation", exact=True).first.click()
     expect(page.get_by_role("spinbutton", name="Bootstrap")).to_have_value("200")
     assert "start=tiny.yaml" in page.url
-    picture(page, "runs")
     assert_accessible(page, "form")
 
     page.get_by_role("button", name="Start", exact=True).dblclick()

@@ -117,7 +117,9 @@ def judge_some(page: Page, judged: Dashboard, run: Path) -> Counter[tuple[str, s
     """
     reader = RunReader(run)
     names = {(a.prompt, a.text): name for name in reader.contenders() for a in reader.completions(name)}
-    task = reader.lineage().next_task  # pyright: ignore[reportOptionalMemberAccess]
+    origin = reader.lineage()
+    assert origin and origin.next_task
+    task = origin.next_task
     met: Counter[str] = Counter()
     found: Counter[tuple[str, str]] = Counter()
     leave_instructions(page)
