@@ -20,7 +20,7 @@ from rlhf_core.config.rewards import Combination
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import ModelError
 from rlhf_core.models.heads import init_reward_head
-from rlhf_core.models.policy import add_adapters
+from rlhf_core.models.lora import add_adapters
 from rlhf_core.models.reading import pair_inputs, score_by_length
 from rlhf_core.models.sources import load_classifier, load_tokenizer, read_json, resolve
 from rlhf_core.ops.ensembles import ensemble_mean, ensemble_penalised, ensemble_worst

@@ -13,6 +13,7 @@ from rlhf_core.errors import DataError
 from rlhf_core.models.policy import Policy
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.ops.losses import response_nll
+from rlhf_core.ops.masking import spread
 from rlhf_core.training.stage import Stage
 from rlhf_core.training.supervised import Schedule, batch_at, fit, perplexity, steps_per_epoch
 
@@ -64,6 +65,11 @@ def micro_batches(examples: Sequence[Example], pad_id: int, config: SFTConfig) -
 
 def batch_nll(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return (summed −log p of the response tokens, their number). Logits are computed where a response is predicted."""
+    if policy.encodes:
+        batch = batch.to(policy.device)
+        logits, _ = policy.run(batch.ids, batch.attention, batch.response_mask)
+        logprobs = spread(token_logprobs(logits, batch.ids[batch.response_mask], temperature=1.0), batch.response_mask)
+        return response_nll(logprobs, batch.response_mask)
     predicts = batch.response_mask[:, 1:].any(0).nonzero()
     first = int(predicts[0]) if len(predicts) else 0
     batch = batch.to(policy.device)
