@@ -12,7 +12,7 @@ from rlhf_core.data.io import write_text
 from rlhf_core.errors import ModelError, RunError
 from rlhf_core.feedback.collect import judging_of_run
 from rlhf_core.models.adapters import adapter_chain
-from rlhf_core.models.leaving import OFFSET, leave_policy, leave_reward_model
+from rlhf_core.models.leaving import OFFSET, leave_policy, leave_reward_model, plain_config
 from rlhf_core.models.packaged import PACKAGED
 from rlhf_core.models.sources import read_json
 from rlhf_core.report.card import render_card
@@ -97,4 +97,6 @@ def _leave_policy(request: ExportRequest, config: PipelineConfig, source: Path, 
         max_new_tokens=sampling.max_new_tokens,
         base=base,
         rounded=packaged.hub if packaged else "",
+        encodes=plain_config(str(source)).is_encoder_decoder,
+        chat=(folder / "chat_template.jinja").is_file(),
     )

@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     GenerationConfig,
@@ -49,18 +51,27 @@ def completions(folder: Path, rows: list[dict[str, str]]) -> Iterator[dict[str, 
     tokenizer, model = AutoTokenizer.from_pretrained(folder), load_policy(folder)
     settings = GenerationConfig.from_pretrained(folder)
     for row in rows:
-        inputs = tokenizer.apply_chat_template(
-            [{"role": "user", "content": row["prompt"]}],
-            add_generation_prompt=True, return_dict=True, return_tensors="pt",
-        )  # fmt: skip
+        inputs = policy_inputs(tokenizer, row["prompt"])
         torch.manual_seed(0)
         output = model.generate(**inputs, generation_config=settings)
-        start = inputs["input_ids"].shape[1]
-        new = output[0, start:]
-        logits = model(input_ids=output).logits[0, start - 1 : -1].float()
+        if model.config.is_encoder_decoder:
+            new = output[0, 1:]  # behind what its decoder starts with
+            logits = model(**inputs, decoder_input_ids=output[:, :-1]).logits[0].float()
+        else:
+            start = inputs["input_ids"].shape[1]
+            new = output[0, start:]
+            logits = model(input_ids=output).logits[0, start - 1 : -1].float()
         logprobs = logits.log_softmax(-1).gather(1, new.unsqueeze(1)).squeeze(1)
         text = tokenizer.decode(new, skip_special_tokens=True).strip()
         yield {"completion": text, "tokens": new.tolist(), "logprobs": logprobs.tolist()}
+
+
+def policy_inputs(tokenizer: Any, prompt: str) -> Any:
+    """Return a prompt as the model was asked in training: in its chat format, or as text where it has none."""
+    if not tokenizer.chat_template:
+        return tokenizer(prompt, return_tensors="pt")
+    chat = [{"role": "user", "content": prompt}]
+    return tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, return_tensors="pt")
 
 
 @torch.no_grad()
@@ -89,12 +100,14 @@ def reward_inputs(tokenizer: Any, prompt: str, response: str) -> Any:
 def load_policy(folder: Path) -> Any:
     """Return the language model of a folder: whole, or an adapter on the model that its configuration names."""
     about = folder / "adapter_config.json"
-    if not about.is_file():
-        return AutoModelForCausalLM.from_pretrained(folder).eval()
-    from peft import PeftModel
+    below = json.loads(about.read_text())["base_model_name_or_path"] if about.is_file() else folder
+    encodes = AutoConfig.from_pretrained(below).is_encoder_decoder
+    model = (AutoModelForSeq2SeqLM if encodes else AutoModelForCausalLM).from_pretrained(below)
+    if about.is_file():
+        from peft import PeftModel
 
-    base = AutoModelForCausalLM.from_pretrained(json.loads(about.read_text())["base_model_name_or_path"])
-    return PeftModel.from_pretrained(base, folder).eval()
+        model = PeftModel.from_pretrained(model, folder)
+    return model.eval()
 
 
 if __name__ == "__main__":

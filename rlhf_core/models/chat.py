@@ -46,7 +46,7 @@ def encoder_ids(tokenizer: Any, messages: Sequence[ChatMessage]) -> list[int]:
     """Return the token ids of messages as an encoder reads them: in the chat format, or as text with the tokenizer's own eos."""
     if tokenizer.chat_template:
         return token_ids(tokenizer, chat_text(tokenizer, messages))
-    return tokenizer(chat_text(tokenizer, messages).strip())["input_ids"]
+    return tokenizer(chat_text(tokenizer, messages).removesuffix("\n\n"))["input_ids"]
 
 
 def reply_mask(tokenizer: Any, messages: Sequence[ChatMessage]) -> list[bool]:

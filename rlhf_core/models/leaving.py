@@ -15,13 +15,13 @@ from torch import Tensor
 
 from rlhf_core.config import GenerateConfig, PolicyConfig
 from rlhf_core.errors import ModelError
-from rlhf_core.models.adapters import write_joined_adapter
+from rlhf_core.models.adapters import adapter_chain, write_joined_adapter
 from rlhf_core.models.chat_formats import trimmed, with_system_prompt
 from rlhf_core.models.device import choose_dtype
 from rlhf_core.models.policy import load_merged
 from rlhf_core.models.reading import pair_inputs
 from rlhf_core.models.rewards import SAME, RewardModel, load_members, score_head
-from rlhf_core.models.sources import load_tokenizer
+from rlhf_core.models.sources import load_tokenizer, resolve
 
 OFFSET = "score_offset"
 """In config.json: what is to be added to the logits, where the architecture's head has no bias to hold it."""
@@ -43,18 +43,28 @@ def leave_policy(
     Raises:
         ModelError: an adapter is asked for, and all weights were trained.
     """
-    tokenizer = load_tokenizer(source)
-    tokenizer.chat_template = with_system_prompt(tokenizer.chat_template, policy.system_prompt)
-    _keep(tokenizer, padding_side="left")
+    about, tokenizer = plain_config(source), load_tokenizer(source)
+    if tokenizer.chat_template or not about.is_encoder_decoder:
+        tokenizer.chat_template = with_system_prompt(tokenizer.chat_template, policy.system_prompt)
+    _keep(tokenizer, padding_side="right" if about.is_encoder_decoder else "left")
     if adapter:
-        base = write_joined_adapter(source, folder, "CAUSAL_LM")
+        base = write_joined_adapter(source, folder, "SEQ_2_SEQ_LM" if about.is_encoder_decoder else "CAUSAL_LM")
     else:
         base, lm = "", load_merged(source, choose_dtype(policy.dtype))
         lm.config.pad_token_id = tokenizer.pad_token_id
         lm.save_pretrained(folder)
-    generation_settings(tokenizer, generate).save_pretrained(str(folder))
+    settings = generation_settings(tokenizer, generate)
+    settings.decoder_start_token_id = getattr(about, "decoder_start_token_id", None)
+    settings.save_pretrained(str(folder))
     tokenizer.save_pretrained(folder)
     return base
+
+
+def plain_config(source: str) -> Any:
+    """Return the configuration of the plain model below a policy's adapters."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(resolve(adapter_chain(source)[1]))
 
 
 def generation_settings(tokenizer: Any, generate: GenerateConfig) -> Any:

@@ -17,6 +17,8 @@ class LeftPolicy:
         stage: which one made it, sft or ppo.
         base: what its adapter belongs on; empty for whole weights.
         rounded: what the weights below the adapter are not: those of this hub id, which their package rounds.
+        encodes: whether an encoder reads the prompt, so that what `generate` returns is the response alone.
+        chat: whether the tokenizer has a chat template; else the prompt is given as text.
     """
 
     stage: str
@@ -25,6 +27,8 @@ class LeftPolicy:
     max_new_tokens: int
     base: str = ""
     rounded: str = ""
+    encodes: bool = False
+    chat: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,11 @@ Left = LeftPolicy | LeftRewardModel
 
 ASK = """inputs = tokenizer.apply_chat_template(
     [{"role": "user", "content": "Why is the sky blue?"}], add_generation_prompt=True, return_dict=True, return_tensors="pt"
-)
-output = model.generate(**inputs, generation_config=GenerationConfig.from_pretrained(folder))
-print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))"""
+)"""
+ASK_PLAIN = 'inputs = tokenizer("Why is the sky blue?", return_tensors="pt")'
+ANSWER = "output = model.generate(**inputs, generation_config=GenerationConfig.from_pretrained(folder))"
+PRINT = 'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))'
+PRINT_PLAIN = "print(tokenizer.decode(output[0], skip_special_tokens=True))"
 PAIR = 'inputs = tokenizer(prompt, response, truncation="only_first", return_tensors="pt")'
 CHAT = """chat = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
 inputs = tokenizer(tokenizer.apply_chat_template(chat, tokenize=False), truncation=True, return_tensors="pt")"""
@@ -73,27 +79,32 @@ def use_blocks(left: Left) -> list[Block]:
 
 
 def _policy_code(left: LeftPolicy) -> str:
-    load = ["model = AutoModelForCausalLM.from_pretrained(folder)"]
+    kind = "AutoModelForSeq2SeqLM" if left.encodes else "AutoModelForCausalLM"
+    load = [f"model = {kind}.from_pretrained(folder)"]
     also = []
     if left.base:
         also = ["from peft import PeftModel"]
         load = [
             f"base = {left.base!r}  # the model below the adapter",
-            "model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder)",
+            f"model = PeftModel.from_pretrained({kind}.from_pretrained(base), folder)",
         ]
     lines = [
         *also,
-        "from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig",
+        f"from transformers import {kind}, AutoTokenizer, GenerationConfig",
         "",
         "tokenizer = AutoTokenizer.from_pretrained(folder)",
         *load,
-        ASK,
+        ASK if left.chat else ASK_PLAIN,
+        ANSWER,
+        PRINT_PLAIN if left.encodes else PRINT,
     ]
     return "\n".join(lines)
 
 
 def _policy_notes(left: LeftPolicy) -> Iterator[str]:
-    if left.system_prompt:
+    if left.system_prompt and not left.chat:
+        yield f"In training this and an empty line stood before every prompt: “{left.system_prompt}”"
+    elif left.system_prompt:
         yield f"A conversation without a system prompt gets the one the model was trained with: “{left.system_prompt}”"
     yield (
         f"generation_config.json holds how its answers were sampled: temperature {left.temperature:g}, at most "

@@ -22,6 +22,7 @@ from rlhf_core.models.policy import load_policy
 from rlhf_core.models.rewards import RewardEnsemble, RewardModel, load_reward_model, new_reward_model
 from tests.engine import LORA, move, reward_config, tiny_policy, write_bert
 from tests.run_factory import write_run
+from tests.seq2seq import t5_policy, write_t5
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +42,11 @@ def adapted(folder: Path) -> None:
     settings = PolicyConfig(model="tiny", dtype="float32", lora=LoraConfig(r=2, alpha=4, layers=1))
     policy = load_policy(folder / "sft" / "model", settings, trainable=True)
     move(policy, 0.2, seed=2).save(folder / "ppo" / "model")
+
+
+def summariser(folder: Path) -> None:
+    """A tiny T5 with adapters that have learnt much."""
+    move(t5_policy(write_t5(folder / "t5")), 0.3).save(folder / "ppo" / "model")
 
 
 def full(folder: Path) -> None:
@@ -69,6 +75,8 @@ MAKERS: dict[str, tuple[Callable[[Path], None], dict[str, Any]]] = {
     "fine-tuned": (adapted, {"stage": "sft"}),
     "adapter": (adapted, {"stage": "ppo", "adapter": True}),
     "full": (full, {"stage": "ppo"}),
+    "encoder-decoder": (summariser, {"stage": "ppo"}),
+    "encoder-decoder-adapter": (summariser, {"stage": "ppo", "adapter": True}),
     "decoder": (of_rewards(lambda _: reward("tiny", 1)), {"stage": "reward"}),
     "encoder": (of_rewards(lambda f: reward(bert(f), 2, lora=None)), {"stage": "reward"}),
     "by-category": (of_rewards(lambda f: reward(bert(f), 3, ("harmless", "helpful"))), {"stage": "reward"}),
@@ -77,7 +85,8 @@ MAKERS: dict[str, tuple[Callable[[Path], None], dict[str, Any]]] = {
         {"stage": "reward"},
     ),
 }
-POLICIES = ("merged", "fine-tuned", "adapter", "full")
+POLICIES = ("merged", "fine-tuned", "adapter", "full", "encoder-decoder", "encoder-decoder-adapter")
+T5 = ("encoder-decoder", "encoder-decoder-adapter")
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +95,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list
     root = tmp_path_factory.mktemp("exports")
     for name, (make, asked) in MAKERS.items():
         run = write_run(root / "runs" / name)
+        said = "" if name in T5 else SYSTEM
         settings = ["policy.dtype=float32", "policy.model=tiny", f"name={name}", f"run_root={run.parent}"]
-        config = load_config(ROOT / "configs" / "tiny.yaml", [*settings, f"policy.system_prompt='{SYSTEM}'"])
+        config = load_config(ROOT / "configs" / "tiny.yaml", [*settings, f"policy.system_prompt='{said}'"])
         write_text(run / "config.yaml", config.to_yaml())
         make(run)
         export_model(ExportRequest(run, root / name, **({"adapter": False, "votes": "none.db"} | asked)))
@@ -126,10 +136,11 @@ def test_a_policys_log_probabilities_are_ours(told: tuple[Path, dict[str, list[d
     settings = PolicyConfig(model="tiny", dtype="float32")
     policy = load_policy(root / "runs" / name / stage / "model", settings, trainable=False)
     for row, result in zip(ROWS, said[name], strict=True):
-        ids = [*policy.encode_prompt(row["prompt"], SYSTEM, 900), *result["tokens"]]
-        start = len(ids) - len(result["tokens"])
+        prompt = policy.encode_prompt(row["prompt"], "" if name in T5 else SYSTEM, 900)
+        ids = torch.tensor([[*prompt, *result["tokens"]]])
+        counts = torch.arange(ids.shape[1])[None] >= len(prompt)
         with torch.no_grad():
-            logits = policy.lm(torch.tensor([ids])).logits[0, start - 1 : -1]
+            logits, _ = policy.run(ids, torch.ones_like(counts), counts)
         expected = logits.log_softmax(-1)[torch.arange(len(result["tokens"])), result["tokens"]]
         torch.testing.assert_close(torch.tensor(result["logprobs"]), expected, atol=1e-5, rtol=1e-5)
         assert result["completion"] == policy.decode_response(result["tokens"])
@@ -141,7 +152,8 @@ def test_the_kinds_of_policy_differ(told: tuple[Path, dict[str, list[dict[str, A
     said = told[1]
     first = {name: said[name][0]["logprobs"][0] for name in POLICIES}
     assert first["merged"] == pytest.approx(first["adapter"], abs=1e-5)
-    assert len({round(value, 4) for value in first.values()}) == 3
+    assert first["encoder-decoder"] == pytest.approx(first["encoder-decoder-adapter"], abs=1e-5)
+    assert len({round(value, 4) for value in first.values()}) == 4
 
 
 @pytest.mark.parametrize("name", ["decoder", "encoder", "ensemble"])

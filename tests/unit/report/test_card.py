@@ -96,6 +96,15 @@ def test_the_card_of_an_adapter_names_the_model_it_belongs_on_and_warns_of_a_rou
     assert "On those of org/unrounded it gives other answers" in rounded
 
 
+def test_the_card_of_an_encoder_decoder_gives_it_text_and_prints_all_it_returns(facts: Facts):
+    use = section(
+        render_card(facts, LeftPolicy("ppo", "Be brief.", 1.0, 64, encodes=True, chat=False)), "How to use it"
+    )
+    assert "AutoModelForSeq2SeqLM.from_pretrained(folder)" in use and "tokenizer.decode(output[0], skip" in use
+    assert 'tokenizer("Why is the sky blue?", return_tensors' in use and "apply_chat_template" not in use
+    assert "this and an empty line stood before every prompt: “Be brief.”" in use
+
+
 def test_the_card_after_fine_tuning_claims_nothing_of_the_model_after_ppo(facts: Facts):
     card = render_card(facts, LeftPolicy("sft", "", 1.0, 64))
     head = yaml.safe_load(card.split("---\n")[1])
