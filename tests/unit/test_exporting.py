@@ -27,6 +27,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_it_writes_a_folder_and_says_where(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").mkdir()  # an empty folder is as good as none
     said = succeed(capsys, "export", run, tmp_path / "out").strip()
     assert said == f"{tmp_path}/out: README.md says how to load it"
     expected = {"config.json", "model.safetensors", "generation_config.json", "README.md", "chat_template.jinja"}

@@ -33,7 +33,8 @@ def t5(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def ppo(path: Path, report: Report | None, folder: str, **fields: Any) -> tuple[Stage, torch.nn.Module]:
     """Five iterations with an adaptive β and a checkpoint every second one."""
-    policy, stage = t5_policy(folder, fields.pop("lora", LORA)), make_stage(path, report=report)
+    policy = t5_policy(folder, fields.pop("lora", LORA), dtype=fields.pop("dtype", "float32"))
+    stage = make_stage(path, report=report)
     small = {"iterations": 5, "checkpoint_every": 2, "eval_every": 2, "kl_target": 2.0, "kl_horizon": 16}
     config = ppo_config(**(small | fields))
     rows = episodes(policy)
@@ -79,12 +80,13 @@ def test_fine_tuning_learns(t5: str, tmp_path: Path):
     assert rows[-1]["eval/loss"] < rows[0]["eval/loss"] - 0.05
 
 
-@pytest.mark.parametrize("fields", [{}, {"lora": None}, {"value_network": "separate"}], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"lora": None}, {"value_network": "separate"}, {"dtype": "bfloat16"}], ids=str)
 def test_the_first_ratio_of_every_iteration_is_one_and_the_first_kl_is_zero(t5: str, tmp_path: Path, fields: Any):
-    """Claims 3 and 16; the policy then moves."""
+    """Claims 3 and 16; the policy then moves. In bfloat16 (8 bits) other padding is other rounding, of logits of a few units."""
+    most = 0.03 if fields.get("dtype") == "bfloat16" else 1e-4
     rows = [row for row in logged(ppo(tmp_path, None, t5, **fields)[0]) if "objective/kl" in row]
     assert len(rows) == 5
-    assert all(row[FIRST_RATIO] < 1e-4 and row["policy/entropy"] >= 0 for row in rows)
+    assert all(row[FIRST_RATIO] < most and row["policy/entropy"] >= 0 for row in rows)
     assert rows[0]["objective/kl"] == pytest.approx(0, abs=1e-6) and abs(rows[-1]["objective/kl"]) > 1e-4
     for row in rows:
         assert row["objective/rlhf_reward"] == pytest.approx(
