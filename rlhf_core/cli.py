@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -51,6 +51,7 @@ PretrainOverrides = Annotated[
 ]
 RunRoot = Annotated[Path, typer.Option("--run-root", help="Folder that holds the runs.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, e.g. runs/quickstart.")]
+ExportStage = Literal["ppo", "sft", "reward"]
 Votes = Annotated[
     str | None,
     typer.Option(
@@ -255,6 +256,30 @@ def report(
             raise
         typer.echo(visible(f"error: {error}"), err=True)
         raise typer.Exit(NO_REPORT) from None
+
+
+@app.command("export")
+def export_stage(
+    run: RunPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    stage: Annotated[ExportStage, typer.Option(help="Whose model: ppo, sft, or reward for the reward model.")] = "ppo",
+    adapter: Annotated[
+        bool, typer.Option("--adapter", help="A policy's changes alone, as one peft adapter on its base model.")
+    ] = False,
+    votes: Votes = None,
+) -> None:
+    """Write a model of a run as a folder that plain transformers loads, with tokenizer, chat template and model card.
+
+    The logits of a reward model are its normalised scores; of an ensemble every member has a folder. README.md in OUT
+    says how to load it, and scripts/plain_transformers.py does so.
+    """
+    from rlhf_core.terminal import prepare_libraries
+
+    prepare_libraries()
+    from rlhf_core.exporting import ExportRequest, export_model
+
+    request = ExportRequest(run, out, stage, adapter, votes or str(run.parent / "votes.db"))
+    typer.echo(one_line(f"{export_model(request)}: README.md says how to load it"))
 
 
 @app.command()

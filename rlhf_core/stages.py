@@ -45,6 +45,8 @@ def run_sft(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     _episodes(policy, config, [*data.train_prompts, *data.eval_prompts, *data.refusal_prompts])
     if config.sft is None:
         return stage.report(1, 1, "not asked for: sft is null, so PPO starts from policy.model")
+    if policy.encodes:
+        _refuse_for_encoders(config.sft)
     rows = data.demonstrations
     examples = [_example(policy, config, row, config.sft) for row in rows]
     check_lengths(examples, [r.id for r in rows], min(config.sft.max_length, policy.context))
@@ -245,6 +247,15 @@ def _adapting(config: PipelineConfig, layers: int | None) -> PipelineConfig:
     """The configuration with adapters, where it has any, in no more than the last `layers` layers."""
     lora = config.policy.lora and config.policy.lora.at_most(layers)
     return config.model_copy(update={"policy": config.policy.model_copy(update={"lora": lora})})
+
+
+def _refuse_for_encoders(sft: SFTConfig) -> None:
+    if sft.packing or sft.learn_from != "last":
+        raise ModelError(
+            "an encoder reads one prompt a row, and its decoder learns one reply",
+            where="sft",
+            remedy="Set sft.packing=false and sft.learn_from=last",
+        )
 
 
 def _refuse_past_context(config: PipelineConfig, context: int) -> None:

@@ -55,6 +55,13 @@ def token_ids(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
+def encoder_ids(tokenizer: Any, messages: Sequence[ChatMessage]) -> list[int]:
+    """Return the token ids of messages as an encoder reads them: in the chat format, or as text with the tokenizer's own eos."""
+    if tokenizer.chat_template:
+        return token_ids(tokenizer, chat_text(tokenizer, messages))
+    return tokenizer(chat_text(tokenizer, messages).removesuffix("\n\n"))["input_ids"]
+
+
 def reply_mask(tokenizer: Any, messages: Sequence[ChatMessage]) -> list[bool]:
     """Say of each token of `chat_text(tokenizer, messages)` whether it belongs to a reply, the eos that closes it included.
 

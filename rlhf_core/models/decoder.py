@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlhf_core.models.attention import MOST_SCORES, grouped_attention
+from rlhf_core.models.encoder_decoder import PairDecoder
 from rlhf_core.models.forward import plain
 from rlhf_core.models.merged import merged_view
 from rlhf_core.models.products import product
@@ -45,8 +46,10 @@ class Decoder(Protocol):
 
 
 def decoder_for(lm: Any) -> Decoder:
-    """Return a decoder for a causal LM, with the adapters it has at this moment."""
+    """Return a decoder for a language model, with the adapters it has at this moment."""
     causal_lm = merged_view(plain(lm))
+    if causal_lm.config.is_encoder_decoder:
+        return PairDecoder(causal_lm)
     return LlamaDecoder(causal_lm) if causal_lm.config.model_type == "llama" else CachedDecoder(causal_lm)
 
 

@@ -1,4 +1,4 @@
-"""One pass over prompts with responses: what a causal language model predicts where a response token counts, and nowhere else."""
+"""One pass over prompts with responses: what a language model predicts where a response token counts, and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from rlhf_core.models.encoder_decoder import run_pairs
 from rlhf_core.models.prefix import run_rows
 
 
@@ -23,6 +24,8 @@ def run_responses(
         prefix: how many tokens are the same at the beginning of every row; they are run once (`run_rows`).
     """
     causal_lm = plain(lm)
+    if causal_lm.config.is_encoder_decoder:
+        return run_pairs(causal_lm, tokens, mask, counts)
     hidden = run_rows(getattr(causal_lm, causal_lm.base_model_prefix), tokens, mask, prefix)
     hidden = hidden[:, :-1][counts[:, 1:]]
     return vocabulary_logits(causal_lm, hidden), hidden

@@ -1,4 +1,4 @@
-"""The policy: a causal language model with adapters, its value function, and the reference behind it.
+"""The policy: a language model with adapters, its value function, and the reference behind it.
 
 A *policy folder* holds either plain Hugging Face weights, or a LoRA adapter with `policy.json` naming the model below it.
 Loading merges the adapters below, so the policy starts equal to its reference, and the reference is "adapter off".
@@ -23,11 +23,20 @@ from rlhf_core.data.io import write_json
 from rlhf_core.data.records import Message
 from rlhf_core.errors import ModelError
 from rlhf_core.models.attention import use_products
-from rlhf_core.models.chat import ChatMessage, LongPrompts, chat_messages, chat_text, token_ids, without_oldest_turn
+from rlhf_core.models.chat import (
+    ChatMessage,
+    LongPrompts,
+    chat_messages,
+    chat_text,
+    encoder_ids,
+    token_ids,
+    without_oldest_turn,
+)
 from rlhf_core.models.checkpointing import checkpointed_layers
 from rlhf_core.models.device import choose_dtype, products_in
 from rlhf_core.models.forward import plain, run_responses
 from rlhf_core.models.heads import value_head
+from rlhf_core.models.lora import add_adapters
 from rlhf_core.models.prefix import splits_prefixes
 from rlhf_core.models.sources import load_tokenizer, read_json, resolve
 from rlhf_core.models.trunk import shared_trunk
@@ -37,7 +46,7 @@ FORMAT = "policy.json"
 
 
 class Policy(nn.Module):
-    """A causal LM that is trained, or only sampled from.
+    """A language model, a decoder or an encoder with a decoder, that is trained or only sampled from.
 
     Attributes:
         lm: the language model, with adapters injected when `lora` was given.
@@ -81,6 +90,11 @@ class Policy(nn.Module):
         for frozen in self._frozen:
             frozen._apply(fn, recurse)
         return super()._apply(fn, recurse)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether an encoder reads the prompts, apart from the responses."""
+        return bool(self.lm.config.is_encoder_decoder)
 
     @property
     def context(self) -> int:
@@ -154,7 +168,7 @@ class Policy(nn.Module):
             ModelError: it is longer than `max_tokens`, after "drop_turns" even without the turns before the last message.
         """
         messages = self.fit_prompt(prompt, system_prompt, max_tokens, long_prompts)
-        return token_ids(self.tokenizer, chat_text(self.tokenizer, messages))
+        return self._prompt_ids(messages)
 
     def fit_prompt(
         self, prompt: str | Sequence[Message], system_prompt: str, max_tokens: int, long_prompts: LongPrompts
@@ -162,7 +176,7 @@ class Policy(nn.Module):
         """Return the messages that `encode_prompt` formats: system prompt, conversation, without the turns it drops."""
         messages = chat_messages(prompt, system_prompt)
         while True:
-            size = len(token_ids(self.tokenizer, chat_text(self.tokenizer, messages)))
+            size = len(self._prompt_ids(messages))
             if size <= max_tokens:
                 return messages
             shorter = without_oldest_turn(messages)
@@ -174,6 +188,11 @@ class Policy(nn.Module):
                     f"{self.context} tokens)",
                 )
             messages = shorter
+
+    def _prompt_ids(self, messages: Sequence[ChatMessage]) -> list[int]:
+        if self.encodes:
+            return encoder_ids(self.tokenizer, messages)
+        return token_ids(self.tokenizer, chat_text(self.tokenizer, messages))
 
     def encode_response(self, response: str) -> list[int]:
         """Return the token ids of a response, closed with eos."""
@@ -240,55 +259,24 @@ def load_policy(
 
 
 def load_merged(source: str, dtype: torch.dtype) -> Any:
-    """Return the plain causal LM of a source: its weights with every adapter in the chain merged in."""
+    """Return the plain language model of a source: its weights with every adapter in the chain merged in."""
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
     folder = resolve(source)
     if not (folder / FORMAT).is_file():
-        return use_products(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)).eval()
+        return _plain_model(folder, dtype)
     base = read_json(folder / FORMAT)["base"]
     below = load_merged(str(folder / base) if base.startswith(".") else base, dtype)
     merged: Any = PeftModel.from_pretrained(below, str(folder)).merge_and_unload()
     return merged.eval()
 
 
-def add_adapters(model: Any, lora: LoraConfig, task: str = "CAUSAL_LM") -> Any:
-    """Wrap `model` with LoRA adapters; they are float32 and change nothing yet.
+def _plain_model(folder: Path, dtype: torch.dtype) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    Raises:
-        ModelError: no layer has a name the chosen targets know.
-    """
-    from peft import LoraConfig as PeftLora
-    from peft import get_peft_model
-
-    targets = linear_layers(model) if lora.targets == "all-linear" else attention_layers(model)
-    settings: Any = {"r": lora.r, "lora_alpha": lora.alpha, "lora_dropout": 0.0, "task_type": task}
-    if lora.layers:
-        depth = model.config.num_hidden_layers
-        settings["layers_to_transform"] = list(range(max(0, depth - lora.layers), depth))
-    return get_peft_model(model, PeftLora(target_modules=targets, **settings))
-
-
-def attention_layers(model: nn.Module) -> list[str]:
-    """Return the names of the attention projections as this architecture calls them."""
-    known = {"q_proj", "k_proj", "v_proj", "o_proj", "query", "key", "value", "query_key_value", "c_attn", "qkv_proj"}
-    found = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()} & known
-    if not found:
-        raise ModelError(
-            "has no attention layer by a known name", where=type(model).__name__, remedy="Set lora.targets=all-linear"
-        )
-    return sorted(found)
-
-
-def linear_layers(model: nn.Module) -> list[str]:
-    """Return the names of all projections inside the model's numbered layers; its heads stay as they are."""
-    found = {
-        name.rsplit(".", 1)[-1]
-        for name, module in model.named_modules()
-        if type(module).__name__ in ("Linear", "Conv1D") and any(part.isdigit() for part in name.split("."))
-    }
-    return sorted(found)
+    if AutoConfig.from_pretrained(folder).is_encoder_decoder:
+        return AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=dtype).eval()
+    return use_products(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)).eval()
 
 
 def fingerprint_of(model: nn.Module) -> str:

@@ -20,7 +20,7 @@ from rlhf_core.config.rewards import Combination
 from rlhf_core.data.io import write_json
 from rlhf_core.errors import ModelError
 from rlhf_core.models.heads import init_reward_head
-from rlhf_core.models.policy import add_adapters
+from rlhf_core.models.lora import add_adapters
 from rlhf_core.models.reading import pair_inputs, score_by_length
 from rlhf_core.models.sources import load_classifier, load_tokenizer, read_json, resolve
 from rlhf_core.ops.ensembles import ensemble_mean, ensemble_penalised, ensemble_worst
@@ -198,7 +198,7 @@ def new_reward_model(config: RewardConfig, generator: torch.Generator, categorie
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator.initial_seed())  # adapters, and a pooler that was not saved, draw from this stream
         classifier = _backbone(config.model, tokenizer, categories)
-        init_reward_head(_head(classifier), generator)
+        init_reward_head(score_head(classifier), generator)
         if config.lora:
             classifier = add_adapters(classifier, config.lora, "SEQ_CLS")
     return RewardModel(classifier, tokenizer, config.model, config.max_length, categories)
@@ -258,7 +258,12 @@ def _backbone(source: str | Path, tokenizer: Any, categories: Sequence[str]) -> 
     return model
 
 
-def _head(classifier: Any) -> nn.Linear:
+def score_head(classifier: Any) -> nn.Linear:
+    """Return the layer that turns a text's state into scores.
+
+    Raises:
+        ModelError: the architecture has no linear one by a known name.
+    """
     for name in HEADS:
         if isinstance(head := getattr(classifier, name, None), nn.Linear):
             return head

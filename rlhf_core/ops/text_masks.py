@@ -32,6 +32,15 @@ def last_true(mask: Bool[Tensor, "batch time"]) -> Int[Tensor, "batch"]:
     return (steps * mask).argmax(1)
 
 
+def to_front(
+    ids: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"]
+) -> tuple[Int[Tensor, "batch kept"], Bool[Tensor, "batch kept"]]:
+    """Return the ids where `mask` is True, in their order from the first column on, and where they are; as wide as the longest."""
+    width = int(mask.sum(1).max())
+    order = (~mask).long().argsort(dim=1, stable=True)[:, :width]
+    return ids.gather(1, order), mask.gather(1, order)
+
+
 def common_prefix(rows: Sequence[Sequence[int]]) -> int:
     """How many ids all rows begin with, the last id of no row among them."""
     first, last = min(map(tuple, rows)), max(map(tuple, rows))  # all others lie between them, and begin as both do

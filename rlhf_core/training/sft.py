@@ -13,6 +13,7 @@ from rlhf_core.errors import DataError
 from rlhf_core.models.policy import Policy
 from rlhf_core.ops.logprobs import token_logprobs
 from rlhf_core.ops.losses import response_nll
+from rlhf_core.ops.masking import spread
 from rlhf_core.training.stage import Stage
 from rlhf_core.training.supervised import Schedule, batch_at, fit, perplexity, steps_per_epoch
 
@@ -64,6 +65,8 @@ def micro_batches(examples: Sequence[Example], pad_id: int, config: SFTConfig) -
 
 def batch_nll(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return (summed −log p of the response tokens, their number). Logits are computed where a response is predicted."""
+    if policy.encodes:
+        return _pair_nll(policy, batch.to(policy.device))
     predicts = batch.response_mask[:, 1:].any(0).nonzero()
     first = int(predicts[0]) if len(predicts) else 0
     batch = batch.to(policy.device)
@@ -75,6 +78,12 @@ def batch_nll(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor]:
         )  # fmt: skip
     logprobs = token_logprobs(out.logits[:, :-1], batch.ids[:, first + 1 :], temperature=1.0)
     return response_nll(logprobs, batch.response_mask[:, first + 1 :])
+
+
+def _pair_nll(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor]:
+    logits, _ = policy.run(batch.ids, batch.attention, batch.response_mask)
+    logprobs = token_logprobs(logits, batch.ids[batch.response_mask], temperature=1.0)
+    return response_nll(spread(logprobs, batch.response_mask), batch.response_mask)
 
 
 @torch.no_grad()

@@ -62,6 +62,7 @@ def test_every_promised_command_is_there() -> None:
         "round",
         "compare",
         "report",
+        "export",
         "dashboard",
         "runs",
     }

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlhf_core.config import LoraConfig
 from rlhf_core.models.first_token import read_first_token
-from rlhf_core.models.policy import add_adapters
+from rlhf_core.models.lora import add_adapters
 from rlhf_core.models.sources import load_classifier
 from rlhf_core.models.transformer_layers import transformer_layers
 from tests.engine import write_bert

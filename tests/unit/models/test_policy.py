@@ -15,11 +15,10 @@ from rlhf_core.config import LoraConfig, PolicyConfig
 from rlhf_core.errors import ModelError
 from rlhf_core.models.device import choose_dtype
 from rlhf_core.models.forward import run_responses
+from rlhf_core.models.lora import add_adapters, attention_layers
 from rlhf_core.models.policy import (
     Policy,
     ValueModel,
-    add_adapters,
-    attention_layers,
     fingerprint_of,
     load_merged,
     load_policy,

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import OPTConfig, OPTForCausalLM
 
 from rlhf_core.config import LoraConfig
-from rlhf_core.models.policy import Policy, add_adapters, load_merged
+from rlhf_core.models.lora import add_adapters
+from rlhf_core.models.policy import Policy, load_merged
 from rlhf_core.models.trunk import SharedTrunk, shared_trunk
 from rlhf_core.ops.text_masks import pad_rows
 from tests.engine import move, tiny_policy

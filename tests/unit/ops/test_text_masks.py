@@ -5,9 +5,25 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlhf_core.ops.text_masks import common_prefix, ends_with_eos, last_true, pad_rows, position_ids, response_mask
+from rlhf_core.ops.text_masks import (
+    common_prefix,
+    ends_with_eos,
+    last_true,
+    pad_rows,
+    position_ids,
+    response_mask,
+    to_front,
+)
 
 EOS, PAD = 9, 0
+
+
+def test_what_a_mask_chooses_goes_to_the_front_in_its_order():
+    """Claim 2: padding on the left, in the middle and on the right goes behind; as wide as the longest row."""
+    ids = torch.tensor([[7, 7, 1, 2, 3], [4, 7, 5, 7, 7], [7, 7, 7, 7, 6]])
+    found, mask = to_front(ids, ids != 7)
+    assert mask.tolist() == [[True, True, True], [True, True, False], [True, False, False]]
+    assert [row[real].tolist() for row, real in zip(found, mask, strict=True)] == [[1, 2, 3], [4, 5], [6]]
 
 
 def test_the_first_eos_counts_and_nothing_after_it_does():
