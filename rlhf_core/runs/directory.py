@@ -32,6 +32,8 @@ from rlhf_core.data.io import append_jsonl, write_json, write_text
 from rlhf_core.errors import RunError
 
 PRETRAIN = "pretrain"
+OTHER = "other"
+"""Training of a kind that no stage is, such as DPO: of imported runs alone."""
 REFUSALS = "completions/refusals"
 """Answers to the prompts of a test of refusals, apart from those to the held-out prompts that people judge."""
 STAGES = ("sft", "reward", "ppo", "generate", "evaluate")
