@@ -11,9 +11,9 @@ from rlhf_core.report.health import Finding, looked_at
 
 
 def health_panel(entry: RunEntry, stage: str) -> None:
-    """Show the findings of a stage, the gravest first; nothing before its first metrics."""
+    """Show the findings of a stage, the gravest first; nothing before its first metrics, or of other training."""
     found = findings(entry, stage)
-    if found is None:
+    if found is None or not looked_at(stage):
         return
     if found:
         st.markdown("#### What stands out")

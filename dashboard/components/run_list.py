@@ -22,6 +22,7 @@ BADGES: dict[str, Any] = {
     "failed": ("failed", ":material/error:", "red"),
     "complete": ("complete", ":material/check:", "green"),
     "recorded": ("recorded", ":material/history:", "gray"),
+    "imported": ("imported", ":material/download:", "gray"),
     "new": ("not started", ":material/schedule:", "gray"),
     "damaged": ("cannot be read", ":material/error:", "red"),
 }
@@ -69,9 +70,10 @@ def _row(row: RunRow) -> None:
                 state_badge(row)
             st.caption(plain(row.problem or standing_words(row)))
         with progress:
-            if row.standing and row.state not in ("complete", "recorded"):
+            if row.standing and row.state not in ("complete", "recorded", "imported"):
                 st.progress(row.progress, progress_words(row))
-            st.caption(f"started {ago(row.began)}" if row.began else "never started")
+            if row.state != "imported":
+                st.caption(f"started {ago(row.began)}" if row.began else "never started")
         with act:
             buttons(row, on_list=True)
         if row.at_work and row.last_line:

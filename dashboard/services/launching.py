@@ -23,7 +23,7 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run of the list. `state` is that of `Standing`, or damaged; `problem` says what keeps the run from being read."""
+    """One run of the list. `state` is that of `Standing`, imported or damaged; `problem` says what keeps it from being read."""
 
     entry: RunEntry
     state: str
@@ -172,6 +172,7 @@ def standing_words(row: RunRow) -> str:
         "failed": f"It failed{'' if _unheard(row.standing) else _where(status)}: {why}",
         "complete": f"Complete in {wording.duration(sum(stage.seconds for stage in status.stages))}.",
         "recorded": "Recorded earlier on another machine; it is here to be looked at.",
+        "imported": f"Trained elsewhere; its curves were imported from {status.imported}.",
         "new": "It has a configuration and was never started.",
     }
     return sentences[row.state]
@@ -211,7 +212,8 @@ def _row(entry: RunEntry) -> RunRow:
     except (RlhfError, OSError) as error:
         return RunRow(entry, DAMAGED, None, problem=str(error))
     lines = [] if entry.recorded else launch.log_tail(entry.path, 1)
-    return RunRow(entry, "recorded" if entry.recorded else standing.state, standing, visible(lines[0]) if lines else "")
+    state = "imported" if standing.status.imported else "recorded" if entry.recorded else standing.state
+    return RunRow(entry, state, standing, visible(lines[0]) if lines else "")
 
 
 def _unheard(standing: Standing) -> bool:

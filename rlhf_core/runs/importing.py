@@ -20,7 +20,7 @@ from rlhf_core.runs.directory import OTHER
 from rlhf_core.runs.foreign import FORMATS, Series, find_format, read_curves
 from rlhf_core.runs.foreign.formats import AUTO
 from rlhf_core.runs.foreign.lines import metric_lines
-from rlhf_core.runs.foreign.meaning import Placed, our_names, place
+from rlhf_core.runs.foreign.meaning import NOT_TOLD, Placed, our_names, place
 from rlhf_core.runs.reader import LOGGED_STAGES
 
 
@@ -171,7 +171,7 @@ def _entry(one: _Stage, now: float) -> dict[str, Any]:
 
 def _stage_sentences(one: ImportedStage) -> list[str]:
     said = [f"  {one.stage}, {one.told}: {one.rows:,} rows to step {one.last:,}, {len(one.metrics)} metrics"]
-    if one.stage == OTHER and one.told != "as asked":
+    if one.told == NOT_TOLD:
         said.append(f"  give the stage where it is one of {', '.join(s for s in LOGGED_STAGES if s != OTHER)}")
     said += [f"  {theirs} is {ours} here" for theirs, ours in one.renamed.items()]
     return said + [f"  left out: {what}" for what in one.left_out]

@@ -26,7 +26,7 @@ RENAMED: dict[str, dict[str, str]] = {
         "val/clipfrac_avg": "val/clipfrac",
         "val/ratio": "policy/ratio",
     },
-    OTHER: {},
+    OTHER: LOSSES,
 }
 """Stage → their name → ours, where both mean the same: of the Hugging Face `Trainer` and of TRL's trainers."""
 SIGNS: dict[str, tuple[str, ...]] = {
@@ -37,6 +37,9 @@ SIGNS: dict[str, tuple[str, ...]] = {
     "sft": ("eval/perplexity", "mean_token_accuracy", "eval_mean_token_accuracy"),
 }
 """Stage → what nothing else logs, looked for in this order; preference and group-relative methods are no stage of ours."""
+
+
+NOT_TOLD = "not told by what it logs"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def place(name: str, metrics: Collection[str], stage: str | None = None) -> Plac
         return Placed(run, stage, "as asked")
     if logs := _stage_of(metrics):
         return Placed(run, logs, "told by what it logs")
-    return Placed(run, named, "told by its name") if named else Placed(run, OTHER, "not told by what it logs")
+    return Placed(run, named, "told by its name") if named else Placed(run, OTHER, NOT_TOLD)
 
 
 def our_names(metrics: Collection[str], stage: str) -> dict[str, str]:

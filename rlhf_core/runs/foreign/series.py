@@ -20,8 +20,8 @@ class Series:
     """What one run of a file logged.
 
     Attributes:
-        rows: `step` (whole numbers), `time` (Unix seconds; missing where the file has none), then one float column per
-            metric under the name it was logged by, NaN where a row does not have it.
+        rows: one for each step: `step` (whole numbers, rising), `time` (Unix seconds; missing where the file has none), then
+            one float column per metric under the name it was logged by, NaN where a row does not have it.
         left_out: what stands in the file and is no curve, in words.
     """
 
@@ -48,23 +48,12 @@ class Points:
         self.steps.append(step)
         self.times.append(math.nan if time is None else time)
         for name, value in metrics.items():
-            rows, values = self.columns.setdefault(column_of(name), (array("q"), array("d")))
+            rows, values = self.columns.setdefault(name, (array("q"), array("d")))
             rows.append(row)
             values.append(value)
 
     def frame(self) -> pd.DataFrame:
         """Return the rows as `Series.rows` has them."""
-        times = np.array(self.times, dtype=np.float64)
-        found: dict[str, NDArray] = {"step": np.array(self.steps, dtype=np.int64)}
-        if not np.isnan(times).all():
-            found["time"] = times
-        for name, (rows, values) in self.columns.items():
-            found[name] = np.full(len(self.steps), np.nan)
-            found[name][np.array(rows)] = np.array(values)
-        return pd.DataFrame(found)
-
-    def joined(self) -> pd.DataFrame:
-        """Return the rows with one for each step, as `join_points` makes them."""
         steps, times = np.array(self.steps, dtype=np.int64), np.array(self.times)
         columns = {name: (np.array(rows), np.array(values)) for name, (rows, values) in self.columns.items()}
         return join_points({name: (steps[rows], times[rows], values) for name, (rows, values) in columns.items()})

@@ -150,21 +150,29 @@ def _numbers(path: Path, layout: Layout) -> pd.DataFrame | None:
     if not (steps.min() >= 0 and steps.max() <= LARGEST_STEP) or not _plausible(times):
         return None
     if layout.long:
-        return _joined(table[name].combine_chunks(), steps, times, table[value].to_numpy())
+        named = table[name].combine_chunks()
+        return None if "" in named.dictionary.to_pylist() else _joined(named, steps, times, table[value].to_numpy())
     found = {"step": steps} if times is None else {"step": steps, "time": times}
-    filled = [column for column in layout.curves if table[column].null_count < len(table)]
-    curves = {column_of(column): table[column].to_numpy() for column in filled}
-    return pd.DataFrame(found | curves) if curves else None
+    curves = {name: table[name].to_numpy() for name in layout.curves if table[name].null_count < len(table)}
+    if not (np.diff(steps) > 0).all():
+        return join_points(_tracks(steps, times, curves))
+    named = {column_of(name): values for name, values in curves.items()}
+    return pd.DataFrame(found | named) if curves else None
 
 
 def _joined(names: Any, steps: Whole, times: Floats | None, values: Floats) -> pd.DataFrame:
     """The rows of a long table's points; `names` is a dictionary array."""
     codes, logged = names.indices.to_numpy(), np.full(len(steps), np.nan) if times is None else times
-    tracks = {}
-    for code, name in enumerate(names.dictionary.to_pylist()):
-        at = np.flatnonzero(codes == code)
-        tracks[name] = (steps[at], logged[at], values[at])
-    return join_points(tracks)
+    places = {name: np.flatnonzero(codes == code) for code, name in enumerate(names.dictionary.to_pylist())}
+    return join_points({name: (steps[at], logged[at], values[at]) for name, at in places.items()})
+
+
+def _tracks(
+    steps: Whole, times: Floats | None, curves: Mapping[str, Floats]
+) -> dict[str, tuple[Whole, Floats, Floats]]:
+    logged = np.full(len(steps), np.nan) if times is None else times
+    there = {name: np.flatnonzero(~np.isnan(values)) for name, values in curves.items()}
+    return {name: (steps[at], logged[at], curves[name][at]) for name, at in there.items() if len(at)}
 
 
 def _plausible(times: Floats | None) -> bool:
@@ -194,8 +202,7 @@ def _line_by_line(path: Path, names: Sequence[str], layout: Layout) -> dict[str,
     problems.refuse(EXPECTED)
     if not runs:
         raise DataError("holds no values", where=path, remedy=EXPECTED)
-    frames = {run: points.joined() if layout.long else points.frame() for run, points in runs.items()}
-    return {run: Series(frame, left_out) for run, frame in frames.items()}
+    return {run: Series(points.frame(), left_out) for run, points in runs.items()}
 
 
 def _points(layout: Layout, drawn: Sequence[str], cells: Mapping[str, str]) -> dict[str, dict[str, float]]:

@@ -53,16 +53,19 @@ class _Tracks:
 
     def add(self, event: Any, value: Any) -> None:
         """Take one value of a summary: a scalar by its kind, or a single number whose plugin is not another one."""
-        plugin = value.metadata.plugin_data.plugin_name or self.plugins.get(value.tag, "")
-        self.plugins[value.tag] = plugin
+        tag = value.tag
+        plugin = self.plugins.get(tag)
+        if plugin is None:  # said with the first value alone
+            self.plugins[tag] = plugin = value.metadata.plugin_data.plugin_name
         number = _scalar(value) if plugin in ("", SCALARS) else None
         if number is None:
-            self.plugins[value.tag] = plugin or "not scalars"
+            self.plugins[tag] = plugin or "not scalars"
             return
-        steps, times, values = self.points.setdefault(value.tag, (array("q"), array("d"), array("d")))
-        steps.append(event.step)
-        times.append(event.wall_time)
-        values.append(number)
+        track = self.points.get(tag)
+        if track is None:
+            track = self.points[tag] = (array("q"), array("d"), array("d"))
+        for column, entry in zip(track, (event.step, event.wall_time, number), strict=True):
+            column.append(entry)
 
     def restart(self, step: int) -> None:
         """Drop what was logged at `step` and after it: training went back to there and logs it again."""
