@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +17,7 @@ from rlhf_core.data.io import write_json
 from rlhf_core.errors import RunError
 from rlhf_core.process import peak_memory, release_memory
 from rlhf_core.runs.directory import STAGES, RunDirectory
+from rlhf_core.runs.sinks import Trackers
 
 if TYPE_CHECKING:
     from rlhf_core.training.stage import Stage
@@ -55,7 +56,7 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
     for source in config.models:
         resolve(source)
     check_rewards([*config.ppo.rewards, *config.ppo.audits], config.evaluate.detoxify_checkpoint)
-    run = RunDirectory(config.run_path)
+    run = RunDirectory(config.run_path, Trackers(config.log.to, config.log.project))
     bodies: dict[str, Callable[..., None]] = {name: getattr(work, f"run_{name}") for name in STAGES}
     with writing(run, config, STAGES):
         for name in stages:
@@ -161,7 +162,8 @@ def run_stage(
     )
     listener.stage_started(name)
     try:
-        body(Stage(name, run.stage(name), seed, inputs, clock.progress))
+        with closing(run.stage(name)) as directory:
+            body(Stage(name, directory, seed, inputs, clock.progress))
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             clock.write(state="interrupted")  # how far it was stays its message

@@ -88,7 +88,7 @@ def import_curves(
     for path in paths.values():
         if path.exists():
             raise RunError("a run of this name is there already", where=path, remedy="Choose another name")
-    label = f"{FORMATS[found].title}, {source.name or source.resolve().name}"
+    label = f"{FORMATS[found].title}, {'/'.join(source.resolve().parts[-2:])}"
     if not dry_run:
         _write({paths[run]: stages for run, stages in runs.items()}, label)
     about = {paths[run]: tuple(one.about for one in stages) for run, stages in runs.items()}

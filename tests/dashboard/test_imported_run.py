@@ -42,12 +42,13 @@ def test_no_page_breaks_on_an_imported_run(studio: Studio, page: str, stage: str
 
 def test_it_says_where_it_is_from(studio: Studio) -> None:
     add_imported(studio)
-    assert "It was trained elsewhere: its curves were imported from CSV, theirs.csv." in said(studio.open("Training"))
+    source = f"CSV, {studio.root.name}/theirs.csv"
+    assert f"It was trained elsewhere: its curves were imported from {source}." in said(studio.open("Training"))
     app = studio.open("Overview")
-    assert "It was trained elsewhere: its curves were imported from CSV, theirs.csv." in said(app)
-    assert "imported: CSV, theirs.csv" in said(app)
+    assert f"It was trained elsewhere: its curves were imported from {source}." in said(app)
+    assert f"imported: {source}" in said(app)
     runs = studio.open("Runs")
-    assert "Trained elsewhere; its curves were imported from CSV, theirs.csv." in said(runs)
+    assert f"Trained elsewhere; its curves were imported from {source}." in said(runs)
     assert not [button for button in runs.button if button.label in ("Resume", "Start", "Pause")]
     opened = studio.open("Runs", open="theirs")
     assert not [button for button in opened.button if button.label == "New run from this"]

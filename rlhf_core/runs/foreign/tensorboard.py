@@ -64,8 +64,10 @@ class _Tracks:
         track = self.points.get(tag)
         if track is None:
             track = self.points[tag] = (array("q"), array("d"), array("d"))
-        for column, entry in zip(track, (event.step, event.wall_time, number), strict=True):
-            column.append(entry)
+        steps, times, values = track
+        steps.append(event.step)
+        times.append(event.wall_time)
+        values.append(number)
 
     def restart(self, step: int) -> None:
         """Drop what was logged at `step` and after it: training went back to there and logs it again."""

@@ -39,7 +39,7 @@ def test_an_imported_run_reads_like_ours_and_says_where_it_is_from(table: Path, 
     assert rows["train/loss"].tolist() == [0.1, 0.30000000000000004]  # to the last bit
     np.testing.assert_array_equal(rows["optim/lr"], [0.001, np.nan])
     status = RunReader(path).status()
-    assert (status.state, status.imported) == ("complete", "CSV, theirs.csv")
+    assert (status.state, status.imported) == ("complete", f"CSV, {tmp_path.name}/theirs.csv")
     (stage,) = status.stages  # not five, of which four wait for ever
     assert (stage.name, stage.state, stage.step, stage.total, stage.seconds) == ("sft", "complete", 2, 2, 60)
     assert made.sentences == (

@@ -1,0 +1,36 @@
+"""The trackers there are, and those that a run's configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rlhf_core.runs.sinks.feed import Feed
+from rlhf_core.runs.sinks.mlflow import MlflowSink
+from rlhf_core.runs.sinks.sink import Sink, Tracked
+from rlhf_core.runs.sinks.tensorboard import TensorBoardSink
+from rlhf_core.runs.sinks.trackio import TrackioSink
+from rlhf_core.runs.sinks.wandb import WandbSink
+
+OPENERS: dict[str, Callable[[Tracked, str], Sink]] = {
+    "tensorboard": TensorBoardSink,
+    "trackio": TrackioSink,
+    "wandb": WandbSink,
+    "mlflow": MlflowSink,
+}
+"""Name in a configuration → what opens it for a stage, given the id it had before, or none."""
+
+
+@dataclass(frozen=True)
+class Trackers:
+    """Where the rows of a run go besides its own files: the names in `OPENERS`, and what they file it under."""
+
+    to: tuple[str, ...] = ()
+    project: str = ""
+
+    def feeds(self, run: Path, stage: Path) -> list[Feed]:
+        """Return a feed for each tracker of one stage's rows."""
+        tracked = Tracked(run.name, stage.relative_to(run).as_posix(), stage, self.project)
+        return [Feed(name, partial(OPENERS[name], tracked), stage) for name in self.to]
