@@ -24,11 +24,18 @@ PATIENCE = 20.0
 Row = Mapping[str, Any]
 
 
+def say_on_terminal(what: str) -> None:
+    """Print a line to the terminal, and so to the log of a run that was started from the dashboard."""
+    print(what, file=sys.stderr, flush=True)
+
+
 class Feed:
     """Sends each row to one tracker. A tracker that fails is said once, and left for the rest of the stage."""
 
-    def __init__(self, name: str, open_sink: Callable[[str], Sink], folder: Path) -> None:
-        self.name, self.folder = name, folder
+    def __init__(
+        self, name: str, open_sink: Callable[[str], Sink], folder: Path, say: Callable[[str], None] = say_on_terminal
+    ) -> None:
+        self.name, self.folder, self._tell = name, folder, say
         self._open, self._path = open_sink, folder / f"tracked-{name}.json"
         self._queue: SimpleQueue[Row | None] = SimpleQueue()
         self._thread: Thread | None = None
@@ -92,8 +99,7 @@ class Feed:
         aside.replace(self._path)
 
     def _say(self, what: str) -> None:
-        """Say it on the terminal, and so in the log of a run started from the dashboard."""
-        print(f"warning: {self.name}: {what}. Training goes on without it", file=sys.stderr, flush=True)
+        self._tell(f"warning: {self.name}: {what.rstrip('.')}. Training goes on without it")
 
 
 def _numbers(row: Row) -> dict[str, float]:

@@ -23,6 +23,7 @@ class WandbSink:
             job_type=tracked.stage,
             id=self.id,
             resume="allow",
+            reinit="create_new",  # members of an ensemble each have a run at the same time
             dir=str(tracked.folder),
             settings=wandb.Settings(console="off", silent=True),
         )
