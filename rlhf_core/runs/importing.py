@@ -170,8 +170,13 @@ def _entry(one: _Stage, now: float) -> dict[str, Any]:
 
 
 def _stage_sentences(one: ImportedStage) -> list[str]:
-    said = [f"  {one.stage}, {one.told}: {one.rows:,} rows to step {one.last:,}, {len(one.metrics)} metrics"]
+    rows, metrics = _count(one.rows, "row"), _count(len(one.metrics), "metric")
+    said = [f"  {one.stage}, {one.told}: {rows} to step {one.last:,}, {metrics}"]
     if one.told == NOT_TOLD:
         said.append(f"  give the stage where it is one of {', '.join(s for s in LOGGED_STAGES if s != OTHER)}")
     said += [f"  {theirs} is {ours} here" for theirs, ours in one.renamed.items()]
     return said + [f"  left out: {what}" for what in one.left_out]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -126,7 +126,7 @@ def test_a_tracker_that_hangs_holds_nothing_up(
 ):
     monkeypatch.setattr(feed, "PATIENCE", 0.1)
     for_ever = Event()
-    monkeypatch.setitem(OPENERS, "kept", lambda tracked, id: for_ever.wait(30))
+    monkeypatch.setitem(OPENERS, "kept", lambda tracked, id: for_ever.wait(30) and kept.open(tracked, id))
     began = time.monotonic()
     log_steps(tmp_path / "run", 0, 50)
     assert time.monotonic() - began < 5
