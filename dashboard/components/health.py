@@ -20,6 +20,9 @@ def health_panel(entry: RunEntry, stage: str) -> None:
         for finding in found:
             _finding(finding)
     said = "Nothing else stands out" if found else "Nothing stands out"
+    if entry.reader.status().imported:  # it may have logged nothing of what is looked at
+        st.caption(f"{said} in what was imported.")
+        return
     st.caption(f"{said}. Looked at: {wording.plain(wording.listed(looked_at(stage)))}.")
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.components.run_actions import buttons, follow
 from dashboard.components.runs import BUSY_SECONDS, IDLE_SECONDS
 from dashboard.components.states import empty_state, guarded
-from dashboard.services.launching import RunRow, progress_words, run_rows, standing_words
+from dashboard.services.launching import RunRow, imported_words, progress_words, run_rows, standing_words
 from dashboard.services.settings import Settings
 from dashboard.services.wording import ago, plain
 
@@ -72,7 +72,9 @@ def _row(row: RunRow) -> None:
         with progress:
             if row.standing and row.state not in ("complete", "recorded", "imported"):
                 st.progress(row.progress, progress_words(row))
-            if row.state != "imported":
+            if row.state == "imported":
+                st.caption(plain(imported_words(row)))
+            else:
                 st.caption(f"started {ago(row.began)}" if row.began else "never started")
         with act:
             buttons(row, on_list=True)

@@ -185,6 +185,12 @@ def progress_words(row: RunRow) -> str:
     return f"{row.progress:.0%} of its stages"
 
 
+def imported_words(row: RunRow) -> str:
+    """Return what an imported run has: `SFT to step 60, PPO to step 24`."""
+    stages = row.standing.status.stages if row.standing else ()
+    return ", ".join(f"{STAGE_NAMES[stage.name]} to step {stage.step:,}" for stage in stages)
+
+
 def failure_words(row: RunRow) -> str:
     """Return what a failed run says of why: its own message, else the last error in its log."""
     if row.state != "failed" or row.standing is None:

@@ -49,6 +49,7 @@ def test_it_says_where_it_is_from(studio: Studio) -> None:
     assert f"imported: {source}" in said(app)
     runs = studio.open("Runs")
     assert f"Trained elsewhere; its curves were imported from {source}." in said(runs)
+    assert "PPO to step 2" in said(runs)
     assert not [button for button in runs.button if button.label in ("Resume", "Start", "Pause")]
     opened = studio.open("Runs", open="theirs")
     assert not [button for button in opened.button if button.label == "New run from this"]
@@ -93,4 +94,6 @@ def test_other_training_is_a_stage_where_a_run_has_it(studio: Studio) -> None:
 def test_losses_logged_apart_from_the_rate_are_no_finding(studio: Studio) -> None:
     text = "step,train/loss,optim/lr\n" + "".join(f"{2 * n},0.5,\n{2 * n + 1},,0.1\n" for n in range(9))
     add_imported(studio, text, stage="sft")
-    assert "The loss is not a number" not in said(studio.open("Training"))
+    app = studio.open("Training")
+    assert "The loss is not a number" not in said(app)
+    assert "Nothing stands out in what was imported." in said(app)

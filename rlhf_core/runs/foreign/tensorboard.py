@@ -51,7 +51,7 @@ class _Tracks:
         self.points: dict[str, tuple[array[int], array[float], array[float]]] = {}
         self.plugins: dict[str, str] = {}
 
-    def add(self, event: Any, value: Any) -> None:
+    def add(self, step: int, time: float, value: Any) -> None:
         """Take one value of a summary: a scalar by its kind, or a single number whose plugin is not another one."""
         tag = value.tag
         plugin = self.plugins.get(tag)
@@ -65,8 +65,8 @@ class _Tracks:
         if track is None:
             track = self.points[tag] = (array("q"), array("d"), array("d"))
         steps, times, values = track
-        steps.append(event.step)
-        times.append(event.wall_time)
+        steps.append(step)
+        times.append(time)
         values.append(number)
 
     def restart(self, step: int) -> None:
@@ -89,8 +89,9 @@ def _read_run(files: list[Path]) -> Series | None:
         for event in _events(file, torn):
             if event.HasField("session_log") and event.session_log.status == SessionLog.START:
                 tracks.restart(event.step)
+            step, time = event.step, event.wall_time
             for value in event.summary.value:
-                tracks.add(event, value)
+                tracks.add(step, time, value)
     points = tracks.arrays()
     if not points:
         return None

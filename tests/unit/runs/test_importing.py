@@ -17,6 +17,7 @@ from rlhf_core.runs.importing import import_curves
 from rlhf_core.runs.launch import resume, standing
 from rlhf_core.runs.past import past_stages
 from rlhf_core.runs.reader import RunReader, list_runs
+from rlhf_core.terminal import print_runs
 from tests.event_files import simple, write_events
 
 CSV = "step,_timestamp,loss,learning_rate,mystery\n1,100,0.1,0.001,7\n2,160,0.30000000000000004,,\n"
@@ -126,3 +127,12 @@ def test_every_number_reads_back_to_the_last_bit(rows: list[tuple[int, float, fl
     for line, (step, a, b) in zip(lines, rows, strict=True):
         finite = {name: value for name, value in (('a "quoted" ü', a), ("b", b)) if np.isfinite(value)}
         assert json.loads(line) == {"step": step} | finite
+
+
+def test_the_list_of_runs_says_what_was_imported(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    import_curves(table, tmp_path / "runs" / "theirs")
+    print_runs(tmp_path / "runs")
+    header, row, source = capsys.readouterr().out.splitlines()
+    assert header.split() == ["run", "state", "sft", "reward", "ppo", "generate", "evaluate", "other"]
+    assert row.split() == ["theirs", "imported", "–", "–", "–", "–", "–", "complete"]
+    assert source == f"theirs: imported from CSV, {tmp_path.name}/theirs.csv"
