@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from rlhf_core.data.io import parse_json
 from rlhf_core.errors import DataError, shorten
 from rlhf_core.runs.foreign.problems import Problems, as_step, as_time, as_value, checked, is_number
 from rlhf_core.runs.foreign.series import Points, Series
@@ -60,7 +60,7 @@ def _rows(path: Path) -> Iterator[Row]:
 
 def _metrics(text: Any) -> dict[str, Any]:
     try:
-        metrics = json.loads(text)
+        metrics = parse_json(text)
     except (ValueError, TypeError) as error:
         raise ValueError(f"not JSON (found {shorten(text)})") from error
     if not isinstance(metrics, dict):

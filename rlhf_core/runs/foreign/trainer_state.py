@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rlhf_core.data.io import parse_json
 from rlhf_core.errors import DataError, shorten
 from rlhf_core.runs.foreign.files import read_bytes
 from rlhf_core.runs.foreign.problems import Problems, as_step, as_value, checked, is_number
@@ -51,11 +52,13 @@ def read_trainer_state(path: Path) -> dict[str, Series]:
 
 def _history(file: Path) -> list[Any]:
     try:
-        content = json.loads(read_bytes(file).decode("utf-8"))  # Python's reader takes bare NaN and Infinity
+        content = parse_json(read_bytes(file))  # Python's reader takes bare NaN and Infinity
     except json.JSONDecodeError as error:
         raise DataError(f"not JSON: {error.msg}", where=f"{file}:{error.lineno}", remedy=EXPECTED) from error
     except UnicodeDecodeError as error:
         raise DataError(f"byte {error.start + 1} is not UTF-8", where=file, remedy=EXPECTED) from error
+    except ValueError as error:
+        raise DataError(str(error), where=file, remedy=EXPECTED) from error
     history = content.get("log_history") if isinstance(content, dict) else None
     if not isinstance(history, list):
         raise DataError("log_history: expected a list", where=file, value=history, remedy=EXPECTED)
