@@ -200,9 +200,10 @@ def _line_by_line(path: Path, names: Sequence[str], layout: Layout) -> dict[str,
         for run, metrics in points.items():
             runs.setdefault(run, Points()).add(step, time, metrics)
     problems.refuse(EXPECTED)
-    if not runs:
-        raise DataError("holds no values", where=path, remedy=EXPECTED)
-    return {run: Series(points.frame(), left_out) for run, points in runs.items()}
+    drawn = {run: points for run, points in runs.items() if points.columns}
+    if not drawn:
+        raise DataError("holds no numbers", where=path, remedy=EXPECTED)
+    return {run: Series(points.frame(), left_out) for run, points in drawn.items()}
 
 
 def _points(layout: Layout, drawn: Sequence[str], cells: Mapping[str, str]) -> dict[str, dict[str, float]]:

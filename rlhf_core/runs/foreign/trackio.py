@@ -39,10 +39,11 @@ def read_trackio(path: Path) -> dict[str, Series]:
         other.setdefault(key, {}).update(dict.fromkeys(metrics.keys() - numbers.keys()))
         runs.setdefault(key, Points()).add(step, time, numbers)
     problems.refuse(EXPECTED)
-    if not runs:
-        raise DataError("holds no rows", where=path, remedy=EXPECTED)
-    said = {key: tuple(f"{metric}: no number" for metric in sorted(other[key])) for key in runs}
-    return {label: Series(runs[key].frame(), said[key]) for key, label in _distinct(names).items()}
+    drawn = {key: label for key, label in _distinct(names).items() if runs[key].columns}
+    if not drawn:
+        raise DataError("holds no numbers", where=path, remedy=EXPECTED)
+    said = {key: tuple(f"{metric}: no number" for metric in sorted(other[key])) for key in drawn}
+    return {label: Series(runs[key].frame(), said[key]) for key, label in drawn.items()}
 
 
 def _rows(path: Path) -> Iterator[Row]:

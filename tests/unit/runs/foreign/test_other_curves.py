@@ -95,6 +95,13 @@ def test_a_trackio_database_holds_a_run_for_each_name(tmp_path: Path):
     assert runs["b"].rows["loss"].tolist() == [3]
 
 
+def test_a_run_without_a_number_is_none(tmp_path: Path):
+    rows = [("a", 0, "2026-01-01", '{"note": "x"}'), ("b", 0, "2026-01-01", '{"loss": 3}')]
+    assert list(read_curves(database(tmp_path / "demo.db", rows))) == ["b"]
+    with pytest.raises(DataError, match="holds no numbers"):
+        read_curves(database(tmp_path / "empty.db", rows[:1]))
+
+
 def test_two_runs_of_one_name_are_told_apart(tmp_path: Path):
     rows = [("x1", "a", 0, "2026-01-01T00:00:00", '{"loss": 1}'), ("x2", "a", 0, "2026-01-01T00:00:00", '{"loss": 2}')]
     path = database(tmp_path / "demo.db", rows, "run_id, run_name, step, timestamp, metrics")
