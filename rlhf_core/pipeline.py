@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,8 @@ from rlhf_core.errors import RunError
 from rlhf_core.process import peak_memory, release_memory
 from rlhf_core.runs.directory import STAGES, RunDirectory
 from rlhf_core.runs.sinks import Trackers
+from rlhf_core.runs.standing import note_pause
+from rlhf_core.stopping import Paused, Stop
 
 if TYPE_CHECKING:
     from rlhf_core.training.stage import Stage
@@ -37,14 +39,20 @@ class Listener(Protocol):
     def progress(self, stage: str, step: int, total: int, message: str) -> None:
         """The stage has done `step` of `total`."""
 
+    def stage_pausing(self, stage: str) -> None:
+        """Somebody asked the run to stop, and it will after the step under way; not the place to write to a stream."""
+
     def stage_finished(self, stage: str, seconds: float) -> None:
         """The stage is complete."""
 
 
-def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[str] = STAGES) -> Path:
-    """Run the given stages in order and return the run directory.
+def run_pipeline(
+    config: PipelineConfig, listener: Listener, stages: Sequence[str] = STAGES, stop: Stop | None = None
+) -> Path:
+    """Run the given stages in order and return the run directory; `stop` is how it can be asked to stop.
 
     Raises:
+        Paused: it was asked to, and stopped after a whole step.
         DataError, ModelError, ScorerError: before any work, when data, models or rewards are not as they should be.
         RunError: another process writes this run, or an earlier stage is missing.
     """
@@ -63,9 +71,8 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
             inputs = stage_inputs(config, name)
             if not _is_done(_entry(run, name), inputs):
                 _refuse_missing(run, _before(config, name), name)
-            run_stage(
-                run, name, config.seed, inputs, listener, lambda stage, body=bodies[name]: body(config, datasets, stage)
-            )
+            body = partial(bodies[name], config, datasets)
+            run_stage(run, name, config.seed, inputs, listener, body, stop or Stop())
             release_memory()
     return run.path
 
@@ -86,8 +93,7 @@ def writing(run: RunDirectory, config: RunConfig, stages: Sequence[str]) -> Iter
     try:
         yield
     except BaseException as error:
-        state = "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
-        run.update(state=state, message=str(error))
+        run.update(state=_stopped(error), message=str(error))
         raise
     complete = all(_entry(run, name).get("state") == "complete" for name in stages)
     run.update(state="complete" if complete else "interrupted")
@@ -140,8 +146,21 @@ def _hash_once(path: Path, _changed: int) -> str:
     return content_hash(path)
 
 
+def _stopped(error: BaseException) -> str:
+    """What a run or a stage that such an error ended is called."""
+    if isinstance(error, Paused):
+        return "paused"
+    return "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
+
+
 def run_stage(
-    run: RunDirectory, name: str, seed: int, inputs: str, listener: Listener, body: Callable[[Stage], None]
+    run: RunDirectory,
+    name: str,
+    seed: int,
+    inputs: str,
+    listener: Listener,
+    body: Callable[[Stage], None],
+    stop: Stop,
 ) -> None:
     """Run one stage, or skip it when it is complete with the same inputs, and keep its entry of status.json right.
 
@@ -161,17 +180,23 @@ def run_stage(
         name, state="running", inputs=inputs, step=0, total=0, started=time.time(), message="", eta_seconds=None
     )
     listener.stage_started(name)
+    stop.tell = partial(_pausing, run, name, listener)
     try:
         with closing(run.stage(name)) as directory:
-            body(Stage(name, directory, seed, inputs, clock.progress))
+            body(Stage(name, directory, seed, inputs, clock.progress, stop))
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            clock.write(state="interrupted")  # how far it was stays its message
-        else:
-            clock.write(state="failed", message=str(error) or type(error).__name__)
+        state = _stopped(error)
+        why = {"message": str(error) or type(error).__name__} if state == "failed" else {}  # else how far it was
+        clock.write(state=state, **why)
         raise
     clock.write(state="complete", eta_seconds=0.0)
     listener.stage_finished(name, clock.seconds())
+
+
+def _pausing(run: RunDirectory, name: str, listener: Listener) -> None:
+    """Tell whoever looks on that a stage finishes its step. `status.json` may be half way through being written."""
+    note_pause(run.path)
+    listener.stage_pausing(name)
 
 
 def _entry(run: RunDirectory, name: str) -> dict[str, Any]:
@@ -215,6 +240,7 @@ class _Clock:
         self.run, self.name, self.spent, self.listener = run, name, spent, listener
         self.started = self.written = time.monotonic()
         self.first: tuple[float, int] | None = None
+        self.latest: dict[str, Any] = {}
 
     def seconds(self) -> float:
         return self.spent + time.monotonic() - self.started
@@ -223,12 +249,16 @@ class _Clock:
         now = time.monotonic()
         self.first = self.first or (now, step)
         self.listener.progress(self.name, step, total, message)
+        self.latest = {"step": step, "total": total, "message": message}
+        self.latest["eta_seconds"] = self._time_left(now, step, total)
         if now - self.written >= STATUS_INTERVAL or step == total:
             self.written = now
-            self.write(step=step, total=total, message=message, eta_seconds=self._time_left(now, step, total))
+            self.write()
 
     def write(self, **fields: object) -> None:
-        self.run.update_stage(self.name, seconds=round(self.seconds(), 1), peak_memory=peak_memory(), **fields)
+        """Write how far the stage is, and `fields` over it."""
+        known = {"seconds": round(self.seconds(), 1), "peak_memory": peak_memory()}
+        self.run.update_stage(self.name, **(known | self.latest | fields))
 
     def _time_left(self, now: float, step: int, total: int) -> float | None:
         since, first_step = self.first or (now, step)

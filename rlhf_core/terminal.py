@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,25 +16,27 @@ from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import PeopleError, RunError, VoteError
 from rlhf_core.feedback.records import Invitation, TaskInfo
 from rlhf_core.process import settle_in
-from rlhf_core.report.estimate_words import COST, basis_words, roughly, summary
+from rlhf_core.report.estimate_words import COST, basis_words, interval_words, roughly, summary
 from rlhf_core.report.refusals import find_refusals
 from rlhf_core.runs.directory import OTHER, PRETRAIN, STAGES
 from rlhf_core.runs.estimate import estimate
 from rlhf_core.runs.past import past_stages
-from rlhf_core.runs.reader import RunReader, list_runs
+from rlhf_core.runs.reader import STOPPED, RunReader, list_runs
+from rlhf_core.stopping import Stop
 from rlhf_core.visible import one_line
 
 LINE_EVERY = 10  # without a terminal: one line per this many steps
+PAUSING = "pausing after this step; once more stops at once"
+STDERR = 2
 
 
-def run_with_progress(run: Callable[[Any], Path], stages: Sequence[str]) -> str:
-    """Call `run` with a listener that shows progress on the terminal; return a closing line."""
+def run_with_progress(run: Callable[[Any, Stop], Path], stages: Sequence[str]) -> str:
+    """Call `run` with a listener that shows progress on the terminal, and Ctrl-C and SIGTERM as its stop; return a closing line."""
     prepare_libraries()
-    signal.signal(signal.SIGTERM, _stop)
-    console = Console()
+    console, stop = Console(), Stop()
     listener = _Bars(console) if console.is_terminal else _Lines(console)
-    with listener:
-        path = run(listener)
+    with stop.by_signals(), listener:
+        path = run(listener, stop)
     return f"{path}: {', '.join(stages)} complete. Next: rlhf dashboard --run-root {path.parent}"
 
 
@@ -77,8 +78,8 @@ def print_estimate(config: PipelineConfig) -> None:
     made = estimate(config, past_stages(list_runs(config.run_root)))
     rows = [(one.stage, roughly(one), basis_words(one)) for one in made.stages]
     _print_table(("stage", "time", "rests on"), rows)
-    _print_line(summary(made))
-    _print_line(COST)
+    for line in filter(None, (summary(made), interval_words(made), COST)):
+        _print_line(line)
 
 
 def print_tasks(tasks: Sequence[TaskInfo]) -> None:
@@ -163,12 +164,8 @@ def _print_line(text: str) -> None:
 
 
 def _stage_cell(stage: Any) -> str:
-    part = f" {stage.step}/{stage.total}" if stage.state in ("running", "interrupted") and stage.total else ""
+    part = f" {stage.step}/{stage.total}" if stage.state in ("running", *STOPPED) and stage.total else ""
     return stage.state + part
-
-
-def _stop(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 class _Bars:
@@ -197,6 +194,9 @@ class _Bars:
     def progress(self, stage: str, step: int, total: int, message: str) -> None:
         self.bars.update(self.tasks[stage], completed=step, total=total, message=message)
 
+    def stage_pausing(self, stage: str) -> None:
+        self.bars.update(self.tasks[stage], message=PAUSING)  # drawn with the next refresh
+
     def stage_finished(self, stage: str, seconds: float) -> None:
         task = self.bars.tasks[self.tasks[stage]]
         self.bars.update(task.id, completed=task.total or 1, total=task.total or 1)
@@ -223,6 +223,9 @@ class _Lines:
     def progress(self, stage: str, step: int, total: int, message: str) -> None:
         if step % LINE_EVERY == 0 or step == total:
             self.console.print(f"{stage}: {step}/{total} {message}", highlight=False, markup=False)
+
+    def stage_pausing(self, stage: str) -> None:
+        os.write(STDERR, f"{stage}: {PAUSING}\n".encode())  # a stream may be half way through a line
 
     def stage_finished(self, stage: str, seconds: float) -> None:
         self.console.print(f"{stage}: done in {seconds:.0f} s", highlight=False)

@@ -153,11 +153,12 @@ def _numbers(path: Path, layout: Layout) -> pd.DataFrame | None:
         named = table[name].combine_chunks()
         return None if "" in named.dictionary.to_pylist() else _joined(named, steps, times, table[value].to_numpy())
     found = {"step": steps} if times is None else {"step": steps, "time": times}
-    curves = {name: table[name].to_numpy() for name in layout.curves if table[name].null_count < len(table)}
+    curves = [name for name in layout.curves if table[name].null_count < len(table)]
+    if not curves:
+        return None
     if not (np.diff(steps) > 0).all():
-        return join_points(_tracks(steps, times, curves))
-    named = {column_of(name): values for name, values in curves.items()}
-    return pd.DataFrame(found | named) if curves else None
+        return join_points({name: _track(table[name], steps, times) for name in curves})
+    return pd.DataFrame(found | {column_of(name): table[name].to_numpy() for name in curves})
 
 
 def _joined(names: Any, steps: Whole, times: Floats | None, values: Floats) -> pd.DataFrame:
@@ -167,12 +168,10 @@ def _joined(names: Any, steps: Whole, times: Floats | None, values: Floats) -> p
     return join_points({name: (steps[at], logged[at], values[at]) for name, at in places.items()})
 
 
-def _tracks(
-    steps: Whole, times: Floats | None, curves: Mapping[str, Floats]
-) -> dict[str, tuple[Whole, Floats, Floats]]:
-    logged = np.full(len(steps), np.nan) if times is None else times
-    there = {name: np.flatnonzero(~np.isnan(values)) for name, values in curves.items()}
-    return {name: (steps[at], logged[at], curves[name][at]) for name, at in there.items() if len(at)}
+def _track(column: Any, steps: Whole, times: Floats | None) -> tuple[Whole, Floats, Floats]:
+    """The points of a column, a chunked array: an empty field is none, NaN is one."""
+    at = np.flatnonzero(column.is_valid().to_numpy())
+    return steps[at], np.full(len(at), np.nan) if times is None else times[at], column.to_numpy()[at]
 
 
 def _plausible(times: Floats | None) -> bool:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from rlhf_core.errors import DataError, RunError
 from rlhf_core.runs.foreign.lines import metric_lines
 from rlhf_core.runs.importing import import_curves
-from rlhf_core.runs.launch import resume, standing
+from rlhf_core.runs.launch import resume
 from rlhf_core.runs.past import past_stages
 from rlhf_core.runs.reader import RunReader, list_runs
+from rlhf_core.runs.standing import standing
 from rlhf_core.terminal import print_runs
 from tests.event_files import simple, write_events
 

@@ -22,6 +22,7 @@ from rlhf_core.runs.directory import RunDirectory, StageDirectory
 from rlhf_core.runs.foreign import read_curves
 from rlhf_core.runs.sinks import OPENERS, Trackers, feed
 from rlhf_core.runs.sinks.sink import Tracked
+from rlhf_core.stopping import Stop
 from tests.unit.test_pipeline import ROOT, Recorder
 
 Sent = list[tuple[int, dict[str, float]]]
@@ -174,7 +175,7 @@ def test_a_stage_that_fails_still_sends_what_it_logged(kept: Kept, tmp_path: Pat
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        run_stage(run, "sft", 0, "inputs", Recorder(), body)
+        run_stage(run, "sft", 0, "inputs", Recorder(), body, Stop())
     assert kept.sent == [row(0)] and kept.closed == 1
 
 

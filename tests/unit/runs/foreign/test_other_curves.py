@@ -60,7 +60,10 @@ def test_of_checkpoints_the_last_is_read_and_the_folder_itself_first(tmp_path: P
         ('{"log_history": []}', r"holds no history\. Expected"),
         ('{"history": []}', r"log_history: expected a list"),
         ('{"log_history": [\n  {"step": 1,}\n]}', r"\.json:2: not JSON"),
-        ('{"log_history": [{"step": 1, "\\ud800": 2}]}', r"holds half of a surrogate pair, '\\ud800', which is no text"),
+        (
+            '{"log_history": [{"step": 1, "\\ud800": 2}]}',
+            r"holds half of a surrogate pair, '\\ud800', which is no text",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_trainer_state_is_said(tmp_path: Path, text: str, said: str):

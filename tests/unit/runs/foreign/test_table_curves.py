@@ -98,6 +98,7 @@ def test_a_packed_file_that_is_torn_is_refused(tmp_path: Path):
         ("step,loss,loss\n1,2,3\n", r":1: the header has 'loss' twice"),
         ("step\n1\n", r":1: no column with a metric"),
         ("step,loss\n1,\n2,\n", r": holds no numbers"),
+        ("step,loss\n1,\n1,\n", r": holds no numbers"),
         ("step,run,loss\n1,a,\n", r": holds no numbers"),
         ('step,loss,note\n1,2,"two\nlines"\n3,x,\n4,5,\n', r":4: loss: expected a number"),
     ],
