@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +17,7 @@ from rlhf_core.data.io import write_json
 from rlhf_core.errors import RunError
 from rlhf_core.process import peak_memory, release_memory
 from rlhf_core.runs.directory import STAGES, RunDirectory
+from rlhf_core.runs.sinks import Trackers
 from rlhf_core.runs.standing import note_pause
 from rlhf_core.stopping import Paused, Stop
 
@@ -63,7 +64,7 @@ def run_pipeline(
     for source in config.models:
         resolve(source)
     check_rewards([*config.ppo.rewards, *config.ppo.audits], config.evaluate.detoxify_checkpoint)
-    run = RunDirectory(config.run_path)
+    run = RunDirectory(config.run_path, Trackers(config.log.to, config.log.project))
     bodies: dict[str, Callable[..., None]] = {name: getattr(work, f"run_{name}") for name in STAGES}
     with writing(run, config, STAGES):
         for name in stages:
@@ -181,7 +182,8 @@ def run_stage(
     listener.stage_started(name)
     stop.tell = partial(_pausing, run, name, listener)
     try:
-        body(Stage(name, run.stage(name), seed, inputs, clock.progress, stop))
+        with closing(run.stage(name)) as directory:
+            body(Stage(name, directory, seed, inputs, clock.progress, stop))
     except BaseException as error:
         state = _stopped(error)
         why = {"message": str(error) or type(error).__name__} if state == "failed" else {}  # else how far it was

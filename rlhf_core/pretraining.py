@@ -26,12 +26,13 @@ from rlhf_core.models.scratch import encode_texts, new_language_model, train_tok
 from rlhf_core.models.sources import read_json
 from rlhf_core.pipeline import Listener, run_stage, writing
 from rlhf_core.runs.directory import PRETRAIN, RunDirectory
+from rlhf_core.runs.sinks import Trackers
 from rlhf_core.stopping import Stop
 from rlhf_core.training.pretrain import train_language_model
 from rlhf_core.training.stage import Stage
 
 SIDES = ("train", "held_out")
-PLACE_KEYS = {"name", "run_root", "threads", "device", "text", "held_out_prompts"}
+PLACE_KEYS = {"name", "run_root", "threads", "device", "log", "text", "held_out_prompts"}
 """Settings that say where things are, not what they are; texts count by their content."""
 
 
@@ -51,7 +52,7 @@ def run_pretrain(config: PretrainConfig, listener: Listener, stop: Stop | None =
     sides = held_out_documents(corpus, config.eval_fraction, config.seed)
     if config.held_out_prompts:
         refuse_held_out_prompts(corpus, config.held_out_prompts)
-    run = RunDirectory(config.run_path)
+    run = RunDirectory(config.run_path, Trackers(config.log.to, config.log.project))
     with writing(run, config, [PRETRAIN]):
         inputs, body = pretrain_inputs(config), partial(pretrain, config, corpus, sides)
         run_stage(run, PRETRAIN, config.seed, inputs, listener, body, stop or Stop())

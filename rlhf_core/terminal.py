@@ -18,7 +18,7 @@ from rlhf_core.feedback.records import Invitation, TaskInfo
 from rlhf_core.process import settle_in
 from rlhf_core.report.estimate_words import COST, basis_words, interval_words, roughly, summary
 from rlhf_core.report.refusals import find_refusals
-from rlhf_core.runs.directory import PRETRAIN, STAGES
+from rlhf_core.runs.directory import OTHER, PRETRAIN, STAGES
 from rlhf_core.runs.estimate import estimate
 from rlhf_core.runs.past import past_stages
 from rlhf_core.runs.reader import STOPPED, RunReader, list_runs
@@ -57,14 +57,18 @@ def print_runs(root: Path) -> None:
     if not found:
         raise RunError("no runs yet", where=root, remedy="`rlhf pipeline configs/quickstart.yaml` makes one")
     statuses = {path.name: RunReader(path).status() for path in found}
-    pretrained = any(stage.name == PRETRAIN for status in statuses.values() for stage in status.stages)
-    columns = (PRETRAIN, *STAGES) if pretrained else STAGES
+    named = {stage.name for status in statuses.values() for stage in status.stages}
+    columns = tuple(name for name in (PRETRAIN, *STAGES, OTHER) if name in STAGES or name in named)
     rows = []
     for name, status in statuses.items():
         cells = {stage.name: _stage_cell(stage) for stage in status.stages}
-        rows.append((name, status.state, *(cells.get(column, "–") for column in columns)))
+        rows.append(
+            (name, "imported" if status.imported else status.state, *(cells.get(column, "–") for column in columns))
+        )
     _print_table(("run", "state", *columns), rows)
     for path in found:
+        if source := statuses[path.name].imported:
+            _print_line(f"{path.name}: imported from {source}")
         if (origin := RunReader(path).lineage()) is not None:
             _print_line(f"{path.name}: round {origin.round}, from {origin.brief}")
 

@@ -16,7 +16,6 @@ from dashboard.services.catalogue import STAGE_NAMES, RunEntry
 from dashboard.services.configuration import seed_groups
 from dashboard.services.curves import Drawing
 from rlhf_core.errors import ConfigError
-from rlhf_core.runs.metrics import find_metric
 
 URL = "query-params"
 
@@ -106,9 +105,11 @@ def _choose_curves(groups: dict[str, list[str]], stage: str) -> list[str]:
 
 
 def _curve(entries: list[RunEntry], stage: str, metric: str, choices: Choices, reach: window.Window) -> None:
-    about, drawing = find_metric(metric), choices.drawing
-    name = f"**{wording.plain(curve_names.label(metric))}** :small[:gray[{wording.plain(about.unit)}]]"
-    st.markdown(name, help=wording.plain(curve_names.describe(metric)))
+    about, drawing = curve_names.about(metric), choices.drawing
+    unit = f" :small[:gray[{wording.plain(about.unit)}]]" if about.unit else ""
+    st.markdown(
+        f"**{wording.plain(curve_names.label(metric))}**{unit}", help=wording.plain(curve_names.describe(metric))
+    )
     series = curves.build_series(entries, stage, metric, drawing)
     if not series:
         st.caption("Nothing was logged in this range.")
@@ -126,7 +127,8 @@ def _curve(entries: list[RunEntry], stage: str, metric: str, choices: Choices, r
         bounds=curves.beyond(series) if choices.clip else None,
     )
     scale = ", log scale" if log else ""
-    alt = f"{curve_names.label(metric)} in {about.unit} over training {over}{scale}"
+    heights = f"{curve_names.label(metric)} in {about.unit}" if about.unit else curve_names.label(metric)
+    alt = f"{heights} over training {over}{scale}"
     key = f"curve-{stage}-{metric}-{drawing.axis}-{drawing.window}{scale}"  # another figure once the scales are others
     show_figure(figure, key, alt, on_select=lambda: _zoom(key, choices))
 

@@ -11,15 +11,18 @@ from rlhf_core.report.health import Finding, looked_at
 
 
 def health_panel(entry: RunEntry, stage: str) -> None:
-    """Show the findings of a stage, the gravest first; nothing before its first metrics."""
+    """Show the findings of a stage, the gravest first; nothing before its first metrics, or of other training."""
     found = findings(entry, stage)
-    if found is None:
+    if found is None or not looked_at(stage):
         return
     if found:
         st.markdown("#### What stands out")
         for finding in found:
             _finding(finding)
     said = "Nothing else stands out" if found else "Nothing stands out"
+    if entry.reader.status().imported:  # it may have logged nothing of what is looked at
+        st.caption(f"{said} in what was imported.")
+        return
     st.caption(f"{said}. Looked at: {wording.plain(wording.listed(looked_at(stage)))}.")
 
 

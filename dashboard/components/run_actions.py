@@ -88,6 +88,8 @@ def buttons(row: RunRow, *, on_list: bool) -> None:
             st.button(words, key=f"runs-resume-{where}", icon=icon, on_click=_resume, args=(label,))
         if on_list:
             st.button("Look closer", key=f"runs-open-{name}", on_click=go_to, args=(label,))
+        elif row.state == "imported":
+            link_to("Training", "Its curves", run=label)
         elif row.state != "damaged":
             st.button("New run from this", key="runs-again", icon=":material/add:", on_click=new_from, args=(label,))
             link_to("Training", "Its curves", run=label)

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard.components.run_actions import buttons, follow
 from dashboard.components.runs import BUSY_SECONDS, IDLE_SECONDS
 from dashboard.components.states import empty_state, guarded
-from dashboard.services.launching import RunRow, progress_words, run_rows, standing_words
+from dashboard.services.launching import RunRow, imported_words, progress_words, run_rows, standing_words
 from dashboard.services.settings import Settings
 from dashboard.services.wording import ago, plain
 
@@ -25,6 +25,7 @@ BADGES: dict[str, Any] = {
     "failed": ("failed", ":material/error:", "red"),
     "complete": ("complete", ":material/check:", "green"),
     "recorded": ("recorded", ":material/history:", "gray"),
+    "imported": ("imported", ":material/download:", "gray"),
     "new": ("not started", ":material/schedule:", "gray"),
     "damaged": ("cannot be read", ":material/error:", "red"),
 }
@@ -72,9 +73,12 @@ def _row(row: RunRow) -> None:
                 state_badge(row)
             st.caption(plain(row.problem or standing_words(row)))
         with progress:
-            if row.standing and row.state not in ("complete", "recorded"):
+            if row.standing and row.state not in ("complete", "recorded", "imported"):
                 st.progress(row.progress, progress_words(row))
-            st.caption(f"started {ago(row.began)}" if row.began else "never started")
+            if row.state == "imported":
+                st.caption(plain(imported_words(row)))
+            else:
+                st.caption(f"started {ago(row.began)}" if row.began else "never started")
         with act:
             buttons(row, on_list=True)
         if row.at_work and row.last_line:

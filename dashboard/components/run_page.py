@@ -76,7 +76,7 @@ def _printed(row: RunRow) -> None:
     if text := log_tail(row.entry):
         st.code(text, language=None, wrap_lines=True)
         st.caption(f"The end of {plain(log_file(row.entry))}")
-    elif row.entry.recorded:
+    elif row.entry.recorded or row.state == "imported":
         st.caption("Nothing was kept of it.")
     else:
         st.caption("Nothing here: it was started in a terminal, or has not said anything yet.")

@@ -17,7 +17,9 @@ STEPS = "steps"
 
 
 def samples_section(entry: RunEntry) -> None:
-    """Show every held-out prompt's scores at two steps, and the texts of one of them word by word."""
+    """Show every held-out prompt's scores at two steps, and the texts of one of them word by word; an imported run has none."""
+    if entry.reader.status().imported:
+        return
     st.markdown("#### Completions through training")
     found = entry.reader.samples()
     steps = samples.steps_of(found)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dashboard.services.access import READ
 from dashboard.services.settings import Settings
-from rlhf_core.runs.directory import PRETRAIN
+from rlhf_core.runs.directory import OTHER, PRETRAIN
 from rlhf_core.runs.reader import LOGGED_STAGES, RunReader, is_run, list_runs
 from rlhf_core.visible import one_line
 
@@ -21,6 +21,7 @@ STAGE_NAMES = {
     "ppo": "PPO",
     "generate": "Completions",
     "evaluate": "Evaluation",
+    OTHER: "Other training",
 }
 
 
@@ -76,9 +77,9 @@ def newest_stage(entry: RunEntry) -> str:
 
 
 def shown_stages(entries: Sequence[RunEntry]) -> list[str]:
-    """Return the stages whose curves can be asked for: pretraining only where one of the runs has it."""
-    pretrained = any((entry.path / PRETRAIN).is_dir() for entry in entries)
-    return [stage for stage in LOGGED_STAGES if pretrained or stage != PRETRAIN]
+    """Return the stages whose curves can be asked for: pretraining and other training only where one of the runs has it."""
+    rare = [stage for stage in (PRETRAIN, OTHER) if not any((entry.path / stage).is_dir() for entry in entries)]
+    return [stage for stage in LOGGED_STAGES if stage not in rare]
 
 
 @lru_cache(maxsize=64)

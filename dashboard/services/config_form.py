@@ -227,6 +227,8 @@ def _at(dumped: Any, parts: list[str], model: type[BaseModel]) -> Any:
     name, *rest = parts
     info = model.model_fields[name]
     value = dumped.get(name, None if info.is_required() else info.get_default(call_default_factory=True))
+    if isinstance(value, BaseModel):  # a section that is written only where it says something
+        value = value.model_dump(mode="json")
     if not rest:
         return value
     kind, _, _ = _parts(info)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fnmatch import filter as matching
 
 from dashboard.services.catalogue import RunEntry
-from rlhf_core.runs.metrics import find_metric
+from rlhf_core.runs.metrics import Metric, find_metric
 
 LABELS = {
     "train/loss": "Training loss",
@@ -92,10 +92,28 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             *("time/rollout", "time/score", "time/update"),
         ),
     },
+    "other": {
+        "Key curves": ("train/loss", "eval/loss"),
+        "Optimiser": ("optim/lr", "optim/grad_norm"),
+    },
 }
+OTHER = "Other"
+"""The group of what an imported run logged and no group of its stage has."""
 BANDS = {"eval/win_rate": ("eval/win_rate_low", "eval/win_rate_high")}
 MARKS = {"eval/win_rate": 0.5, "train/accuracy": 0.5, "eval/accuracy": 0.5, "objective/kl": 0.0, "eval/score": 0.0}
 """Heights at which nothing has been gained: chance for shares, zero for scores and drift."""
+
+
+AXES_AND_BANDS = ("step", "time", "progress/*", "alarm/*", *(name for ends in BANDS.values() for name in ends))
+"""Columns that are no curves of their own: what curves lie over, what stands around them, what is said in sentences."""
+
+
+def about(metric: str) -> Metric:
+    """Return what is known of a metric; of one that is not ours, that it stands under the name it was logged by."""
+    try:
+        return find_metric(metric)
+    except KeyError:
+        return Metric(metric, "", "not one of this project's metrics: it stands as it was logged")
 
 
 def label(metric: str) -> str:
@@ -108,9 +126,10 @@ def label(metric: str) -> str:
 
 def describe(metric: str) -> str:
     """Return a metric's definition, unit, healthy range and name, for its tooltip."""
-    about = find_metric(metric)
-    healthy = f" A good run usually stays in {about.healthy[0]:g} … {about.healthy[1]:g}." if about.healthy else ""
-    return f"{about.definition[0].upper()}{about.definition[1:]}. Unit: {about.unit}.{healthy} Logged as {metric}."
+    known = about(metric)
+    healthy = f" A good run usually stays in {known.healthy[0]:g} … {known.healthy[1]:g}." if known.healthy else ""
+    unit = f" Unit: {known.unit}." if known.unit else ""
+    return f"{known.definition[0].upper()}{known.definition[1:]}.{unit}{healthy} Logged as {metric}."
 
 
 def search(groups: dict[str, list[str]], wanted: str) -> list[str]:
@@ -131,4 +150,7 @@ def logged(entries: Sequence[RunEntry], stage: str) -> dict[str, list[str]]:
         group: list(dict.fromkeys(name for pattern in metrics for name in matching(names, pattern)))
         for group, metrics in GROUPS[stage].items()
     }
+    placed = {name for metrics in groups.values() for name in metrics}
+    placed |= {name for pattern in AXES_AND_BANDS for name in matching(names, pattern)}
+    groups[OTHER] = [name for name in names if name not in placed]
     return {group: metrics for group, metrics in groups.items() if metrics}

@@ -13,13 +13,19 @@ SECTIONS = {
     "ppo": "PPO",
     "generate": "Completions",
     "evaluate": "Evaluation",
+    "log": "Trackers",
 }
 SHORT = {"sft": "SFT", "reward": "Reward model", "ppo": "PPO", "policy": "Policy", "generate": "Completions"}
 WORDS = {
     "coef": "coefficient", "dtype": "number type", "eos": "EOS", "eps": "epsilon", "eval": "evaluation", "kl": "KL",
     "lam": "GAE λ", "lora": "LoRA", "lr": "learning rate", "optim": "optimiser", "r": "rank", "sft": "SFT",
 }  # fmt: skip
-NAMES = {"sft": "supervised fine-tuning", "eval_every": "evaluate every", "n": "answers per prompt"}
+NAMES = {
+    "sft": "supervised fine-tuning",
+    "eval_every": "evaluate every",
+    "n": "answers per prompt",
+    "log.to": "send metrics to",
+}
 """Settings whose words would not say what they are."""
 
 

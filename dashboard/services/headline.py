@@ -57,6 +57,8 @@ def build_headline(entry: RunEntry, judged: Judged) -> Headline:
 def status_sentence(status: RunStatus) -> str:
     """Say where a run stands: `PPO is running: step 8 of 24, about 3 min 20 s left.`"""
     stage = status.current
+    if status.imported:
+        return f"It was trained elsewhere: its curves were imported from {status.imported}."
     if stage is None:
         done = sum(stage.state == "complete" for stage in status.stages)
         return (

@@ -25,7 +25,7 @@ class RunRow:
     """One run of the list.
 
     Attributes:
-        state: that of `Standing`, or damaged.
+        state: that of `Standing`, imported or damaged.
         problem: what keeps the run from being read.
         half_round: whether it is a later round whose stages are complete, and whose test and next task are not made yet.
     """
@@ -184,6 +184,7 @@ def standing_words(row: RunRow) -> str:
         "failed": f"It failed{'' if _unheard(row.standing) else _where(status)}: {why}",
         "complete": f"Complete in {wording.duration(sum(stage.seconds for stage in status.stages))}{left}.",
         "recorded": "Recorded earlier on another machine; it is here to be looked at.",
+        "imported": f"Trained elsewhere; its curves were imported from {status.imported}.",
         "new": "It has a configuration and was never started.",
     }
     return sentences[row.state]
@@ -194,6 +195,12 @@ def progress_words(row: RunRow) -> str:
     if row.state == "running" and row.standing:
         return _now(row.standing.status)
     return f"{row.progress:.0%} of its stages"
+
+
+def imported_words(row: RunRow) -> str:
+    """Return what an imported run has: `SFT to step 60, PPO to step 24`."""
+    stages = row.standing.status.stages if row.standing else ()
+    return ", ".join(f"{STAGE_NAMES[stage.name]} to step {stage.step:,}" for stage in stages)
 
 
 def failure_words(row: RunRow) -> str:
@@ -223,7 +230,7 @@ def _row(entry: RunEntry) -> RunRow:
     except (RlhfError, OSError) as error:
         return RunRow(entry, DAMAGED, None, problem=str(error))
     lines = [] if entry.recorded else launch.log_tail(entry.path, 1)
-    state = "recorded" if entry.recorded else found.state
+    state = "imported" if found.status.imported else "recorded" if entry.recorded else found.state
     half = state == "complete" and origin is not None and origin.next_task is None
     return RunRow(entry, state, found, visible(lines[0]) if lines else "", half_round=half)
 

@@ -81,6 +81,8 @@ def _checks(checks: tuple[Check, ...]) -> None:
 
 def _provenance(entry: RunEntry, updated: float | None) -> str:
     environment = entry.reader.environment
+    if not environment:  # of an imported run nothing more is known
+        return f"last written {wording.ago(updated)}"
     commit = str(environment.get("commit") or "unknown")[:10]
     hardware = environment.get("accelerator") or environment.get("cpu")
     origin = entry.reader.lineage()
@@ -96,7 +98,8 @@ def _what_next(settings: Settings, entry: RunEntry) -> None:
         st.markdown(f"**Next:** {wording.plain(status_sentence(status))} The same command goes on where it stopped:")
         st.code(str(entry.reader.environment.get("command") or START_COMMAND), language=None)
     elif not can_judge(entry):
-        link_to("Training", "Next: follow the curves while it trains")
+        words = "Next: look at its curves" if status.imported else "Next: follow the curves while it trains"
+        link_to("Training", words)
     elif len(human_votes(settings, entry)) < ENOUGH_VOTES:
         link_to("Judge", "Next: judge some pairs, blind")
     else:

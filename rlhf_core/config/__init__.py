@@ -6,6 +6,7 @@ Relative paths inside a YAML file are relative to that file; paths given with `-
 from rlhf_core.config.pipeline import BestOfConfig, EvaluateConfig, GenerateConfig, PipelineConfig, load_config
 from rlhf_core.config.ppo import GuardsConfig, PPOConfig
 from rlhf_core.config.pretrain import ModelConfig, PretrainConfig, TokenizerConfig
+from rlhf_core.config.section import LogConfig
 from rlhf_core.config.task import TaskConfig
 from rlhf_core.config.training import (
     DataConfig,
@@ -22,6 +23,7 @@ __all__ = [
     "EvaluateConfig",
     "GenerateConfig",
     "GuardsConfig",
+    "LogConfig",
     "LoraConfig",
     "ModelConfig",
     "OptimConfig",

@@ -54,6 +54,16 @@ class FileConfig(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+class LogConfig(Section):
+    """Where the metrics of a run go while it trains, besides its own files."""
+
+    to: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = Field(
+        default=(),
+        description="trackers that are sent every row; one that fails or is not installed is said once and left",
+    )
+    project: str = Field(default="rlhf-studio", min_length=1, description="what they file it under; MLflow: experiment")
+
+
 class RunConfig(FileConfig):
     """What the configuration of every run has besides: its place, and what it computes with."""
 
@@ -62,6 +72,7 @@ class RunConfig(FileConfig):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto takes the first graphics card torch finds, else the processor"
     )
+    log: LogConfig = Field(default=LogConfig(), exclude_if=lambda log: not log.to)
 
     @property
     def run_path(self) -> Path:

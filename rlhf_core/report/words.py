@@ -14,6 +14,7 @@ STAGES = {
     "ppo": "PPO",
     "generate": "Generation",
     "evaluate": "Evaluation",
+    "other": "Other training",
 }
 OUTCOMES = {"contender": "{contender} wins", "baseline": "{baseline} wins", "tie": "tie", "both_bad": "both bad"}
 STATES = {"failed": "failed", "interrupted": "was interrupted", "complete": "is complete"}

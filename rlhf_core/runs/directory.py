@@ -21,8 +21,9 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,11 @@ import psutil
 
 from rlhf_core.data.io import append_jsonl, write_json, write_text
 from rlhf_core.errors import RunError
+from rlhf_core.runs.sinks import Feed, Trackers
 
 PRETRAIN = "pretrain"
+OTHER = "other"
+"""Training of a kind that no stage is, such as DPO: of imported runs alone."""
 REFUSALS = "completions/refusals"
 """Answers to the prompts of a test of refusals, apart from those to the held-out prompts that people judge."""
 STAGES = ("sft", "reward", "ppo", "generate", "evaluate")
@@ -44,8 +48,8 @@ Number = float | int | None
 class RunDirectory:
     """One run on disk. Only one process writes it at a time; any number may read."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, trackers: Trackers | None = None) -> None:
+        self.path, self.trackers = Path(path), trackers or Trackers()
 
     def create(self, config_yaml: str, seed: int, accelerator: str | None = None) -> None:
         """Make the folder and write `config.yaml` and `env.json`; an existing run is kept and goes on."""
@@ -55,7 +59,7 @@ class RunDirectory:
 
     def stage(self, name: str) -> StageDirectory:
         """Return the folder of one stage."""
-        return StageDirectory(self.path / name)
+        return StageDirectory(self.path / name, partial(self.trackers.feeds, self.path))
 
     def lock(self) -> None:
         """Claim the directory for this process.
@@ -97,10 +101,15 @@ class RunDirectory:
 
 
 class StageDirectory:
-    """The folder of one stage: appends metrics and samples, keeps checkpoints and the finished model."""
+    """The folder of one stage: appends metrics and samples, keeps checkpoints and the finished model.
 
-    def __init__(self, path: str | Path) -> None:
+    `feeds` makes what sends the rows of a stage's folder to trackers. They begin with `rewind`, which every training loop
+    calls before its first row, and end with `close`.
+    """
+
+    def __init__(self, path: str | Path, feeds: Callable[[Path], Sequence[Feed]] = lambda _: ()) -> None:
         self.path = Path(path)
+        self._make_feeds, self._feeds, self._inner = feeds, list[Feed](), list[StageDirectory]()
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
 
@@ -108,6 +117,20 @@ class StageDirectory:
         """Append one row to `metrics.jsonl`: `step`, `time` (Unix seconds), then the metrics; NaN becomes null."""
         row = {"step": step, "time": time.time()} | {name: _finite(value) for name, value in metrics.items()}
         append_jsonl(self.path / "metrics.jsonl", row)
+        for feed in self._feeds:
+            feed.put(row)
+
+    def inner(self, name: str) -> StageDirectory:
+        """Return a folder within, such as that of a member of an ensemble, which is closed with this one."""
+        self._inner.append(StageDirectory(self.path / name, self._make_feeds))
+        return self._inner[-1]
+
+    def close(self) -> None:
+        """Let trackers have what is left; nothing is logged after it."""
+        for feed in self._feeds:
+            feed.close()
+        for inner in self._inner:
+            inner.close()
 
     def sample(self, rows: list[dict[str, Any]]) -> None:
         """Append completions written during training to `samples.jsonl`."""
@@ -116,11 +139,16 @@ class StageDirectory:
 
     def rewind(self, step: int) -> None:
         """Drop rows logged after `step` (and a torn last line), so that a resumed run appends where it left off."""
+        rows = {}
         for name in ("metrics.jsonl", "samples.jsonl"):
             path = self.path / name
             if path.is_file():
                 kept = [line for line in path.read_bytes().split(b"\n") if _row_step(line) <= step]
                 write_text(path, b"".join(line + b"\n" for line in kept).decode("utf-8"))
+                rows[name] = len(kept)
+        self._feeds = list(self._make_feeds(self.path))
+        for feed in self._feeds:
+            feed.begin(rows.get("metrics.jsonl", 0))
 
 
 def describe_environment(seed: int, accelerator: str | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import RunError
 from rlhf_core.runs import lineage
 from rlhf_core.runs.columns import MetricsTail
-from rlhf_core.runs.directory import PRETRAIN, STAGES, process_alive
+from rlhf_core.runs.directory import OTHER, PRETRAIN, STAGES, process_alive
 from rlhf_core.runs.kept import KeptFiles
 from rlhf_core.runs.lineage import Lineage
 from rlhf_core.runs.outcome import FILE, Outcome, parse_outcome
@@ -28,7 +28,7 @@ from rlhf_core.runs.tail import JsonlTail
 T = TypeVar("T")
 STOPPED = ("failed", "interrupted", "paused")
 """States of a run or a stage that is not complete and not at work. A paused one stopped after a whole step, which is kept."""
-LOGGED_STAGES = (PRETRAIN, "sft", "reward", "ppo")
+LOGGED_STAGES = (PRETRAIN, "sft", "reward", "ppo", OTHER)
 SAMPLE_COLUMNS = ["step", "prompt_id", "prompt", "text", "score", "kl"]
 
 
@@ -53,13 +53,15 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """Where a run stands; `stages` holds every stage in order, those not begun as waiting."""
+    """Where a run stands; `stages` holds every stage in order, those not begun as waiting; of an imported run what it has."""
 
     state: str
     stages: tuple[StageStatus, ...]
     updated: float | None = None
     message: str = ""
     recorded: bool = False
+    imported: str = ""
+    """What the curves of a run that was trained elsewhere were read from: the format and the file; empty for every other."""
 
     @property
     def current(self) -> StageStatus | None:
@@ -115,9 +117,11 @@ class RunReader:
         entries = raw.get("stages", {})
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
             raise RunError("`stages` is not an object of objects", where=self.path / "status.json", value=entries)
-        stages = tuple(_stage(name, entries.get(name, {}), dead) for name in _stage_names(entries))
+        imported = str(raw.get("imported") or "")
+        names = [name for name in LOGGED_STAGES if name in entries] if imported else _stage_names(entries)
+        stages = tuple(_stage(name, entries.get(name, {}), dead) for name in names)
         state = "interrupted" if dead else str(raw.get("state", "new"))
-        return RunStatus(state, stages, raw.get("updated"), str(raw.get("message") or ""), recorded)
+        return RunStatus(state, stages, raw.get("updated"), str(raw.get("message") or ""), recorded, imported)
 
     @cached_property
     def environment(self) -> dict[str, Any]:

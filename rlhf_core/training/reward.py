@@ -18,7 +18,6 @@ from rlhf_core.models.policy import fingerprint_of
 from rlhf_core.models.rewards import RewardModel, new_reward_model
 from rlhf_core.models.transformer_layers import parameters_below
 from rlhf_core.ops.losses import kwise_loss
-from rlhf_core.runs.directory import StageDirectory
 from rlhf_core.training.stage import Stage
 from rlhf_core.training.supervised import Schedule, batch_at, fit, steps_per_epoch
 
@@ -68,7 +67,7 @@ def member_stage(stage: Stage, number: int, members: int) -> Stage:
     if number == 0:
         return replace(stage, report=report)
     name = f"member-{number}"
-    return replace(stage, name=f"{stage.name}/{name}", directory=StageDirectory(stage.path / name), report=report)
+    return replace(stage, name=f"{stage.name}/{name}", directory=stage.directory.inner(name), report=report)
 
 
 def train_reward(

@@ -19,6 +19,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "sft": learning.RULES,
     "reward": learning.RULES | learning.REWARD_RULES,
     "ppo": ppo.RULES,
+    "other": {},
 }
 
 
@@ -26,7 +27,7 @@ def examine(stage: str, metrics: pd.DataFrame, config: Config) -> list[Finding]:
     """Return what is out of order in a stage's metrics, the gravest first.
 
     Args:
-        stage: pretrain, sft, reward or ppo.
+        stage: pretrain, sft, reward, ppo, or other, of which nothing is known.
         metrics: as `RunReader.metrics` returns them.
         config: the run's configuration as plain data, as `RunReader.config` returns it; what it lacks has no threshold.
     """

@@ -15,6 +15,8 @@ def loss_is_a_number(metrics: pd.DataFrame, _config: Config) -> Finding | None:
     if name not in metrics or "optim/lr" not in metrics:
         return None
     updates = metrics.loc[metrics["optim/lr"].notna()]
+    if not updates[name].notna().to_numpy().any() and metrics[name].notna().to_numpy().any():
+        return None  # of an imported run: the loss was logged apart from the rate
     broken = updates.loc[~np.isfinite(updates[name].to_numpy(dtype=float)), "step"]
     if broken.empty:
         return None
