@@ -15,9 +15,10 @@ import pytest
 import typer.main
 
 from rlhf_core import cli
-from rlhf_core.cli import INTERRUPTED, app, main
+from rlhf_core.cli import app, main
 from rlhf_core.data.io import write_jsonl
 from rlhf_core.models.packaged import PACKAGED
+from rlhf_core.terminal import INTERRUPTED
 from tests.command import succeed
 
 ROOT = Path(__file__).resolve().parents[2]
