@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rlhf_core.auto_judge_commands import auto_judge
 from rlhf_core.contender_commands import app as contender_app
 from rlhf_core.errors import RlhfError
 from rlhf_core.people_commands import app as people_app
@@ -35,6 +36,7 @@ models_app = typer.Typer(no_args_is_help=True, help="The models that come as pac
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(task_app, name="task")
+app.command("auto-judge")(auto_judge)
 app.add_typer(contender_app, name="contender")
 app.add_typer(people_app, name="people")
 

@@ -38,9 +38,10 @@ async def _ask_all(client: Client, cache: ReplyCache, requests: Sequence[Request
     def told() -> None:
         nonlocal done
         done += 1
-        report(done, total, f"{client.endpoint.model}: {done} of {total}" + (f", {known} known before" * bool(known)))
+        report(done, total, before)
 
-    report(known, total, f"{client.endpoint.model}: {known} known before")
+    before = f"{known} were known before" if known else "answered"
+    report(known, total, before)
     todo = iter(missing.items())
     try:
         async with client, asyncio.TaskGroup() as group:

@@ -81,7 +81,7 @@ def _words(status: int) -> tuple[str, str]:
     if status >= 500:
         return f"the server failed ({status})", AGAIN
     if status in (400, 413, 422):
-        remedy = "Where a parameter is not known there, leave it out: --set temperature=null"
+        remedy = "Check the model's name; a parameter that is not known there can be left out: --set temperature=null"
         return f"the request was refused ({status})", remedy
     return f"the endpoint answered with status {status}", "Check the address and the model's name"
 

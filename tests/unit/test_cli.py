@@ -61,6 +61,7 @@ def test_every_promised_command_is_there() -> None:
         "evaluate",
         "round",
         "compare",
+        "auto-judge",
         "report",
         "dashboard",
         "runs",
@@ -69,6 +70,8 @@ def test_every_promised_command_is_there() -> None:
         ("data", "check"),
         ("models", "fetch"),
         ("models", "list"),
+        ("contender", "add"),
+        ("contender", "write"),
         *(("task", name) for name in ("create", "list", "show", "open", "pause", "close", "export")),
         *(("people", name) for name in ("invite", "revoke", "list", "log")),
     }
