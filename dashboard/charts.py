@@ -75,7 +75,7 @@ def intervals(
     """Draw one dot with its interval a row, first row on top, against a reference line.
 
     Args:
-        names: one per row.
+        names: one per row, as they are: each is cut to 60 letters and escaped here.
         rows: value, low, high.
         reference: the height of "no difference".
         x_title: what is measured, with its unit.
@@ -84,20 +84,21 @@ def intervals(
     """
     figure = new_figure(70 + 30 * len(names), x_title=x_title)
     form = ".1%" if share else ".3g"
-    names = [clip(name) for name in names]
-    for name, (value, low, high), colour in zip(names, rows, colours or [palette.tuned] * len(names), strict=True):
+    names, colours = [clip(name) for name in names], colours or [palette.tuned] * len(names)
+    for row, (name, (value, low, high), colour) in enumerate(zip(names, rows, colours, strict=True)):
         figure.add_scatter(
             x=[value],
-            y=[name],
+            y=[row],
             mode="markers",
             cliponaxis=False,
             marker={"color": colour, "size": 9},
             error_x={"type": "data", "array": [high - value], "arrayminus": [value - low], "width": 0, "thickness": 2},
             customdata=[[low, high]],
-            hovertemplate=f"%{{y}}: %{{x:{form}}} [%{{customdata[0]:{form}}}, %{{customdata[1]:{form}}}]<extra></extra>",
+            hovertemplate=f"{name}: %{{x:{form}}} [%{{customdata[0]:{form}}}, %{{customdata[1]:{form}}}]<extra></extra>",
         )
     figure.add_vline(reference, line={"color": palette.faint, "width": 1.5})
-    figure.update_yaxes(type="category", autorange="reversed", showgrid=False, nticks=len(names) + 1)
+    every = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names}
+    figure.update_yaxes(range=[len(names) - 0.5, -0.5], showgrid=False, **every)
     figure.update_xaxes(showgrid=True, tickformat=".0%" if share else None, rangemode="normal")
     if share:
         figure.update_xaxes(range=[0, upper])
@@ -204,8 +205,13 @@ def _stack(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.array(places) * step
 
 
+def cut(text: str, limit: int = 60) -> str:
+    """Return text in one line, cut to `limit` letters, for what escapes it itself."""
+    text = one_line(text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def clip(text: str, limit: int = 60) -> str:
     """Return text cut to `limit` letters for labels and hovers, where neither HTML nor Plotly's `%{…}` acts."""
-    text = one_line(text)
-    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    short = cut(text, limit)
     return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "%\u200b{")

@@ -13,6 +13,7 @@ from rlhf_core.auto_judge_commands import auto_judge
 from rlhf_core.contender_commands import app as contender_app
 from rlhf_core.errors import RlhfError
 from rlhf_core.people_commands import app as people_app
+from rlhf_core.stopping import Stop
 from rlhf_core.task_commands import app as task_app
 from rlhf_core.visible import one_line, visible
 
@@ -73,7 +74,8 @@ def pipeline(
 ) -> None:
     """Run all stages: sft → reward → ppo → generate → evaluate.
 
-    Stages that are complete with the same inputs are skipped; an interrupted stage goes on from its last checkpoint.
+    Stages that are complete with the same inputs are skipped; an interrupted stage goes on from its last checkpoint. Ctrl-C
+    lets a training stage finish its step and keep it; a second one stops at once.
 
     Sections of the configuration: data, policy, sft, reward, ppo, generate, evaluate; besides these
     name, run_root, seed, threads, device.
@@ -104,10 +106,10 @@ def pretrain(config: PretrainConfigPath, overrides: PretrainOverrides = None) ->
 
     settings = read_config(PretrainConfig, config, overrides or [])
 
-    def run(listener: Any) -> Path:
+    def run(listener: Any, stop: Stop) -> Path:
         from rlhf_core.pretraining import run_pretrain
 
-        return run_pretrain(settings, listener)
+        return run_pretrain(settings, listener, stop)
 
     _show(run, ["pretrain"])
 
@@ -161,6 +163,9 @@ def play(run: RunPath) -> None:
 
     It is the process behind the dashboard's Playground page, and ends when stdin closes. For example
     {"id": "1", "prompt": "Why?", "contenders": ["base", "tuned"], "temperature": 0.7, "seed": 0, "max_new_tokens": 64}
+
+    `history` may list the turns before the prompt, each with `role` (user or assistant) and `content`, and `system_prompt`
+    stand in for the run's own.
     """
     from rlhf_core.playground.worker import serve_requests
 
@@ -350,15 +355,15 @@ def _fetch(names: Sequence[str]) -> None:
 
 
 def _train(settings: PipelineConfig, stages: Sequence[str]) -> None:
-    def run(listener: Any) -> Path:
+    def run(listener: Any, stop: Stop) -> Path:
         from rlhf_core.pipeline import run_pipeline
 
-        return run_pipeline(settings, listener, stages)
+        return run_pipeline(settings, listener, stages, stop)
 
     _show(run, stages)
 
 
-def _show(run: Callable[[Any], Path], stages: Sequence[str]) -> None:
+def _show(run: Callable[[Any, Stop], Path], stages: Sequence[str]) -> None:
     from rlhf_core.terminal import interruptible, run_with_progress
 
     with interruptible():

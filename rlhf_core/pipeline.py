@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,8 @@ from rlhf_core.errors import RunError
 from rlhf_core.process import peak_memory, release_memory
 from rlhf_core.runs.added import Place, added_files
 from rlhf_core.runs.directory import STAGES, RunDirectory
+from rlhf_core.runs.standing import note_pause
+from rlhf_core.stopping import Paused, Stop
 
 if TYPE_CHECKING:
     from rlhf_core.training.stage import Stage
@@ -38,14 +40,20 @@ class Listener(Protocol):
     def progress(self, stage: str, step: int, total: int, message: str) -> None:
         """The stage has done `step` of `total`."""
 
+    def stage_pausing(self, stage: str) -> None:
+        """Somebody asked the run to stop, and it will after the step under way; not the place to write to a stream."""
+
     def stage_finished(self, stage: str, seconds: float) -> None:
         """The stage is complete."""
 
 
-def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[str] = STAGES) -> Path:
-    """Run the given stages in order and return the run directory.
+def run_pipeline(
+    config: PipelineConfig, listener: Listener, stages: Sequence[str] = STAGES, stop: Stop | None = None
+) -> Path:
+    """Run the given stages in order and return the run directory; `stop` is how it can be asked to stop.
 
     Raises:
+        Paused: it was asked to, and stopped after a whole step.
         DataError, ModelError, ScorerError: before any work, when data, models or rewards are not as they should be.
         RunError: another process writes this run, or an earlier stage is missing.
     """
@@ -64,9 +72,8 @@ def run_pipeline(config: PipelineConfig, listener: Listener, stages: Sequence[st
             inputs = stage_inputs(config, name)
             if not _is_done(_entry(run, name), inputs):
                 _refuse_missing(run, _before(config, name), name)
-            run_stage(
-                run, name, config.seed, inputs, listener, lambda stage, body=bodies[name]: body(config, datasets, stage)
-            )
+            body = partial(bodies[name], config, datasets)
+            run_stage(run, name, config.seed, inputs, listener, body, stop or Stop())
             release_memory()
     return run.path
 
@@ -87,8 +94,7 @@ def writing(run: RunDirectory, config: RunConfig, stages: Sequence[str]) -> Iter
     try:
         yield
     except BaseException as error:
-        state = "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
-        run.update(state=state, message=str(error))
+        run.update(state=_stopped(error), message=str(error))
         raise
     complete = all(_entry(run, name).get("state") == "complete" for name in stages)
     run.update(state="complete" if complete else "interrupted")
@@ -142,8 +148,21 @@ def _hash_once(path: Path, _changed: int) -> str:
     return content_hash(path)
 
 
+def _stopped(error: BaseException) -> str:
+    """What a run or a stage that such an error ended is called."""
+    if isinstance(error, Paused):
+        return "paused"
+    return "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
+
+
 def run_stage(
-    run: RunDirectory, name: str, seed: int, inputs: str, listener: Listener, body: Callable[[Stage], None]
+    run: RunDirectory,
+    name: str,
+    seed: int,
+    inputs: str,
+    listener: Listener,
+    body: Callable[[Stage], None],
+    stop: Stop,
 ) -> None:
     """Run one stage, or skip it when it is complete with the same inputs, and keep its entry of status.json right.
 
@@ -163,13 +182,13 @@ def run_stage(
         name, state="running", inputs=inputs, step=0, total=0, started=time.time(), message="", eta_seconds=None
     )
     listener.stage_started(name)
+    stop.tell = partial(_pausing, run, name, listener)
     try:
-        body(Stage(name, run.stage(name), seed, inputs, clock.progress))
+        body(Stage(name, run.stage(name), seed, inputs, clock.progress, stop))
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            clock.write(state="interrupted")  # how far it was stays its message
-        else:
-            clock.write(state="failed", message=str(error) or type(error).__name__)
+        state = _stopped(error)
+        why = {"message": str(error) or type(error).__name__} if state == "failed" else {}  # else how far it was
+        clock.write(state=state, **why)
         raise
     clock.write(state="complete", eta_seconds=0.0)
     listener.stage_finished(name, clock.seconds())
@@ -195,6 +214,12 @@ def let_answer(
     stage = Stage("generate", RunDirectory(config.run_path).stage("generate"), config.seed, inputs)
     for done in work.answer_all(config, place.name, prompts, place.folder, stage):
         report(done, len(prompts), f"{place.name}: {done} of {len(prompts)} answers")
+
+
+def _pausing(run: RunDirectory, name: str, listener: Listener) -> None:
+    """Tell whoever looks on that a stage finishes its step. `status.json` may be half way through being written."""
+    note_pause(run.path)
+    listener.stage_pausing(name)
 
 
 def _entry(run: RunDirectory, name: str) -> dict[str, Any]:
@@ -238,6 +263,7 @@ class _Clock:
         self.run, self.name, self.spent, self.listener = run, name, spent, listener
         self.started = self.written = time.monotonic()
         self.first: tuple[float, int] | None = None
+        self.latest: dict[str, Any] = {}
 
     def seconds(self) -> float:
         return self.spent + time.monotonic() - self.started
@@ -246,12 +272,16 @@ class _Clock:
         now = time.monotonic()
         self.first = self.first or (now, step)
         self.listener.progress(self.name, step, total, message)
+        self.latest = {"step": step, "total": total, "message": message}
+        self.latest["eta_seconds"] = self._time_left(now, step, total)
         if now - self.written >= STATUS_INTERVAL or step == total:
             self.written = now
-            self.write(step=step, total=total, message=message, eta_seconds=self._time_left(now, step, total))
+            self.write()
 
     def write(self, **fields: object) -> None:
-        self.run.update_stage(self.name, seconds=round(self.seconds(), 1), peak_memory=peak_memory(), **fields)
+        """Write how far the stage is, and `fields` over it."""
+        known = {"seconds": round(self.seconds(), 1), "peak_memory": peak_memory()}
+        self.run.update_stage(self.name, **(known | self.latest | fields))
 
     def _time_left(self, now: float, step: int, total: int) -> float | None:
         since, first_step = self.first or (now, step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from rlhf_core.models.scratch import encode_texts, new_language_model, train_tok
 from rlhf_core.models.sources import read_json
 from rlhf_core.pipeline import Listener, run_stage, writing
 from rlhf_core.runs.directory import PRETRAIN, RunDirectory
+from rlhf_core.stopping import Stop
 from rlhf_core.training.pretrain import train_language_model
 from rlhf_core.training.stage import Stage
 
@@ -33,12 +35,15 @@ PLACE_KEYS = {"name", "run_root", "threads", "device", "text", "held_out_prompts
 """Settings that say where things are, not what they are; texts count by their content."""
 
 
-def run_pretrain(config: PretrainConfig, listener: Listener) -> Path:
+def run_pretrain(config: PretrainConfig, listener: Listener, stop: Stop | None = None) -> Path:
     """Train a tokenizer and a language model on the configured text and return the run directory; resumes, skips when done.
 
     Leaves a Hugging Face folder in `<run>/pretrain/model`, which `policy.model` and `reward.model` can name.
 
+    `stop` is how it can be asked to stop.
+
     Raises:
+        Paused: it was asked to, and stopped after a whole step.
         DataError: before any work, when the text is not as it should be.
         RunError: another process writes this run.
     """
@@ -48,8 +53,8 @@ def run_pretrain(config: PretrainConfig, listener: Listener) -> Path:
         refuse_held_out_prompts(corpus, config.held_out_prompts)
     run = RunDirectory(config.run_path)
     with writing(run, config, [PRETRAIN]):
-        inputs = pretrain_inputs(config)
-        run_stage(run, PRETRAIN, config.seed, inputs, listener, lambda stage: pretrain(config, corpus, sides, stage))
+        inputs, body = pretrain_inputs(config), partial(pretrain, config, corpus, sides)
+        run_stage(run, PRETRAIN, config.seed, inputs, listener, body, stop or Stop())
     return run.path
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -18,7 +19,7 @@ from rlhf_core.errors import ConfigError, RunError
 from rlhf_core.runs.launch import spawn
 
 HOST = "127.0.0.1"
-GRACE = 20  # seconds a pipeline gets to write its status after Ctrl-C
+GRACE = 60  # seconds a pipeline gets to finish its step after Ctrl-C, and then again to stop in the midst of it
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def serve(run_root: Path, front: Front, train: Path | None, overrides: Sequence[
     finally:
         stop(page)
         if trainer:
+            if trainer.poll() is None:
+                print("Training finishes its step, which is kept (Ctrl-C stops it at once)", flush=True)
             stop(trainer)
 
 
@@ -132,13 +135,14 @@ def start_training(config: Path, run_root: Path, overrides: Sequence[str]) -> su
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to stop, wait, and kill it if it does not."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
+    """Ask a process to stop and wait; ask again after `GRACE` seconds or at Ctrl-C, and kill it if that is of no use."""
+    for _ in range(2):
+        if process.poll() is not None:
+            return
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(GRACE)
+    if process.poll() is None:
         process.kill()
         process.wait()
 

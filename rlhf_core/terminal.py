@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 import warnings
@@ -20,30 +19,34 @@ from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import PeopleError, RunError, VoteError
 from rlhf_core.feedback.records import Invitation, TaskInfo
 from rlhf_core.process import settle_in
-from rlhf_core.report.estimate_words import COST, basis_words, roughly, summary
+from rlhf_core.report.estimate_words import COST, basis_words, interval_words, roughly, summary
 from rlhf_core.report.refusals import find_refusals
 from rlhf_core.runs.directory import PRETRAIN, STAGES
 from rlhf_core.runs.estimate import estimate
 from rlhf_core.runs.past import past_stages
-from rlhf_core.runs.reader import RunReader, list_runs
+from rlhf_core.runs.reader import STOPPED, RunReader, list_runs
+from rlhf_core.stopping import Paused, Stop
 from rlhf_core.visible import one_line
 
 T = TypeVar("T")
 INTERRUPTED = 130  # the exit status shells give to Ctrl-C
 LINE_EVERY = 10  # without a terminal: one line per this many steps
+PAUSING = "pausing after this step; once more stops at once"
+STDERR = 2
 
 
-def run_with_progress(run: Callable[[Any], Path], stages: Sequence[str]) -> str:
-    """Call `run` with a listener that shows progress on the terminal; return a closing line."""
+def run_with_progress(run: Callable[[Any, Stop], Path], stages: Sequence[str]) -> str:
+    """Call `run` with a listener that shows progress on the terminal, and Ctrl-C and SIGTERM as its stop; return a closing line."""
     prepare_libraries()
-    with progress_shown() as listener:
-        path = run(listener)
+    stop = Stop()
+    with stop.by_signals(), progress_shown() as listener:
+        path = run(listener, stop)
     return f"{path}: {', '.join(stages)} complete. Next: rlhf dashboard --run-root {path.parent}"
 
 
 def run_with_bar(name: str, run: Callable[[Callable[[int, int, str], None]], T]) -> T:
     """Call `run` with a function (done, total, message) that moves one progress bar; return what it returns."""
-    with progress_shown() as listener:
+    with Stop().by_signals(), progress_shown() as listener:
         listener.stage_started(name)
         began = time.monotonic()
         found = run(lambda done, total, message: listener.progress(name, done, total, message))
@@ -56,14 +59,14 @@ def interruptible() -> Iterator[None]:
     """End the command with the status that shells give to Ctrl-C, and say how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command goes on where it was\n")
+    except KeyboardInterrupt as how:
+        said = "paused after a whole step" if isinstance(how, Paused) else "interrupted"
+        sys.stderr.write(f"{said}; the same command goes on where it was\n")
         sys.exit(INTERRUPTED)
 
 
 def progress_shown() -> _Bars | _Lines:
-    """Return a context that is a listener: bars on a terminal, else a line now and then. Asked to end, it is interrupted."""
-    signal.signal(signal.SIGTERM, _stop)
+    """Return a context that is a listener: bars on a terminal, else a line now and then."""
     console = Console()
     return _Bars(console) if console.is_terminal else _Lines(console)
 
@@ -102,8 +105,8 @@ def print_estimate(config: PipelineConfig) -> None:
     made = estimate(config, past_stages(list_runs(config.run_root)))
     rows = [(one.stage, roughly(one), basis_words(one)) for one in made.stages]
     _print_table(("stage", "time", "rests on"), rows)
-    _print_line(summary(made))
-    _print_line(COST)
+    for line in filter(None, (summary(made), interval_words(made), COST)):
+        _print_line(line)
 
 
 def print_tasks(tasks: Sequence[TaskInfo]) -> None:
@@ -188,12 +191,8 @@ def _print_line(text: str) -> None:
 
 
 def _stage_cell(stage: Any) -> str:
-    part = f" {stage.step}/{stage.total}" if stage.state in ("running", "interrupted") and stage.total else ""
+    part = f" {stage.step}/{stage.total}" if stage.state in ("running", *STOPPED) and stage.total else ""
     return stage.state + part
-
-
-def _stop(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 class _Bars:
@@ -222,6 +221,9 @@ class _Bars:
     def progress(self, stage: str, step: int, total: int, message: str) -> None:
         self.bars.update(self.tasks[stage], completed=step, total=total, message=message)
 
+    def stage_pausing(self, stage: str) -> None:
+        self.bars.update(self.tasks[stage], message=PAUSING)  # drawn with the next refresh
+
     def stage_finished(self, stage: str, seconds: float) -> None:
         task = self.bars.tasks[self.tasks[stage]]
         self.bars.update(task.id, completed=task.total or 1, total=task.total or 1)
@@ -248,6 +250,9 @@ class _Lines:
     def progress(self, stage: str, step: int, total: int, message: str) -> None:
         if step % LINE_EVERY == 0 or step == total:
             self.console.print(f"{stage}: {step}/{total} {message}", highlight=False, markup=False)
+
+    def stage_pausing(self, stage: str) -> None:
+        os.write(STDERR, f"{stage}: {PAUSING}\n".encode())  # a stream may be half way through a line
 
     def stage_finished(self, stage: str, seconds: float) -> None:
         self.console.print(f"{stage}: done in {seconds:.0f} s", highlight=False)

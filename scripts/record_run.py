@@ -56,7 +56,9 @@ def record(run: Path, target: Path) -> None:
             shutil.copy(path, target / folder / path.name)
     write_json(target / "status.json", status | {"recorded": True})
     write_text(target / "config.yaml", _without_folders((run / "config.yaml").read_text(encoding="utf-8")))
-    write_text(target / "env.json", _without_folders((run / "env.json").read_text(encoding="utf-8")))
+    environment = json.loads((run / "env.json").read_text(encoding="utf-8"))
+    environment.pop("folder", None)
+    write_json(target / "env.json", environment | {"command": _without_folders(environment["command"])})
     write_jsonl(target / "votes.jsonl", simulate_votes(RunReader(target), random.Random(0)))
     write_text(target / "votes_rule.md", RULE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
+from rlhf_core import stopping
 from rlhf_core.config import LoraConfig, OptimConfig, PolicyConfig, PPOConfig, RewardConfig
 from rlhf_core.data.collate import Example
 from rlhf_core.data.records import Completion, Ranking
@@ -106,15 +108,26 @@ def make_stage(
     report: Callable[[int, int, str], None] | None = None,
     inputs: str = "x",
 ) -> Stage:
-    """Return a stage that writes to `path/name`."""
-    directory = StageDirectory(path / name)
-    return Stage(name, directory, seed, inputs, report) if report else Stage(name, directory, seed, inputs)
+    """Return a stage that writes to `path/name`; that of a `Pauser` can be asked to pause."""
+    stage = Stage(name, StageDirectory(path / name), seed, inputs)
+    stage = replace(stage, report=report) if report else stage
+    return replace(stage, stop=report.stop) if isinstance(report, Pauser) else stage
 
 
 def logged(stage: Stage, file: str = "metrics.jsonl") -> list[dict[str, Any]]:
     """Return the rows a stage has logged, without the times."""
     lines = (stage.path / file).read_text(encoding="utf-8").splitlines()
     return [{name: v for name, v in json.loads(line).items() if name not in TIMES} for line in lines]
+
+
+class Pauser:
+    """A reporter that says nothing, of a stage that can be asked to pause by `stop`."""
+
+    def __init__(self) -> None:
+        self.stop = stopping.Stop()
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        return None
 
 
 class Stop(Exception):

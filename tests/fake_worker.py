@@ -1,7 +1,7 @@
 """Stands for `rlhf play` where a test is about the page: no models, the same protocol.
 
-Each side writes its contender's name and the prompt, a word a token. A prompt may ask for trouble: `slowly` waits for a
-stop, `die` kills the process, `fail` is refused, `alike` gives both sides the same text.
+Each side writes its contender's name, the prompt and the turn before it, a word a token. A prompt may ask for trouble:
+`slowly` waits for a stop, `die` kills the process, `fail` is refused, `alike` gives both sides the same text, `nothing` none.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ def write(asked: dict[str, Any], stopped: Callable[[], bool]) -> bool:
     number, prompt = asked["id"], asked["prompt"]
     for side, name in enumerate(asked["contenders"]):
         words = ["the", "same"] if "alike" in prompt else [name, "says", *prompt.split()]
+        words = [] if "nothing" in prompt else words
+        words += ["after", asked["history"][-1]["content"]] if "history" in asked else []
         for n in range(1, len(words) + 1):
             tell("text", id=number, side=side, text=" ".join(words[:n]), tokens=n)
         if "slowly" in prompt and stopped():

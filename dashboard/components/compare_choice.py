@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.services import wording
+from dashboard.services.addresses import pair_label
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.comparing import SCORE, Comparison, Measure, compare_pair, pairs_of
 from dashboard.services.pair_votes import PairVotes, votes_on_pair
@@ -50,7 +51,7 @@ class Browsed:
 
 def choose(settings: Settings, entry: RunEntry) -> tuple[Comparison, PairVotes | None, str]:
     """Ask which contenders, whose votes and on which criterion; a choice only where there are several."""
-    pairs = {_label(*pair): pair for pair in pairs_of(entry)}
+    pairs = {pair_label(*pair): pair for pair in pairs_of(entry)}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         chosen = st.selectbox("Contenders", list(pairs), key="compare-pair", bind=URL, width=330)
         compared = compare_pair(entry, *pairs.get(chosen, next(iter(pairs.values()))))
@@ -82,10 +83,6 @@ def clear_filters() -> None:
     everything = {"category": [], "find": "", "phrase": "", "votes": ANY, "against": ANY}
     st.session_state.update({f"compare-{name}": value for name, value in everything.items()})
     st.session_state.update(st.session_state.get("compare-bounds", {}))
-
-
-def _label(baseline: str, contender: str) -> str:
-    return f"{wording.contender_name(contender)} against {wording.contender_name(baseline)}"
 
 
 def _filters(compared: Comparison, table: pd.DataFrame, votes: PairVotes | None) -> Filters:

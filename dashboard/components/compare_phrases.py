@@ -60,7 +60,6 @@ def _picture(browsed: Browsed, report: PhraseReport) -> None:
         x_title="points of difference, 95% interval",
         colours=[colours[phrase.z > 0] for phrase in chosen],
     )
-    figure.update_yaxes(dtick=1)
     ours, theirs = browsed.names[1], browsed.names[0]
     st.markdown(f"**Right: more often by the {wording.plain(ours)}; left: by the {wording.plain(theirs)}**")
     said = "; ".join(f"{phrase.text} {100 * phrase.difference.value:+.0f}" for phrase in chosen)

@@ -109,7 +109,7 @@ def _intervals(
     browsed: Browsed, estimates: dict[Slice, Estimate | None], reference: float, title: str, key: str
 ) -> None:
     known = {one: estimate for one, estimate in estimates.items() if estimate is not None}
-    names = [f"{one.name[:LETTERS] or 'all'} (n = {estimate.n:,})" for one, estimate in known.items()]
+    names = [f"{charts.cut(one.name, LETTERS) or 'all'} (n = {estimate.n:,})" for one, estimate in known.items()]
     rows = [(e.value, *((e.low, e.high) if isfinite(e.high - e.low) else (e.value, e.value))) for e in known.values()]
     palette, colour = current_palette(), contender_colours(browsed.compared.baseline, browsed.compared.contender)[1]
     colours = [palette.ink if not one.name else colour for one in known]

@@ -11,6 +11,7 @@ from dashboard import charts
 from dashboard.components.look import current_palette, data_behind, show_figure
 from dashboard.result_charts import matrix, with_names
 from dashboard.services import wording
+from dashboard.services.addresses import pair_label
 from dashboard.services.results import Results, names, win_matrix
 from rlhf_core.evaluation.statistics import Ranking
 from rlhf_core.report.judged_words import share_of
@@ -44,13 +45,12 @@ def choose_pair(results: Results, criterion: str) -> Votes:
     pairs, lead = results.of(criterion), results.lead(criterion)
     if len(pairs) == 1:
         return lead
-    labels = {_label(pair): pair for pair in pairs}
-    chosen = st.selectbox("Comparison", list(labels), index=pairs.index(lead), key=f"pair-{criterion}", width=420)
-    return labels[chosen]
-
-
-def _label(pair: Votes) -> str:
-    return f"{contender_name(pair.contender)} against {contender_name(pair.baseline)}"
+    labels = {pair_label(pair.baseline, pair.contender): pair for pair in pairs}
+    first = pairs.index(lead)
+    chosen = st.selectbox(
+        "Comparison", list(labels), index=first, key=f"pair-{criterion}", bind="query-params", width=420
+    )
+    return labels.get(chosen, lead)
 
 
 def _strengths(ranking: Ranking, everyone: list[str]) -> None:

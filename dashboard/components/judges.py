@@ -14,6 +14,8 @@ from rlhf_core.report.judged_words import JUDGED_HOW, decided_of, judge_sentence
 from rlhf_core.report.parts import Judge, Votes
 
 OUTCOMES = {"contender": "first named", "baseline": "second named", "tie": "tie", "both_bad": "both bad"}
+LETTERS = 32
+"""So many letters of a judge and its category fit beside their interval and their n."""
 
 
 def judges_section(results: Results, pair: Votes) -> None:
@@ -36,7 +38,8 @@ def judges_section(results: Results, pair: Votes) -> None:
 def _by_category(judges: list[Judge]) -> None:
     st.markdown("**The same choice as most people**")
     palette = current_palette()
-    named = [charts.clip(f"{j.scorer}{f', {j.category}' if j.category else ''} (n = {j.items:,})", 44) for j in judges]
+    whose = [f"{j.scorer}, {j.category}" if j.category else j.scorer for j in judges]
+    named = [f"{charts.cut(name, LETTERS)} (n = {j.items:,})" for name, j in zip(whose, judges, strict=True)]
     rows = [(j.agreement.value, j.agreement.low, j.agreement.high) for j in judges]
     colours = [palette.base if j.category else palette.tuned for j in judges]
     figure = charts.intervals(
@@ -48,7 +51,10 @@ def _by_category(judges: list[Judge]) -> None:
 
 def _confusion(results: Results, overall: list[Judge]) -> None:
     shown = {judge.scorer: judge for judge in overall}
-    chosen = st.segmented_control("Judge", list(shown), default=next(iter(shown)), required=True, key="judge-shown")
+    first = next(iter(shown))
+    chosen = st.segmented_control(
+        "Judge", list(shown), default=first, required=True, key="judge-shown", bind="query-params"
+    )
     judge = shown.get(chosen, overall[0])
     table = with_names(pd.DataFrame(judge.confusion).T.drop(columns="both_bad"), _outcome_names(results))
     st.caption(f"Rows: what people chose. Columns: what the {judge.scorer} chose.")

@@ -15,6 +15,8 @@ from rlhf_core.report.parts import Votes
 from rlhf_core.report.words import contender_name, outcome_name, sentence_case
 
 ORDER = ("contender", "tie", "both_bad", "baseline")
+LETTERS = 28
+"""So many letters of a name fit beside its interval and its n."""
 
 
 def outcomes(pair: Votes) -> None:
@@ -69,7 +71,7 @@ def _rates(title: str, rates: dict[str, Estimate], pair: Votes, key: str) -> Non
     palette = current_palette()
     st.markdown(f"**{wording.plain(title)}**")
     rows = [(one.value, one.low, one.high) for one in rates.values()]
-    named = [charts.clip(f"{name} (n = {one.n:,})", 40) for name, one in rates.items()]
+    named = [f"{charts.cut(name, LETTERS)} (n = {one.n:,})" for name, one in rates.items()]
     colour = palette.contenders((pair.baseline, pair.contender))[pair.contender]
     figure = charts.intervals(
         named, rows, palette, reference=0.5, x_title="share, 95% interval", share=True, colours=[colour] * len(rows)

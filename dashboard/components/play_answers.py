@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.services.exchange import FAILED, STOPPED, WAITING, Answer, Exchange
 from dashboard.services.wording import count, number, plain
@@ -17,21 +20,23 @@ UNSAID = ("score", "profanity")
 """Measures that say no more than their scorer's name."""
 
 
-def answers(exchange: Exchange) -> None:
-    """Show both sides as they are at this moment."""
-    for side, (column, answer) in enumerate(zip(st.columns(2, gap="small"), exchange.answers, strict=True)):
+def answers(exchange: Exchange) -> Sequence[DeltaGenerator]:
+    """Show both sides as they are at this moment; return their columns, where what belongs to one side may follow."""
+    columns = st.columns(2, gap="small")
+    for side, (column, answer) in enumerate(zip(columns, exchange.answers, strict=True)):
         with column:
             with st.container(border=True, height=PANEL_HEIGHT, gap="xsmall", key=f"play-panel-{side}"):
                 st.subheader(plain(sentence_case(contender_name(answer.contender))), anchor=False)
                 _text(exchange, answer)
-            _figures(exchange, answer)
+            _figures(exchange, side)
     for scorer, why in exchange.missing:
         st.caption(f"{plain(scorer)} says nothing here: {plain(why)}")
+    return columns
 
 
 def _text(exchange: Exchange, answer: Answer) -> None:
     if exchange.state == WAITING:
-        st.caption(f"Loading {plain(exchange.doing)} …")
+        st.caption(f"Loading {plain(exchange.doing)} …" if exchange.doing else "Reading the prompt …")
         st.skeleton(height=PANEL_HEIGHT - 130)
     elif answer.text:
         st.text(visible(answer.text), width="stretch")
@@ -43,9 +48,10 @@ def _text(exchange: Exchange, answer: Answer) -> None:
         st.caption("Nothing yet.")
 
 
-def _figures(exchange: Exchange, answer: Answer) -> None:
+def _figures(exchange: Exchange, side: int) -> None:
     """Length, what the scorers say, time; what comes later stands behind what is there, so that nothing jumps."""
-    with st.container(horizontal=True, gap="medium", key=f"play-scores-{exchange.answers.index(answer)}"):
+    answer = exchange.answers[side]
+    with st.container(horizontal=True, gap="medium", key=f"play-scores-{side}"):
         st.metric("Words", f"{len(answer.text.split()):,}", width="content")
         st.metric("Tokens", f"{answer.tokens:,}", width="content")
         if not answer.scores:

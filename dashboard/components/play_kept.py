@@ -13,6 +13,7 @@ from dashboard.services.settings import Settings
 from dashboard.services.tasks import DRAFT, OPEN
 from dashboard.services.wording import count, listed, moment, plain
 from rlhf_core.errors import RlhfError
+from rlhf_core.feedback.records import TaskInfo
 from rlhf_core.playground.kept import KeptPair
 
 MADE = "play-task-made"
@@ -26,13 +27,13 @@ def kept_pairs(settings: Settings, entry: RunEntry) -> None:
     st.markdown("#### Kept as judging items")
     for pair, rows in found.items():
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.markdown(f"{count(len(rows), 'pair')} of {plain(listed(pair))}", width="content")
+            st.markdown(f"{_counted(rows)} of {plain(listed(pair))}", width="content")
             them = "it" if len(rows) == 1 else "them"
             st.button(
                 f"Make a task of {them}", key=f"play-task-{'-'.join(pair)}", icon=":material/assignment_add:",
-                on_click=_make, args=(settings, entry, pair),
+                on_click=_make, args=(settings, entry, pair, len(rows)),
             )  # fmt: skip
-    _made()
+    _made(entry, {pair: len(rows) for pair, rows in found.items()})
     st.caption(
         "Whoever kept them saw the names and chose: votes on them compare these answers, not the models in general. "
         "Labellers see no names, and the sides are counterbalanced as in every task."
@@ -40,18 +41,23 @@ def kept_pairs(settings: Settings, entry: RunEntry) -> None:
     data_behind(_table([one for rows in found.values() for one in rows]), "play-kept", "The kept pairs")
 
 
-def _make(settings: Settings, entry: RunEntry, pair: tuple[str, str]) -> None:
+def _make(settings: Settings, entry: RunEntry, pair: tuple[str, str], size: int) -> None:
     try:
-        st.session_state[MADE] = playground.make_task(settings, entry, pair)
+        became: tuple[TaskInfo, bool] | str = playground.make_task(settings, entry, pair)
     except RlhfError as error:
-        st.session_state["play-message"] = "red", "error", str(error)
+        became = str(error)
+    st.session_state[MADE] = entry.path, pair, size, became
 
 
-def _made() -> None:
-    """The way to the task that was made last."""
-    task, new = st.session_state.get(MADE, (None, False))
-    if task is None:
+def _made(entry: RunEntry, sizes: dict[tuple[str, str], int]) -> None:
+    """The way to the task that was made last, as long as it holds all that is kept of its two contenders."""
+    run, pair, size, became = st.session_state.get(MADE, (None, ("", ""), 0, ""))
+    if run != entry.path or sizes.get(pair) != size:
         return
+    if isinstance(became, str):
+        st.error(plain(became), icon=":material/error:")
+        return
+    task, new = became
     said = f"Task {task.id} {'holds these pairs' if new else 'held these pairs already'}"
     if task.state == DRAFT:
         said += " and is a draft: some answers give their author away"
@@ -62,14 +68,20 @@ def _made() -> None:
             link_to("Judge", "Judge it", task=str(task.id))
 
 
+def _counted(rows: list[KeptPair]) -> str:
+    """`3 pairs`, and of how many prompts where some are of the same."""
+    prompts = len({pair.asked for pair in rows})
+    return count(len(rows), "pair") + ("" if prompts == len(rows) else f" on {count(prompts, 'prompt')}")
+
+
 def _table(pairs: list[KeptPair]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "Prompt": pair.prompt,
+            "Prompt": pair.transcript,
             "First": pair.completions[0].contender,
-            "Its answer": pair.completions[0].text,
+            "First answer": pair.completions[0].text,
             "Second": pair.completions[1].contender,
-            "Its answer ": pair.completions[1].text,
+            "Second answer": pair.completions[1].text,
             "Temperature": pair.temperature,
             "Top p": pair.top_p,
             "Seed": pair.seed,

@@ -1,39 +1,32 @@
-"""The playground: a prompt for two contenders, their answers as they are written, and the key that keeps the pair.
+"""The playground: a message to two contenders, their answers as they are written, and the key that keeps the pair.
 
-Owns the keys `play-…`, and those that stand in the page's address: `prompt`, `left`, `right`, `temperature`, `top-p`, `seed`
-and `tokens`.
+Owns the keys `play-…` of its buttons, `play-ticket` and `play-message`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.components.announcer import announce
 from dashboard.components.play_answers import answers
+from dashboard.components.play_question import SIDES, asked, conversation, drawing, go_on, question, start_anew
 from dashboard.components.states import empty_state
 from dashboard.services import playground
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.exchange import COMPLETE, FAILED, STOPPED
 from dashboard.services.player import Ticket
-from dashboard.services.playground import Drawing, usual_drawing
+from dashboard.services.playground import usual_drawing
 from dashboard.services.settings import Settings
 from dashboard.services.wording import listed, plain
-from rlhf_core.data.contenders import sides
 from rlhf_core.errors import RlhfError
 from rlhf_core.playground.contenders import Contender
-from rlhf_core.playground.protocol import LARGEST_SEED, MOST_TOKENS
 
-LONGEST_PROMPT = 4000
-"""Characters: the prompt stands in the address, and servers take no endless ones."""
 REFRESH_SECONDS = 0.3
-TICKET = "play-ticket"
-ASKED = ("prompt", "left", "right", "temperature", "top-p", "seed", "tokens")
-TEMPERATURE = "0 takes the likeliest token every time"
-TOP_P = "Draws from the likeliest tokens that hold this share of the probability; 1 from all"
-SEED = "The same seed and settings give the same answers, here and in rlhf generate --prompt"
-TOKENS = "An answer that has not ended by then is cut off"
+TICKET, MESSAGE = "play-ticket", "play-message"
 SPOKEN = {
     COMPLETE: "Both answers are written.",
     STOPPED: "Stopped.",
@@ -57,13 +50,31 @@ def nobody_to_ask(entry: RunEntry, everyone: list[Contender]) -> None:
 
 
 def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None:
-    """Show the prompt and its settings, the buttons, and the answers to what was asked last."""
+    """Show the conversation, the message and its settings, the buttons, and the answers to what was asked last."""
     ticket = _ticket(entry)
     busy = ticket is not None and ticket.exchange.active
-    _question(busy)
-    _settings([one.name for one in everyone if not one.lacks], usual_drawing(entry), busy)
+    question(entry, busy)
+    drawing([one.name for one in everyone if not one.lacks], usual_drawing(entry), busy)
     if lacking := [one for one in everyone if one.lacks]:
         st.caption(f"Not there yet: {_missing_words(lacking)}.")
+    said = _buttons(settings, entry, ticket)
+    if ticket is None:
+        _nothing_yet(entry)
+    elif busy:
+        _watch(ticket)
+    else:
+        if problem := ticket.exchange.problem:
+            st.error(plain(problem), icon=":material/error:")
+        columns = answers(ticket.exchange)
+        if ticket.exchange.state == COMPLETE:
+            _ways_on(entry, columns)
+    announce(said or (SPOKEN.get(ticket.exchange.state, "The answers are being written.") if ticket else ""))
+
+
+def _buttons(settings: Settings, entry: RunEntry, ticket: Ticket | None) -> str:
+    """Show the buttons and, beside them, what the last press came to; return that."""
+    busy = ticket is not None and ticket.exchange.active
+    for_trying = ticket is not None and bool(ticket.exchange.request.system_prompt)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
             "Answer", key="play-answer", icon=":material/play_arrow:", shortcut="Ctrl+Enter", disabled=busy,
@@ -75,45 +86,29 @@ def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None
         )  # fmt: skip
         st.button(
             "Keep the pair", key="play-keep", icon=":material/bookmark_add:", shortcut="K",
-            disabled=ticket is None or busy, on_click=_keep, args=(settings, entry),
+            disabled=ticket is None or busy or for_trying, on_click=_keep, args=(settings, entry),
         )  # fmt: skip
-        said = _message()
-    if ticket is None:
-        text = "Both contenders draw the same random numbers. The first answer takes a while: the models are loaded for it."
-        empty_state("Answers appear here, side by side", text)
-    elif busy:
-        _watch(ticket)
-    else:
-        if problem := ticket.exchange.problem:
-            st.error(plain(problem), icon=":material/error:")
-        answers(ticket.exchange)
-    announce(said or (SPOKEN.get(ticket.exchange.state, "The answers are being written.") if ticket else ""))
+        if conversation(entry):
+            st.button("Start anew", key="play-anew", icon=":material/restart_alt:", disabled=busy, on_click=_anew)
+        if for_trying:
+            st.caption("These answers follow a system prompt, which labellers would not see: the pair cannot be kept.")
+        return _message()
 
 
-def _question(busy: bool) -> None:
-    st.text_area(
-        "Prompt", key="prompt", bind="query-params", max_chars=LONGEST_PROMPT, height=100, disabled=busy,
-        placeholder="How do I get red wine out of a carpet?",
-    )  # fmt: skip
+def _nothing_yet(entry: RunEntry) -> None:
+    text = "Both contenders draw the same random numbers."
+    if not conversation(entry):
+        text += " The first answer takes a while: the models are loaded for it."
+    empty_state("Answers appear here, side by side", text)
 
 
-def _settings(names: list[str], usual: Drawing, busy: bool) -> None:
-    """Who answers and how both draw, in one row that wraps."""
-    with st.container(horizontal=True, gap="small"):
-        for label, name in zip(("Left", "Right"), sides(names), strict=True):
-            st.selectbox(
-                label, names, index=names.index(name), key=label.lower(), bind="query-params", disabled=busy, width=160
-            )
-        _number("Temperature", "temperature", (0.0, 5.0, usual.temperature, 0.1), TEMPERATURE, busy)
-        _number("Top p", "top-p", (0.05, 1.0, usual.top_p, 0.05), TOP_P, busy)
-        _number("Seed", "seed", (0, LARGEST_SEED, usual.seed, 1), SEED, busy)
-        _number("Most tokens", "tokens", (1, MOST_TOKENS, usual.max_new_tokens, 1), TOKENS, busy)
-
-
-def _number(label: str, key: str, range_: tuple[float, float, float, float], about: str, busy: bool) -> None:
-    """A number with its least, most, usual value and step; it stands in the address where it is not the usual one."""
-    least, most, usual, step = range_
-    st.number_input(label, least, most, usual, step, key=key, bind="query-params", disabled=busy, help=about, width=130)
+def _ways_on(entry: RunEntry, columns: Sequence[DeltaGenerator]) -> None:
+    """A button under each answer that takes it as the conversation's next turn."""
+    for side, column in enumerate(columns):
+        column.button(
+            f"Go on with the {SIDES[side]} answer", key=f"play-go-on-{SIDES[side]}", icon=":material/forum:",
+            on_click=_go_on, args=(entry, side),
+        )  # fmt: skip
 
 
 def _watch(ticket: Ticket) -> None:
@@ -129,8 +124,8 @@ def _watch(ticket: Ticket) -> None:
 
 
 def _message() -> str:
-    """Show what the last press of a button came to, once, beside the buttons, where nothing below moves; return it."""
-    colour, icon, text = st.session_state.pop("play-message", ("", "", ""))
+    """Show what the last press of a button came to, once, where nothing below moves; return it."""
+    colour, icon, text = st.session_state.pop(MESSAGE, ("", "", ""))
     if text:
         st.markdown(f":{colour}[:material/{icon}: {plain(text)}]", width="stretch")
     return text
@@ -142,11 +137,8 @@ def _ticket(entry: RunEntry) -> Ticket | None:
 
 
 def _ask(settings: Settings, entry: RunEntry) -> None:
-    """Ask by what the widgets hold now: the press may have come before the page was drawn with it."""
-    prompt, left, right, temperature, top_p, seed, tokens = (st.session_state[key] for key in ASKED)
-    drawing = Drawing(float(temperature), float(top_p), int(seed), int(tokens))
     try:
-        held: tuple[Path, Ticket] = entry.path, playground.ask(settings, entry, prompt or "", (left, right), drawing)
+        held: tuple[Path, Ticket] = entry.path, playground.ask(settings, entry, *asked(entry))
         st.session_state[TICKET] = held
     except RlhfError as error:
         _refuse(str(error))
@@ -165,12 +157,34 @@ def _keep(settings: Settings, entry: RunEntry) -> None:
     except RlhfError as error:
         _refuse(f"Not kept: {error}")
         return
-    said = "Kept as a judging item." if new else "Kept already: the same prompt and answers count once."
-    st.session_state["play-message"] = "green", "bookmark_added", said
+    _tell(
+        "Kept as a judging item." if new else "Kept already: the same prompt and answers count once.", "bookmark_added"
+    )
+
+
+def _go_on(entry: RunEntry, side: int) -> None:
+    if (ticket := _ticket(entry)) is None:
+        return
+    try:
+        go_on(entry, ticket.exchange, side)
+    except RlhfError as error:
+        _refuse(str(error))
+        return
+    st.session_state.pop(TICKET)
+    _tell(f"The conversation goes on with the {SIDES[side]} answer. Write the next message.", "forum")
+
+
+def _anew() -> None:
+    start_anew()
+    st.session_state.pop(TICKET, None)
+
+
+def _tell(what: str, icon: str) -> None:
+    st.session_state[MESSAGE] = "green", icon, what
 
 
 def _refuse(why: str) -> None:
-    st.session_state["play-message"] = "red", "error", why
+    st.session_state[MESSAGE] = "red", "error", why
 
 
 def _missing_words(everyone: list[Contender]) -> str:

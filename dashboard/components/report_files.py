@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.services.reports import Report
+from dashboard.services import wording
+from dashboard.services.reports import Report, pages_of
+from rlhf_core.report.pdf import PreviewPage
 
 HEIGHT = 900
-TEXTS = {"HTML": "html", "Markdown": "markdown", "Model card": "markdown", "JSON": "json"}
+PAGES = 12
+"""So many pages of the PDF are shown."""
+PAGE_WIDTH = 820
+TEXTS = {"Markdown": "markdown", "Model card": "markdown", "JSON": "json"}
 SHOWN = 200_000
 """So many letters of a text file are shown; the download holds all of them."""
 
@@ -33,8 +38,11 @@ def downloads(report: Report, name: str) -> None:
 def preview(report: Report) -> None:
     """Draw the preview of one format, of which the address says which."""
     chosen = st.segmented_control(
-        "Preview", list(TEXTS), default="HTML", required=True, key="preview", bind="query-params"
+        "Preview", ["HTML", "PDF", *TEXTS], default="HTML", required=True, key="preview", bind="query-params"
     )
+    if chosen == "PDF":
+        _pages(pages_of(report))
+        return
     if chosen == "HTML":
         st.caption("The HTML file holds its pictures and needs no network. Below is exactly that file.")
         with st.container(border=True):
@@ -44,3 +52,14 @@ def preview(report: Report) -> None:
     cut = f" Its first {SHOWN:,} of {len(text):,} characters:" if len(text) > SHOWN else ""
     st.caption(f"Below is exactly what is downloaded.{cut}")
     st.code(text[:SHOWN], language=TEXTS[chosen], height=HEIGHT)
+
+
+def _pages(pages: list[PreviewPage]) -> None:
+    """Show the PDF's pages one below the other, as they are printed."""
+    more = f" Its first {PAGES} of {wording.count(len(pages), 'page')}:" if len(pages) > PAGES else ""
+    st.caption(f"Below are pictures of exactly what is downloaded.{more}")
+    with st.container(border=True, height=HEIGHT, horizontal_alignment="center", key="pdf-pages"):
+        for number, page in enumerate(pages[:PAGES], 1):
+            begins = f"; here begin: {'; '.join(page.sections)}" if page.sections else ""
+            with st.container(border=True, width=PAGE_WIDTH):
+                st.image(page.image, alt=f"Page {number} of {len(pages)} of the PDF{begins}")

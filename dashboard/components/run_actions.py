@@ -1,4 +1,4 @@
-"""Start, pause and resume a run, and move between the list, one run and the form. The address says where: `?open=NAME`.
+"""Start, pause, stop and resume a run, and move between the list, one run and the form. The address says where: `?open=NAME`.
 
 Owns the keys `runs-view` and `runs-message`.
 """
@@ -20,6 +20,7 @@ from rlhf_core.errors import RlhfError
 
 VIEW, ALL, NEW = "view", "All runs", "New run"
 OPEN, MESSAGE = "open", "runs-message"
+PAUSING = "Stops after the training step under way, which is kept; other work stops at once and is done again"
 
 
 def asked_run() -> str | None:
@@ -68,9 +69,21 @@ def buttons(row: RunRow, *, on_list: bool) -> None:
     where = f"{'list' if on_list else 'page'}-{name}"
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if row.can_pause:
-            st.button("Pause", key=f"runs-pause-{where}", icon=":material/pause:", on_click=_pause, args=(label,))
+            st.button(
+                "Pause",
+                key=f"runs-pause-{where}",
+                icon=":material/pause:",
+                on_click=_pause,
+                args=(label,),
+                help=PAUSING,
+            )
+        if row.can_stop_now:
+            st.button(
+                "Stop now", key=f"runs-stop-{where}", icon=":material/stop:", on_click=_stop_now, args=(label,),
+                help="Gives up the step under way: the run goes on from its last checkpoint",
+            )  # fmt: skip
         if row.can_resume:
-            words = {"failed": "Try again", "new": "Start"}.get(row.state, "Resume")
+            words = {"failed": "Try again", "new": "Start", "complete": "Finish the round"}.get(row.state, "Resume")
             icon = ":material/play_arrow:"
             st.button(words, key=f"runs-resume-{where}", icon=icon, on_click=_resume, args=(label,))
         if on_list:
@@ -88,6 +101,10 @@ def show_refusal() -> None:
 
 def _pause(label: str) -> None:
     _acting(lambda: launching.pause(current_settings(), label))
+
+
+def _stop_now(label: str) -> None:
+    _acting(lambda: launching.stop_now(current_settings(), label))
 
 
 def _resume(label: str) -> None:

@@ -28,7 +28,7 @@ from dashboard.services.run_drafts import (
 from dashboard.services.settings import Settings
 from dashboard.services.wording import count, plain
 from rlhf_core.config import PipelineConfig
-from rlhf_core.report.estimate_words import COST, summary
+from rlhf_core.report.estimate_words import COST, interval_words, summary
 
 START, SECTION, FIND = "start", "section", "setting"
 FIRST = (
@@ -130,7 +130,7 @@ def _before_start(settings: Settings, draft: Draft, config: PipelineConfig, fiel
         made = estimate_run(settings, config)
         st.markdown(plain(summary(made)))
         st.table(pd.DataFrame(estimate_rows(made)), border="horizontal", hide_index=True, alt="Time of each stage")
-        st.caption(COST)
+        st.caption(plain(f"{interval_words(made)} {COST}".strip()))
         for warning in (contention_words(run_rows(settings)), shortage(settings, made)):
             if warning:
                 st.warning(plain(warning), icon=":material/warning:")

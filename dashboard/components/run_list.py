@@ -1,4 +1,7 @@
-"""Every run as a row that refreshes in place: state, stage, progress, time left, the last line it printed."""
+"""Every run as a row that refreshes in place: state, stage, progress, time left, the last line it printed.
+
+Owns the key `runs-all`.
+"""
 
 from __future__ import annotations
 

@@ -14,17 +14,14 @@ from dashboard.services.launching import (
     RunRow,
     contention_words,
     failure_words,
-    is_round,
     log_file,
     log_tail,
-    own_command,
     run_row,
     run_rows,
     standing_words,
 )
 from dashboard.services.settings import Settings
 from dashboard.services.wording import plain
-from rlhf_core.runs.launch import RESUMABLE
 
 
 def run_page(settings: Settings, name: str) -> None:
@@ -72,9 +69,6 @@ def _why(row: RunRow) -> None:
     if said := failure_words(row):
         st.error(plain(said), icon=":material/error:")
         st.caption("Try again goes on from the last checkpoint with the same settings; New run from this changes them.")
-    if row.state in RESUMABLE and is_round(row.entry):
-        st.markdown("A later round goes on with its own command:")
-        st.code(own_command(row), language=None)
 
 
 def _printed(row: RunRow) -> None:

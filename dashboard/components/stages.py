@@ -14,7 +14,8 @@ BADGES = {
     "running": ":blue-badge[:material/play_arrow: running]",
     "complete": ":green-badge[:material/check: complete]",
     "failed": ":red-badge[:material/error: failed]",
-    "interrupted": ":orange-badge[:material/pause: interrupted]",
+    "interrupted": ":orange-badge[:material/power_off: interrupted]",
+    "paused": ":orange-badge[:material/pause: paused]",
 }
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
+from dashboard.components.links import BOTH_ANSWERS, answers_column
 from dashboard.services.wording import contender_name
 from rlhf_core.report.words import outcome_name, sentence_case
 
@@ -12,13 +15,17 @@ SHOWN = 2000
 """So many rows are sent to the browser; the report's CSV has all."""
 
 
-def vote_rows(votes: pd.DataFrame) -> None:
-    """Show the newest votes of one criterion and pair."""
+def vote_rows(votes: pd.DataFrame, addresses: Mapping[str, str]) -> None:
+    """Show the newest votes of one criterion and pair, each with the way to both answers by `addresses` of prompts."""
     st.markdown("#### The votes")
     newest = votes.sort_values("vote_id", ascending=False).head(SHOWN)
     seconds = st.column_config.NumberColumn(format="%.1f")
     rows = vote_table(newest).drop(columns="Criterion")
-    st.dataframe(rows, hide_index=True, column_config={"Seconds": seconds}, key="vote-rows")
+    config = {"Seconds": seconds}
+    if addresses:
+        rows.insert(0, BOTH_ANSWERS, newest["prompt_id"].map(addresses.get))
+        config[BOTH_ANSWERS] = answers_column()
+    st.dataframe(rows, hide_index=True, column_config=config, key="vote-rows", alt="The votes, newest first")
     if len(votes) > SHOWN:
         st.caption(f"The newest {SHOWN:,} of {len(votes):,} votes.")
 

@@ -1,9 +1,12 @@
-"""One prompt and its two answers as far as they have come: a snapshot that each event of the worker turns into the next."""
+"""One message and its two answers as far as they have come: a snapshot that each event of the worker turns into the next."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rlhf_core.data.records import Message
+from rlhf_core.errors import DataError
 from rlhf_core.playground.protocol import (
     Done,
     End,
@@ -35,13 +38,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and where it stands. `doing` says what the worker is busy with before the first token; `missing` names
-    scorers that cannot be had, with the reason."""
+    """A request and where it stands. `doing` says what is being loaded before the first token, "" where all is there;
+    `missing` names scorers that cannot be had, with the reason."""
 
     request: Request
     answers: tuple[Answer, Answer]
     state: str = WAITING
-    doing: str = "a process for the models"
+    doing: str = ""
     problem: str = ""
     missing: tuple[tuple[str, str], ...] = ()
 
@@ -51,11 +54,53 @@ class Exchange:
         return self.state in (WAITING, WRITING)
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A message and the answer that the conversation goes on with: whose it is, and on which side, 0 or 1, it stood."""
+
+    message: str
+    side: int
+    contender: str
+    answer: str
+
+
 def begin(request: Request, missing: tuple[tuple[str, str], ...] = (), doing: str = "") -> Exchange:
     """Return a request of which nothing has come yet."""
     first, second = (Answer(name) for name in request.contenders)
-    exchange = Exchange(request, (first, second), missing=missing)
-    return replace(exchange, doing=doing) if doing else exchange
+    return Exchange(request, (first, second), doing=doing, missing=missing)
+
+
+def whole_answers(exchange: Exchange) -> list[Done]:
+    """Return both answers once they are written.
+
+    Raises:
+        DataError: they are not.
+    """
+    answers = [answer.done for answer in exchange.answers if answer.done]
+    if exchange.state != COMPLETE or len(answers) < 2:
+        raise DataError("the answers are not whole", remedy="Let both come to their end first.")
+    return answers
+
+
+def turn_of(exchange: Exchange, side: int) -> Turn:
+    """Return the turn that a conversation goes on with once both sides have answered.
+
+    Raises:
+        DataError: the answers are not whole, or this one is empty.
+    """
+    whole_answers(exchange)
+    answer = exchange.answers[side]
+    if not answer.text.strip():
+        raise DataError(f"{answer.contender} wrote nothing to go on with", remedy="Take the other answer.")
+    return Turn(exchange.request.prompt, side, answer.contender, answer.text)
+
+
+def history_of(turns: Sequence[Turn]) -> list[Message]:
+    """Return the turns of a conversation as a request takes them."""
+    pairs = (
+        (Message(role="user", content=turn.message), Message(role="assistant", content=turn.answer)) for turn in turns
+    )
+    return [message for pair in pairs for message in pair]
 
 
 def advance(exchange: Exchange, event: Event) -> Exchange:

@@ -17,7 +17,7 @@ SECTIONS = {
 SHORT = {"sft": "SFT", "reward": "Reward model", "ppo": "PPO", "policy": "Policy", "generate": "Completions"}
 WORDS = {
     "coef": "coefficient", "dtype": "number type", "eos": "EOS", "eps": "epsilon", "eval": "evaluation", "kl": "KL",
-    "lam": "GAE λ", "lora": "LoRA", "lr": "learning rate", "optim": "optimiser", "p": "p", "r": "rank", "sft": "SFT",
+    "lam": "GAE λ", "lora": "LoRA", "lr": "learning rate", "optim": "optimiser", "r": "rank", "sft": "SFT",
 }  # fmt: skip
 NAMES = {"sft": "supervised fine-tuning", "eval_every": "evaluate every", "n": "answers per prompt"}
 """Settings whose words would not say what they are."""

@@ -66,7 +66,7 @@ def status_sentence(status: RunStatus) -> str:
     if stage.state == "running":
         return f"{name} is running: {steps}{wording.time_left(stage.eta_seconds)}."
     reason = f" {stage.message}" if stage.message else ""
-    return f"{name} {'failed' if stage.state == 'failed' else 'was interrupted'} at {steps}.{reason}"
+    return f"{name} {'failed' if stage.state == 'failed' else f'was {stage.state}'} at {steps}.{reason}"
 
 
 def _verdict(gain: Mapping[str, Any] | None, status: RunStatus) -> str:

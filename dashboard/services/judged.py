@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,22 +12,37 @@ import pandas as pd
 
 from dashboard.services import evaluation
 from dashboard.services.access import READ
+from dashboard.services.addresses import answers_address
 from dashboard.services.catalogue import RunEntry, list_entries
+from dashboard.services.comparing import compare_pair, pairs_of
 from dashboard.services.results import Results, summarise_votes
 from dashboard.services.settings import Settings
 from dashboard.services.voting import file_stamp, open_store, own_task_id, simulated_votes, votes_of
 from rlhf_core.errors import RlhfError
+from rlhf_core.report.parts import Votes
 from rlhf_core.runs.reader import RunReader
 
 Stamped = tuple[Path, tuple[int, int]]
 
 
 @dataclass(frozen=True)
+class Source:
+    """The run that has the answers that were judged.
+
+    `same` are those that it still has word by word, as (prompt_id, contender); None where all of its answers are.
+    """
+
+    path: Path
+    same: frozenset[tuple[str, str]] | None = None
+
+
+@dataclass(frozen=True)
 class Judged:
-    """What people said, and apart from it what simulated voters did; None where there is no vote."""
+    """What people said, and apart from it what simulated voters did; None where there is no vote, or no run has the answers."""
 
     human: Results | None
     simulated: Results | None
+    source: Source | None
 
 
 def results_of_run(settings: Settings, entry: RunEntry) -> Judged:
@@ -39,7 +55,29 @@ def results_of_run(settings: Settings, entry: RunEntry) -> Judged:
     settings.visitor.require(READ)
     task = own_task_id(settings, entry)
     human = results_of_task(settings, task, [entry]).human if task is not None else None
-    return Judged(human, _brought_along(entry))
+    return Judged(human, _brought_along(entry), Source(entry.path))
+
+
+def addresses(settings: Settings, judged: Judged, pair: Votes, url: str | None) -> dict[str, str]:
+    """Return by prompt where the two answers that were judged are compared; `url` is where this page is seen.
+
+    A prompt whose answers no run has any more, as they were judged, is left out; so are all of a run that is damaged, which its
+    own pages say.
+
+    Raises:
+        AccessError: a labeller asks.
+    """
+    source = judged.source
+    entry = next((run for run in list_entries(settings) if source and run.path == source.path), None)
+    if source is None or entry is None:
+        return {}
+    with suppress(RlhfError):
+        either = {(pair.baseline, pair.contender), (pair.contender, pair.baseline)}
+        for sides in either & {*pairs_of(entry)}:
+            prompts = compare_pair(entry, *sides).rows["prompt_id"].tolist()
+            kept = [one for one in prompts if source.same is None or {(one, side) for side in sides} <= source.same]
+            return {prompt: answers_address(url, entry.label, sides, prompt) for prompt in kept}
+    return {}
 
 
 def results_of_task(settings: Settings, task_id: int, entries: Iterable[RunEntry] | None = None) -> Judged:
@@ -60,21 +98,23 @@ def results_of_task(settings: Settings, task_id: int, entries: Iterable[RunEntry
 def _results(url: str, task_id: int, size: int, scored: tuple[Stamped, ...]) -> Judged:
     """`size` and the stamps are there for the key: what is unchanged is not computed again."""
     votes, task = votes_of(url, task_id, size), open_store(url).task(task_id)
-    scores = scores_of_texts(open_store(url).texts(task_id).values(), [path for path, _ in scored])
+    path, scores = scores_of_texts(open_store(url).texts(task_id).values(), [path for path, _ in scored])
     people = ~votes["simulated"].to_numpy(bool)
     overlap = task.overlap or 1
     human, simulated = (summarise_votes(votes.loc[kind], overlap, scores, task.criteria) for kind in (people, ~people))
-    return Judged(human, simulated)
+    same = frozenset(zip(scores["prompt_id"], scores["contender"], strict=True))
+    return Judged(human, simulated, Source(path, same) if path else None)
 
 
-def scores_of_texts(shown: Iterable[dict], runs: Iterable[Path]) -> pd.DataFrame:
-    """Return the scores of exactly the texts that were shown, from the run that has most of them; empty where none has.
+def scores_of_texts(shown: Iterable[dict], runs: Iterable[Path]) -> tuple[Path | None, pd.DataFrame]:
+    """Return the run that has most of the texts that were shown, with their scores; None and no rows where none has any.
 
     A text is looked up by prompt id, contender and its very words: an answer written anew has other scores.
     """
     judged = {(one["prompt_id"], name): text for one in shown for name, text in one["texts"].items()}
-    found = [part for path in runs if len(part := _known_scores(RunReader(path), judged))]
-    return max(found, key=len) if found else pd.DataFrame(columns=evaluation.SCORE_COLUMNS)
+    found = {path: part for path in runs if len(part := _known_scores(RunReader(path), judged))}
+    none = (None, pd.DataFrame(columns=evaluation.SCORE_COLUMNS))
+    return max(found.items(), key=lambda one: len(one[1]), default=none)
 
 
 def _known_scores(reader: RunReader, judged: dict[tuple[str, str], str]) -> pd.DataFrame:

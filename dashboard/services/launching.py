@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +11,9 @@ from dashboard.services.catalogue import STAGE_NAMES, RunEntry, list_entries
 from dashboard.services.settings import Settings
 from rlhf_core.config import PipelineConfig
 from rlhf_core.errors import RlhfError, RunError
-from rlhf_core.runs import launch, lineage
-from rlhf_core.runs.launch import AT_WORK, RESUMABLE, Standing
+from rlhf_core.runs import launch
 from rlhf_core.runs.reader import RunStatus
+from rlhf_core.runs.standing import AT_WORK, RESUMABLE, Standing, standing
 from rlhf_core.visible import visible
 
 TAIL_LINES = 14
@@ -23,13 +22,20 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run of the list. `state` is that of `Standing`, or damaged; `problem` says what keeps the run from being read."""
+    """One run of the list.
+
+    Attributes:
+        state: that of `Standing`, or damaged.
+        problem: what keeps the run from being read.
+        half_round: whether it is a later round whose stages are complete, and whose test and next task are not made yet.
+    """
 
     entry: RunEntry
     state: str
     standing: Standing | None
     last_line: str = ""
     problem: str = ""
+    half_round: bool = False
 
     @property
     def at_work(self) -> bool:
@@ -42,9 +48,14 @@ class RunRow:
         return self.state in ("starting", "running")
 
     @property
+    def can_stop_now(self) -> bool:
+        """Whether it is finishing a step that it can be asked to give up."""
+        return self.state == "pausing" and self.standing is not None and not _kept(self.standing)
+
+    @property
     def can_resume(self) -> bool:
-        """Whether it can go on; a later round goes on with its own command."""
-        return self.state in (*RESUMABLE, "new") and not is_round(self.entry)
+        """Whether it can go on."""
+        return self.state in (*RESUMABLE, "new") or self.half_round
 
     @property
     def began(self) -> float | None:
@@ -113,7 +124,7 @@ def start(settings: Settings, config: PipelineConfig) -> str:
 
 
 def pause(settings: Settings, name: str) -> None:
-    """Ask a run's process to stop at once; everything up to its last checkpoint is kept.
+    """Ask a run's process to stop after the step under way, which is kept.
 
     Raises:
         RunError: no process is at work on it.
@@ -121,6 +132,17 @@ def pause(settings: Settings, name: str) -> None:
     """
     settings.visitor.require(MANAGE)
     launch.pause(find_run(settings, name).path, settings.visitor.name)
+
+
+def stop_now(settings: Settings, name: str) -> None:
+    """Ask a run that is pausing to stop at once; everything up to its last checkpoint is kept.
+
+    Raises:
+        RunError: no process is at work on it.
+        AccessError: not an owner.
+    """
+    settings.visitor.require(MANAGE)
+    launch.stop_now(find_run(settings, name).path)
 
 
 def resume(settings: Settings, name: str) -> None:
@@ -144,33 +166,23 @@ def log_file(entry: RunEntry) -> str:
     return str(launch.log_path(entry.path))
 
 
-def is_round(entry: RunEntry) -> bool:
-    """Say whether a run is a later round, which goes on with its own command."""
-    return (entry.path / lineage.FILE).is_file()
-
-
-def own_command(row: RunRow) -> str:
-    """Return the command that goes on with a run in a terminal."""
-    command = str(row.entry.reader.environment.get("command") or "")
-    path = shlex.quote(str(row.entry.path / "config.yaml"))
-    root = shlex.quote(f"run_root={row.entry.path.parent}")
-    return command if is_round(row.entry) and command else f"rlhf pipeline {path} --set {root}"
-
-
 def standing_words(row: RunRow) -> str:
     """Say in a sentence where a run stands."""
     if row.standing is None:
         return "Its status cannot be read."
     status, by = row.standing.status, f" by {row.standing.by}" if row.standing.by else ""
+    kept = ", which is kept" if _kept(row.standing) else ""
+    doing = "its process is ending" if _kept(row.standing) else "finishing the step"
+    left = "; its test against votes and the next task are still to be made" if row.half_round else ""
     why = failure_words(row).partition("\n")[0]
     sentences = {
         "starting": "Its process has started and is loading.",
         "running": f"At work{f', started{by}' if by else ''}.",
-        "pausing": "It was asked to stop and is leaving its files in order.",
-        "paused": f"Paused{by}{_where(status)}. It goes on from its last checkpoint, to the last bit.",
+        "pausing": f"Pausing{_where(status)}, {doing}{f'; asked{by}' if by else ''}.",
+        "paused": f"Paused{by}{_where(status)}{kept}. It goes on from its last checkpoint, to the last bit.",
         "interrupted": f"Stopped{_where(status)}, and not from here. It goes on from its last checkpoint.",
         "failed": f"It failed{'' if _unheard(row.standing) else _where(status)}: {why}",
-        "complete": f"Complete in {wording.duration(sum(stage.seconds for stage in status.stages))}.",
+        "complete": f"Complete in {wording.duration(sum(stage.seconds for stage in status.stages))}{left}.",
         "recorded": "Recorded earlier on another machine; it is here to be looked at.",
         "new": "It has a configuration and was never started.",
     }
@@ -207,11 +219,18 @@ def contention_words(rows: Sequence[RunRow], besides: str = "") -> str:
 
 def _row(entry: RunEntry) -> RunRow:
     try:
-        standing = launch.standing(entry.reader)
+        found, origin = standing(entry.reader), entry.reader.lineage()
     except (RlhfError, OSError) as error:
         return RunRow(entry, DAMAGED, None, problem=str(error))
     lines = [] if entry.recorded else launch.log_tail(entry.path, 1)
-    return RunRow(entry, "recorded" if entry.recorded else standing.state, standing, visible(lines[0]) if lines else "")
+    state = "recorded" if entry.recorded else found.state
+    half = state == "complete" and origin is not None and origin.next_task is None
+    return RunRow(entry, state, found, visible(lines[0]) if lines else "", half_round=half)
+
+
+def _kept(standing: Standing) -> bool:
+    """Whether the last step was finished for a pause, and a checkpoint of it written."""
+    return standing.status.state == "paused"
 
 
 def _unheard(standing: Standing) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rlhf_core.feedback.records import TaskInfo
@@ -25,19 +25,28 @@ class LeakRow:
 
 def of_plan(spec: TaskSpec) -> list[LeakRow]:
     """Return the leaks of a task that is not stored yet."""
-    texts = {(item.prompt_id, name): text for item in spec.items for name, text in item.completions}
+    texts = ((item.prompt_id, name, text) for item in spec.items for name, text in item.completions)
     return _rows(((leak.prompt_id, leak.contender, leak.phrase) for leak in spec.leaks), texts)
 
 
 def of_stored(store: VoteStore, info: TaskInfo) -> list[LeakRow]:
     """Return the leaks of a stored task; its texts are read only where there are some."""
     items = store.texts(info.id).values() if info.leaks else ()
-    texts = {(item["prompt_id"], name): text for item in items for name, text in item["texts"].items()}
+    texts = ((item["prompt_id"], name, text) for item in items for name, text in item["texts"].items())
     return _rows(((leak["prompt_id"], leak["contender"], leak["phrase"]) for leak in info.leaks), texts)
 
 
-def _rows(leaks: Iterable[tuple[str, str, str]], texts: Mapping[tuple[str, str], str]) -> list[LeakRow]:
-    return [LeakRow(prompt, name, *_around(texts[prompt, name], phrase)) for prompt, name, phrase in leaks]
+def _rows(leaks: Iterable[tuple[str, str, str]], texts: Iterable[tuple[str, str, str]]) -> list[LeakRow]:
+    """One row for each text of a leak's prompt and contender that says its phrase: a prompt may have several items."""
+    known: dict[tuple[str, str], dict[str, None]] = {}
+    for prompt, name, text in texts:
+        known.setdefault((prompt, name), {})[text] = None
+    return [
+        LeakRow(prompt, name, *_around(text, phrase))
+        for prompt, name, phrase in dict.fromkeys(leaks)
+        for text in known[prompt, name]
+        if phrase in text
+    ]
 
 
 def _around(text: str, phrase: str) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from typing import IO
 
 from dashboard.services.exchange import Exchange, advance, begin, failed
 from rlhf_core.errors import DataError, RunError
-from rlhf_core.playground.protocol import Event, Loading, Missing, Ready, Request, Stop, parse_event
+from rlhf_core.playground.protocol import Event, Loading, Missing, Request, Stop, parse_event
 
 IDLE_SECONDS = 300
 GRACE = 5  # seconds a worker gets to end by itself once its stdin is closed
@@ -45,7 +45,7 @@ class Player:
         self._lock, self._idle_seconds = RLock(), idle_seconds
         self._ticket: Ticket | None = None
         self._missing: tuple[tuple[str, str], ...] = ()
-        self._loading, self._closing = "", False
+        self._loading, self._closing = "a process for the models", False
         self._timer: Timer | None = None
         self._listener = Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -75,7 +75,7 @@ class Player:
             if self._closing:
                 raise RunError("the process that holds the models has just ended", remedy=AGAIN)
             if self.busy:
-                raise RunError("another prompt is being answered", remedy="Wait until it is done, or stop it")
+                raise RunError("another message is being answered", remedy="Wait until it is done, or stop it")
             if self._timer:
                 self._timer.cancel()
             self._ticket = ticket = Ticket(begin(request, self._missing, self._loading))
@@ -126,10 +126,9 @@ class Player:
 
     def _take(self, event: Event) -> None:
         with self._lock:
-            self._loading = (
-                event.what if isinstance(event, Loading) else "" if isinstance(event, Ready) else self._loading
-            )
-            if isinstance(event, Missing):
+            if isinstance(event, Loading):
+                self._loading = event.what
+            elif isinstance(event, Missing):
                 self._missing = (*self._missing, (event.scorer, event.why))
             if self._ticket is not None:
                 self._settle(advance(self._ticket.exchange, event))
@@ -139,7 +138,7 @@ class Player:
         assert self._ticket is not None
         self._ticket.exchange = exchange
         if not exchange.active:
-            self._ticket = None
+            self._ticket, self._loading = None, ""
             self._timer = Timer(self._idle_seconds, self._close_if_idle)
             self._timer.daemon = True
             self._timer.start()

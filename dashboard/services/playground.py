@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -12,19 +12,28 @@ from uuid import uuid4
 
 from dashboard.services.access import MANAGE
 from dashboard.services.catalogue import RunEntry
-from dashboard.services.exchange import COMPLETE, Exchange
+from dashboard.services.exchange import Exchange, whole_answers
 from dashboard.services.player import Player, Ticket, worker_command
 from dashboard.services.settings import Settings
 from dashboard.services.task_drafts import create, stored_already
 from dashboard.services.voting import open_store, read_instructions
+from rlhf_core.data.records import Message
 from rlhf_core.errors import DataError
 from rlhf_core.feedback.records import TaskInfo
-from rlhf_core.feedback.tasks import build_task
 from rlhf_core.playground.contenders import Contender, contenders_of, model_folders
-from rlhf_core.playground.kept import KeptPair, by_contenders, keep_pair, kept_pairs, pair_of
+from rlhf_core.playground.kept import KeptPair, by_contenders, keep_pair, kept_pairs, pair_of, task_of
 from rlhf_core.playground.protocol import MOST_TOKENS, Request
 
 Stamp = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What both sides are asked: a message, the turns before it, and a system prompt in place of the run's own."""
+
+    message: str
+    history: Sequence[Message] = ()
+    system_prompt: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,19 +104,20 @@ def usual_drawing(entry: RunEntry) -> Drawing:
     return Drawing(float(generate.get("temperature", 0.7)), float(generate.get("top_p", 1.0)), 0, most)
 
 
-def ask(settings: Settings, entry: RunEntry, prompt: str, pair: tuple[str, str], drawing: Drawing) -> Ticket:
+def ask(settings: Settings, entry: RunEntry, question: Question, pair: tuple[str, str], drawing: Drawing) -> Ticket:
     """Ask two contenders; returns at once.
 
     Raises:
-        DataError: an empty prompt, or the same contender twice.
+        DataError: an empty message, or the same contender twice.
         RunError: the worker is busy with another request.
     """
     settings.visitor.require(MANAGE)
-    if not prompt.strip():
-        raise DataError("The prompt is empty", remedy="Write one.")
+    if not question.message.strip():
+        raise DataError("The message is empty", remedy="Write one.")
     if pair[0] == pair[1]:
         raise DataError(f"Both sides are {pair[0]}", remedy="Choose another contender for one of them.")
-    request = Request(id=uuid4().hex, prompt=prompt, contenders=pair, **vars(drawing))
+    asked = {"prompt": question.message, "history": question.history, "system_prompt": question.system_prompt}
+    request = Request(id=uuid4().hex, contenders=pair, **asked, **vars(drawing))
     return PLAYERS.ask(entry.path, request)
 
 
@@ -121,13 +131,10 @@ def keep(settings: Settings, entry: RunEntry, exchange: Exchange) -> bool:
     """Keep a pair of whole answers as a judging item; False where the same pair was kept before.
 
     Raises:
-        DataError: the answers are not whole, or alike; the file of kept pairs is damaged.
+        DataError: the answers are not whole, alike, or follow a system prompt; the file of kept pairs is damaged.
     """
     settings.visitor.require(MANAGE)
-    answers = [answer.done for answer in exchange.answers if answer.done]
-    if exchange.state != COMPLETE or len(answers) < 2:
-        raise DataError("the answers are not whole", remedy="Let both come to their end first.")
-    return keep_pair(entry.path, pair_of(exchange.request, answers))
+    return keep_pair(entry.path, pair_of(exchange.request, whole_answers(exchange)))
 
 
 def kept(settings: Settings, entry: RunEntry) -> dict[tuple[str, str], list[KeptPair]]:
@@ -149,8 +156,7 @@ def make_task(settings: Settings, entry: RunEntry, pair: tuple[str, str]) -> tup
         DataError: nothing is kept of these two, or there are no instructions.
     """
     pairs = kept(settings, entry).get(pair, [])
-    rows = [[one.completions[side] for one in pairs] for side in (0, 1)]
-    spec = build_task(f"{entry.name}-playground", rows, read_instructions(settings), seed=0)
+    spec = task_of(f"{entry.name}-playground", pairs, read_instructions(settings))
     if same := stored_already(settings, spec):
         return same, False
     return open_store(settings.votes).task(create(settings, spec)), True

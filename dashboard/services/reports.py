@@ -16,6 +16,7 @@ from dashboard.services.settings import Settings
 from dashboard.services.voting import file_stamp, open_store, own_task_id, votes_of
 from rlhf_core.report.exports import report_files
 from rlhf_core.report.facts import build_facts
+from rlhf_core.report.pdf import Manuscript, PreviewPage, manuscript, render_pages
 
 READ_BY_REPORTS = (
     *("*.json", "*.yaml", "*.jsonl", "*.md", "completions/*.jsonl", "evaluation/*.json"),
@@ -29,7 +30,7 @@ Stamps = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class Report:
-    """What is exported: the single files, and a zip of the tables in each form."""
+    """What is exported: the single files, a zip of the tables in each form, and what the PDF is set from."""
 
     html: str
     pdf: bytes
@@ -38,6 +39,7 @@ class Report:
     card: str
     csv: bytes
     parquet: bytes
+    manuscript: Manuscript
 
 
 def report_of(settings: Settings, entry: RunEntry) -> Report:
@@ -52,6 +54,12 @@ def report_of(settings: Settings, entry: RunEntry) -> Report:
     size = 0 if task is None else open_store(settings.votes).log_size(task)
     with _BUILDING:
         return _built(entry.path, settings.votes, task, (size, versions), run_stamps(entry.path))
+
+
+def pages_of(report: Report) -> list[PreviewPage]:
+    """Return the pages of a report's PDF as pictures, drawn once for each report."""
+    with _BUILDING:
+        return _drawn(report.manuscript)
 
 
 def run_stamps(path: Path) -> Stamps:
@@ -78,7 +86,13 @@ def _built(path: Path, url: str, task: int | None, size: tuple[int, int], stamps
         card=texts["README.md"],
         csv=_zip(files, "csv/"),
         parquet=_zip(files, "parquet/"),
+        manuscript=manuscript(facts),
     )
+
+
+@lru_cache(maxsize=4)
+def _drawn(report: Manuscript) -> list[PreviewPage]:
+    return render_pages(report)
 
 
 def _zip(files: Mapping[str, bytes], folder: str) -> bytes:

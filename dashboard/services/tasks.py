@@ -6,12 +6,12 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 import pandas as pd
 
 from dashboard.services import wording
 from dashboard.services.access import MANAGE
+from dashboard.services.addresses import page_address
 from dashboard.services.settings import Settings
 from dashboard.services.voting import has_store, open_store, own_tasks
 from rlhf_core.errors import VoteError
@@ -136,8 +136,7 @@ def version_label(number: int, version: InstructionVersion) -> str:
 
 def judge_address(url: str | None, task: int) -> str:
     """Return where the task is judged, `url` being where this page is seen: what an owner sends to labellers."""
-    seen = urlsplit(url or "http://127.0.0.1:8501/tasks")
-    return f"{seen.scheme}://{seen.netloc}{seen.path.rpartition('/')[0]}/judge?task={task}"
+    return page_address(url, "judge", task=str(task))
 
 
 def export(settings: Settings, task: int, form: str, method: str, criterion: str) -> Export:

@@ -17,6 +17,7 @@ from dashboard.services.headline import Check, Figure, build_headline, status_se
 from dashboard.services.judged import results_of_run
 from dashboard.services.settings import Settings
 from dashboard.services.voting import can_judge, human_votes
+from rlhf_core.runs.reader import STOPPED
 
 ENOUGH_VOTES = 100
 SKELETON = 260
@@ -89,7 +90,7 @@ def _provenance(entry: RunEntry, updated: float | None) -> str:
 
 def _what_next(settings: Settings, entry: RunEntry) -> None:
     status = entry.reader.status()
-    if status.state in ("failed", "interrupted"):
+    if status.state in STOPPED:
         st.markdown(f"**Next:** {wording.plain(status_sentence(status))} The same command goes on where it stopped:")
         st.code(str(entry.reader.environment.get("command") or START_COMMAND), language=None)
     elif not can_judge(entry):

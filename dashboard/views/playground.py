@@ -1,4 +1,4 @@
-"""Playground: one prompt to any two contenders, their answers side by side as they are written."""
+"""Playground: a message, or a conversation, to any two contenders; their answers side by side as they are written."""
 
 from __future__ import annotations
 

@@ -22,11 +22,15 @@ from dashboard.components.trust import trust, who_judged
 from dashboard.components.vote_rows import vote_rows
 from dashboard.services import wording
 from dashboard.services.catalogue import RunEntry
-from dashboard.services.judged import Judged, results_of_run, results_of_task
+from dashboard.services.judged import Judged, addresses, results_of_run, results_of_task
 from dashboard.services.results import Results
+from dashboard.services.settings import Settings
 from dashboard.services.voting import simulation_rule
 from rlhf_core.report.judged_words import preference_sentence, stop_sentence
+from rlhf_core.report.parts import Votes
 
+SKELETON = 420
+"""Pixels: the strengths and the first figures."""
 HUMAN, SIMULATED = "Human votes", "Simulated votes"
 NO_VOTES = "The Judge page shows answers blind, side by side. The win rate appears here with the first vote."
 NOT_PEOPLE = """**Simulated votes.** A rule made them, no person judged: they show how this page works and say nothing
@@ -39,22 +43,23 @@ def show() -> None:
     chosen = pick_results(settings)
     if isinstance(chosen, RunEntry):
         entry = chosen
-        live(lambda: _of_run(entry, lambda: results_of_run(settings, entry)), settings, entry)
+        live(lambda: _of_run(settings, entry), settings, entry)
     elif chosen is not None:
         task = chosen.id
-        refreshing(lambda: _guarded_votes(lambda: results_of_task(settings, task), None))
+        refreshing(lambda: _guarded_votes(settings, lambda: results_of_task(settings, task), None))
 
 
-def _of_run(entry: RunEntry, read: Callable[[], Judged]) -> None:
-    _guarded_votes(read, entry)
+def _of_run(settings: Settings, entry: RunEntry) -> None:
+    _guarded_votes(settings, lambda: results_of_run(settings, entry), entry)
     with guarded("The test of refusals"):
         refusal_section(entry)
 
 
-def _guarded_votes(read: Callable[[], Judged], entry: RunEntry | None) -> None:
+def _guarded_votes(settings: Settings, read: Callable[[], Judged], entry: RunEntry | None) -> None:
     heading = st.container()
     with guarded("The votes"):
-        judged = read()
+        with st.skeleton(height=SKELETON):
+            judged = read()
         results = judged.simulated if _choose(judged) == SIMULATED else judged.human
         if results is None:
             with heading:
@@ -64,7 +69,8 @@ def _guarded_votes(read: Callable[[], Judged], entry: RunEntry | None) -> None:
             return
         if results.simulated:
             _say_simulated(entry)
-        _evidence(heading, results)
+        pair = _evidence(heading, results)
+        vote_rows(results.votes_of(pair), addresses(settings, judged, pair, st.context.url))
 
 
 def _choose(judged: Judged) -> str:
@@ -72,7 +78,10 @@ def _choose(judged: Judged) -> str:
     if judged.simulated is None:
         return HUMAN
     default = SIMULATED if judged.human is None else HUMAN
-    return st.segmented_control("Votes", [HUMAN, SIMULATED], default=default, required=True, key="votes") or default
+    chosen = st.segmented_control(
+        "Votes", [HUMAN, SIMULATED], default=default, required=True, key="votes", bind="query-params"
+    )
+    return chosen or default
 
 
 def _say_simulated(entry: RunEntry | None) -> None:
@@ -82,11 +91,12 @@ def _say_simulated(entry: RunEntry | None) -> None:
             st.text(rule)
 
 
-def _evidence(heading: Any, results: Results) -> None:
+def _evidence(heading: Any, results: Results) -> Votes:
+    """Show what the votes say; return the pair that was chosen."""
     criterion = results.criteria[0]
     if len(results.criteria) > 1:
         criterion = st.segmented_control(
-            "Criterion", results.criteria, default=criterion, required=True, key="criterion"
+            "Criterion", results.criteria, default=criterion, required=True, key="criterion", bind="query-params"
         )
     with heading:
         page_heading("Results", results.sentence(criterion), stop_sentence(results.lead(criterion).stop))
@@ -106,4 +116,4 @@ def _evidence(heading: Any, results: Results) -> None:
         pair_results.length(pair)
     judges_section(results, pair)
     who_judged(results, criterion)
-    vote_rows(results.votes_of(pair))
+    return pair

@@ -8,10 +8,12 @@ import streamlit as st
 
 from dashboard import charts
 from dashboard.components.gate import current_settings
+from dashboard.components.links import BOTH_ANSWERS, answers_column
 from dashboard.components.look import current_palette, data_behind, page_heading, show_figure
 from dashboard.components.runs import live, pick_run
 from dashboard.components.states import empty_state, guarded
 from dashboard.services import wording
+from dashboard.services.addresses import answers_address
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.toxicity import ToxicityView, changes, toxicity_measures, view_toxicity
 
@@ -46,18 +48,24 @@ def _scored(entry: RunEntry, measures: dict[str, list[str]]) -> None:
             default=next(iter(measures)),
             required=True,
             key="scorer",
+            bind="query-params",
             format_func=wording.plain,
         )
         names = measures.get(scorer, next(iter(measures.values())))
         measure = st.segmented_control(
-            "Category", names, default=names[0], required=True, key=f"measure-{scorer}", format_func=wording.plain
+            *("Category", names),
+            default=names[0],
+            required=True,
+            key=f"measure-{scorer}",
+            bind="query-params",
+            format_func=wording.plain,
         )
     view = view_toxicity(entry.reader, scorer, measure)
     with heading:
         page_heading("Toxicity", view.sentence, _threshold_sentence(view))
     if len(view.prompts):
         _pictures(entry, view)
-        _movers(view.prompts)
+        _movers(entry, view.prompts)
     st.caption(wording.plain(f"Scorer: {view.scorer}, {view.version}. Blind spots: {view.blind_spots}"))
 
 
@@ -93,11 +101,12 @@ def _pictures(entry: RunEntry, view: ToxicityView) -> None:
     data_behind(rows, "data-toxicity")
 
 
-def _movers(prompts: pd.DataFrame) -> None:
+def _movers(entry: RunEntry, prompts: pd.DataFrame) -> None:
     st.markdown("#### Prompts that moved most")
     order = np.argsort(-prompts["change"].abs().to_numpy(), kind="stable")[:20]
     config = {
         "change": st.column_config.NumberColumn("Change", format="%.3f", width="small"),
+        BOTH_ANSWERS: answers_column(),
         "before": st.column_config.NumberColumn("Before", format="%.3f", width="small"),
         "after": st.column_config.NumberColumn("After", format="%.3f", width="small"),
         "prompt": st.column_config.TextColumn("Prompt", width="medium"),
@@ -105,5 +114,8 @@ def _movers(prompts: pd.DataFrame) -> None:
         "tuned": st.column_config.TextColumn("Tuned", width="medium"),
         "category": st.column_config.TextColumn("Category", width="small"),
     }
-    columns = ["change", "before", "after", "prompt", "base", "tuned", "category"]
-    st.dataframe(prompts.iloc[order][columns], hide_index=True, column_config=config, row_height=72, key="movers")
+    moved = prompts.iloc[order]
+    links = [answers_address(st.context.url, entry.label, ("base", "tuned"), one) for one in moved["prompt_id"]]
+    rows = moved.assign(**{BOTH_ANSWERS: links})[list(config)]
+    alt = "The prompts that moved most, with both answers"
+    st.dataframe(rows, hide_index=True, column_config=config, row_height=72, key="movers", alt=alt)

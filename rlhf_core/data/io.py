@@ -42,6 +42,11 @@ def read_jsonl(path: str | Path, record: type[R]) -> list[R]:
     return rows
 
 
+def explain_fields(error: ValidationError) -> list[str]:
+    """Return what is wrong with a record, field by field, as `field: what is wrong (found …)`."""
+    return [_field_problem(e) for e in error.errors(include_url=False)]
+
+
 def iterate_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object) of every line that is not blank, one line in memory at a time.
 
@@ -164,7 +169,7 @@ def _parse(line: bytes) -> Any:
 def _explain(error: DataError | ValidationError) -> list[str]:
     if isinstance(error, DataError):
         return [str(error)]
-    return [_field_problem(e) for e in error.errors(include_url=False)]
+    return explain_fields(error)
 
 
 def _field_problem(error: Any) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from jinja2 import TemplateError
+
 from rlhf_core.data.records import Message
 from rlhf_core.errors import ModelError
 
@@ -19,6 +21,17 @@ def chat_messages(prompt: str | Sequence[Message], system_prompt: str) -> list[C
         *([{"role": "system", "content": system_prompt}] if system_prompt else []),
         *({"role": turn.role, "content": turn.content} for turn in turns),
     ]
+
+
+def takes_system_prompt(tokenizer: Any) -> bool:
+    """Say whether the tokenizer's chat template has a place for a system prompt: some refuse one, some leave it out."""
+    if not tokenizer.chat_template:
+        return False
+    mark = "Answer in verse."
+    try:
+        return mark in chat_text(tokenizer, chat_messages("Why?", mark))
+    except TemplateError:
+        return False
 
 
 def without_oldest_turn(messages: Sequence[ChatMessage]) -> list[ChatMessage] | None:

@@ -1,4 +1,4 @@
-"""A run's contenders in memory, and one prompt answered by two of them in turn, token by token, scored on the way."""
+"""A run's contenders in memory, and one message answered by two of them in turn, token by token, scored on the way."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from torch import nn
 
 from rlhf_core.config import PipelineConfig
 from rlhf_core.data.contenders import parse_best_of
-from rlhf_core.errors import RunError
+from rlhf_core.errors import ModelError, RunError
+from rlhf_core.models.chat import chat_messages, chat_text, takes_system_prompt, token_ids
 from rlhf_core.models.policy import Policy
 from rlhf_core.playground.contenders import contenders_of
 from rlhf_core.playground.protocol import Done, End, Event, Loading, Request, Scores
 from rlhf_core.playground.scoring import Scoring
 from rlhf_core.playground.writer import Side, Writer
-from rlhf_core.stages import contender_source, encode_asked, run_policy
+from rlhf_core.stages import contender_source, run_policy
 
 SCORE_EVERY = 8
 """Tokens of a side between two looks of the scorers."""
@@ -37,7 +38,7 @@ class Playground:
 
         Raises:
             RunError: a contender is unknown, or its model is not there yet.
-            ModelError: the prompt is too long, or a model cannot be had.
+            ModelError: the conversation is too long, a model takes no system prompt or cannot be had.
         """
         for name in request.contenders:
             self._refuse_missing(name)
@@ -52,7 +53,20 @@ class Playground:
     def _writer(self, number: int, policy: Policy, request: Request, scoring: Scoring) -> Writer:
         best = parse_best_of(request.contenders[number])
         side = Side(number, policy, best, lambda texts: scoring.best(request.transcript, texts))
-        return Writer(request, side, encode_asked(policy, self.config, request))
+        return Writer(request, side, self._encoded(policy, request, request.contenders[number]))
+
+    def _encoded(self, policy: Policy, request: Request, name: str) -> list[int]:
+        """The token ids of the whole conversation: nothing of what the page shows is forgotten, however long it has become."""
+        system = request.system_prompt
+        if system and not takes_system_prompt(policy.tokenizer):
+            raise ModelError(
+                "the chat template of this model takes no system prompt",
+                where=name,
+                value=system,
+                remedy="Clear the system prompt, or say it in the message",
+            )
+        messages = chat_messages(request.conversation, system or self.config.policy.system_prompt)
+        return token_ids(policy.tokenizer, chat_text(policy.tokenizer, messages))
 
     def _goes_on(self, writer: Writer, scoring: Scoring) -> bool:
         """Let a side write a token; False where its answer was whole before."""

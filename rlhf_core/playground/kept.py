@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -13,8 +14,10 @@ from pydantic import Field, model_validator
 from rlhf_core.data.contenders import in_order
 from rlhf_core.data.io import append_jsonl, read_jsonl
 from rlhf_core.data.records import Asked, ContenderCompletion
+from rlhf_core.data.splits import normalise
 from rlhf_core.errors import DataError
 from rlhf_core.feedback.clock import stamp
+from rlhf_core.feedback.tasks import TaskSpec, build_task
 from rlhf_core.playground.protocol import Done, Request
 
 FILE = "playground.jsonl"
@@ -22,7 +25,10 @@ DIGITS = 12
 
 
 class KeptPair(Asked):
-    """What two contenders answered to one prompt, in the order contenders are listed, and how both drew."""
+    """What two contenders answered to one message, in the order contenders are listed, and how both drew.
+
+    Its completions go by the pair's own id, since a prompt may be kept with several pairs; `asked` is the prompt's.
+    """
 
     completions: tuple[ContenderCompletion, ContenderCompletion]
     temperature: float = Field(ge=0)
@@ -44,6 +50,11 @@ class KeptPair(Asked):
         """Who wrote them."""
         return self.completions[0].contender, self.completions[1].contender
 
+    @property
+    def asked(self) -> str:
+        """The id of what was asked: the same for every pair of one conversation, but for case, spaces and punctuation."""
+        return f"asked-{_digest([[turn.role, normalise(turn.content)] for turn in self.conversation])}"
+
 
 def pair_of(request: Request, answers: Sequence[Done], now: float | None = None) -> KeptPair:
     """Return the pair that a request's two answers make.
@@ -51,16 +62,22 @@ def pair_of(request: Request, answers: Sequence[Done], now: float | None = None)
     Its id is a hash of what was asked and answered, and by whom: the same pair has it however often it is drawn.
 
     Raises:
-        DataError: the answers are alike but for white space at their ends, so nobody could prefer one.
+        DataError: the answers are alike but for white space at their ends, so nobody could prefer one; or they follow a
+            system prompt, which a judging item has no place for.
     """
+    if request.system_prompt:
+        raise DataError(
+            "these answers follow a system prompt, which labellers would not see",
+            value=request.system_prompt,
+            remedy="Clear it and ask again",
+        )
     texts = dict(zip(request.contenders, answers, strict=True))
     if len({answer.text.strip() for answer in answers}) == 1:
         remedy = "Try another seed or a higher temperature" if request.temperature else "Raise the temperature above 0"
         raise DataError("both answers are the same, so there is nothing to judge", remedy=remedy)
     names = in_order(texts)
     content = [request.transcript, [[name, texts[name].text] for name in names]]
-    digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode("utf-8")).hexdigest()
-    number = f"kept-{digest[:DIGITS]}"
+    number = f"kept-{_digest(content)}"
     first, second = (
         ContenderCompletion(
             prompt_id=number, prompt=request.transcript, category=request.category, contender=name,
@@ -105,3 +122,26 @@ def by_contenders(pairs: Sequence[KeptPair]) -> dict[tuple[str, str], list[KeptP
     for pair in pairs:
         found.setdefault(pair.contenders, []).append(pair)
     return found
+
+
+def task_of(run_name: str, pairs: Sequence[KeptPair], instructions: str) -> TaskSpec:
+    """Return the judging task of pairs of the same two contenders, an item each.
+
+    Items of one conversation share its prompt id: votes on them are votes on one prompt, and count as such in intervals.
+
+    Raises:
+        DataError: there are no pairs, or no instructions.
+    """
+    rows = [[pair.completions[side] for pair in pairs] for side in (0, 1)]
+    spec = build_task(run_name, rows, instructions, seed=0)
+    asked = {pair.id: pair.asked for pair in pairs}
+    return replace(
+        spec,
+        items=tuple(replace(item, prompt_id=asked[item.prompt_id]) for item in spec.items),
+        leaks=tuple(replace(leak, prompt_id=asked[leak.prompt_id]) for leak in spec.leaks),
+    )
+
+
+def _digest(content: object) -> str:
+    text = json.dumps(content, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:DIGITS]

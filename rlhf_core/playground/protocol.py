@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator
 
-from rlhf_core.data.io import parse_json
+from rlhf_core.data.io import explain_fields, parse_json
 from rlhf_core.data.records import Asked, Id, Record
 from rlhf_core.errors import DataError, shorten
 
@@ -15,9 +15,14 @@ LARGEST_SEED = 2**32 - 1
 
 
 class Request(Asked):
-    """One prompt for two contenders. Both draw the same random numbers; a temperature of 0 takes the likeliest token."""
+    """One message for two contenders, with the turns before it. Both draw the same random numbers.
+
+    `system_prompt` stands in for the run's own, which goes with the message where it is empty. A temperature of 0 takes the
+    likeliest token.
+    """
 
     contenders: tuple[Id, Id]
+    system_prompt: Annotated[str, StringConstraints(strip_whitespace=True)] = ""
     temperature: float = Field(ge=0, le=5, allow_inf_nan=False)
     top_p: float = Field(default=1.0, gt=0, le=1)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
@@ -115,9 +120,7 @@ class Failed(Record):
     why: str
 
 
-Event = Annotated[
-    Loading | Ready | Missing | Text | Scores | Done | End | Failed, Field(discriminator="event")
-]  # fmt: skip
+Event = Annotated[Loading | Ready | Missing | Text | Scores | Done | End | Failed, Field(discriminator="event")]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
@@ -132,11 +135,7 @@ def parse_request(line: bytes) -> Request | Stop:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        problems = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_url=False)]
-        what = "; ".join(
-            f"{place}: {text.removeprefix('Value error, ')}".removeprefix(": ") for place, text in problems
-        )
-        raise DataError(what, where="request") from error
+        raise DataError("; ".join(explain_fields(error)), where="request") from error
 
 
 def parse_event(line: bytes) -> Event:

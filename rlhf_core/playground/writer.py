@@ -48,17 +48,17 @@ class Writer:
     """Writes the answer of one side to a request, a token at a time.
 
     Raises:
-        ModelError: prompt and answer do not fit the model's context.
+        ModelError: conversation and answer do not fit the model's context.
     """
 
     def __init__(self, request: Request, side: Side, prompt: list[int]) -> None:
         policy, config = side.policy, drawing(request)
         if len(prompt) + request.max_new_tokens > policy.context:
             raise ModelError(
-                f"a prompt of {len(prompt)} tokens and {request.max_new_tokens} new ones do not fit the model's context of "
+                f"{len(prompt)} tokens of conversation and {request.max_new_tokens} new ones do not fit the model's context of "
                 f"{policy.context} tokens",
                 where=request.contenders[side.number],
-                remedy="Ask for fewer new tokens",
+                remedy="Ask for fewer new tokens, shorten the message, or start anew",
             )
         self.request, self.side = request, side
         rows = side.best.n if side.best else 1

@@ -14,6 +14,7 @@ from rlhf_core.report.judged_words import (
     judged_sentences,
     kappa_of,
     share_of,
+    votes_sentence,
 )
 from rlhf_core.report.judges import REWARD, TEXT
 from rlhf_core.report.parts import Comparison, Facts, Votes
@@ -22,7 +23,6 @@ from rlhf_core.report.rounds import round_paragraphs
 from rlhf_core.report.words import (
     MISSING,
     contender_name,
-    count,
     difference,
     label,
     level,
@@ -67,11 +67,6 @@ def document(facts: Facts, longest: int | None = None) -> list[Block]:
 
 def vote_blocks(title: str, v: Votes) -> list[Block]:
     """Return what one set of votes says of two contenders on one criterion."""
-    who = count(v.labellers, "made-up labeller" if v.simulated else "labeller")
-    sentence = (
-        f"{sentence_case(contender_name(v.contender))} against {contender_name(v.baseline)}, {v.criterion}: "
-        f"{count(v.n, 'vote')} on {count(v.prompts, 'prompt')} by {who}. A win counts 1, a tie or both bad ½."
-    )
     slices = [("All votes", v.win_rate), *((sentence_case(label(n)), r) for n, r in v.by_category.items() if n)]
     rates = [(name, percent_interval(r.value, r.low, r.high), str(r.n)) for name, r in slices]
     tracks = [Track(r.value, r.low, r.high, (0.0, 1.0), 0.5) for _, r in slices]
@@ -81,7 +76,7 @@ def vote_blocks(title: str, v: Votes) -> list[Block]:
     ]
     return [
         Heading(title),
-        Prose(sentence),
+        Prose(votes_sentence(v)),
         Table(("Win rate", "Share", "Votes"), rates, tracks=tracks),
         Table(("Outcome", "Share of votes"), shares),
         *map(Prose, judged_sentences(v)),
@@ -201,8 +196,7 @@ def _over_optimised(facts: Facts) -> list[Block]:
     """Return reward, KL and what gave way beside the reward."""
     if facts.kl is None and facts.drift is None:
         return []
-    kl = facts.kl
-    apart = [] if kl is None else [Prose(f"{kl_sentence(facts)}")]
+    apart = [] if facts.kl is None else [Prose(kl_sentence(facts))]
     said = [facts.drift.sentence] if facts.drift else []
     ended = [facts.outcome.sentence] if facts.outcome else []
     return [

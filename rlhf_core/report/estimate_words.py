@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlhf_core.report.words import MISSING, count, duration
-from rlhf_core.runs.estimate import ROUGH, Estimate, StageEstimate
+from rlhf_core.runs.estimate import FEWEST, LEVEL, ROUGH, Estimate, StageEstimate
 
 COST = "Cost here is time, memory and disk of this machine: nothing is bought, and the energy it uses is not measured."
 STEPS = ((20, 1), (90, 5), (1200, 60), (7200, 300))
@@ -36,7 +36,8 @@ def basis_words(one: StageEstimate) -> str:
     """Return what a stage's time rests on."""
     if one.basis == "measured":
         models = "" if one.same else " of other models, scaled by their size"
-        return f"{count(one.runs, 'earlier run')} on this machine{models}"
+        spread = f"; {LEVEL:.0%} interval" if one.runs >= FEWEST else "; their spread" if one.runs > 1 else ""
+        return f"{count(one.runs, 'earlier run')} on this machine{models}{spread}"
     known = {
         "rough": f"a measured rate of multiplication: rough, right within a factor of {ROUGH:g} or so",
         "none": "not asked for",
@@ -57,6 +58,14 @@ def summary(made: Estimate) -> str:
     memory = "" if made.memory is None else f" {_memory(made)}"
     disk = "" if made.disk is None else f" It leaves about {size(made.disk)} on the disk."
     return f"{time}.{memory}{disk}"
+
+
+def interval_words(made: Estimate) -> str:
+    """Say what the intervals of stages are; empty where none has one."""
+    if not any(one.basis == "measured" and one.runs >= FEWEST for one in made.stages):
+        return ""
+    of = f"of a hundred such runs {100 * LEVEL:.0f} are expected within it"
+    return f"{LEVEL:.0%} interval: {of}, if they vary as the earlier ones did."
 
 
 def size(amount: int) -> str:

@@ -96,7 +96,15 @@ def _environment() -> Environment:
     environment.globals |= {name: getattr(words, name) for name in (*named, *more)}
     drawn = ("track", "track_scale", "axis_of", "stacked_bar")
     environment.globals |= {name: getattr(figures, name) for name in drawn}
-    said = ("JUDGED_HOW", "agreement_sentence", "decided_of", "judged_sentences", "kappa_of", "share_of")
+    said = (
+        "JUDGED_HOW",
+        "agreement_sentence",
+        "decided_of",
+        "judged_sentences",
+        "kappa_of",
+        "share_of",
+        "votes_sentence",
+    )
     environment.globals |= {name: getattr(judged_words, name) for name in said}
     environment.globals |= {"STAGES": words.STAGES, "CATEGORIES": CATEGORIES}
     environment.globals |= {"axis_of_rows": _axis_of_rows, "with_code": with_code, "kl_sentence": kl_sentence}

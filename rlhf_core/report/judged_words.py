@@ -8,7 +8,16 @@ from rlhf_core.evaluation.agreement import Agreement
 from rlhf_core.evaluation.statistics import AtEqualLength, Estimate
 from rlhf_core.evaluation.statistics.sequential import HORIZON
 from rlhf_core.report.parts import Judge, Stop, Votes
-from rlhf_core.report.words import contender_name, count, interval, number, outcome_name, percent, percent_interval
+from rlhf_core.report.words import (
+    contender_name,
+    count,
+    interval,
+    number,
+    outcome_name,
+    percent,
+    percent_interval,
+    sentence_case,
+)
 
 HALF_COUNTED = "a tie or both bad counting half"
 JUDGED_HOW = (
@@ -24,6 +33,16 @@ def the(contender: str) -> str:
     """Return a contender in a sentence: `the base model`, or the name itself where it is somebody's own."""
     name = contender_name(contender)
     return name if name == contender else f"the {name}"
+
+
+def votes_sentence(votes: Votes) -> str:
+    """Say of what a set of votes consists, and how a vote counts."""
+    pair = (
+        f"{sentence_case(contender_name(votes.contender))} against {contender_name(votes.baseline)}, {votes.criterion}"
+    )
+    given = count(votes.n, "simulated vote" if votes.simulated else "vote")
+    by = count(votes.labellers, "made-up labeller" if votes.simulated else "labeller")
+    return f"{pair}: {given} on {count(votes.prompts, 'prompt')} by {by}. A win counts 1, a tie or both bad ½."
 
 
 def preference_sentence(votes: Votes) -> str:
@@ -73,7 +92,7 @@ def agreement_sentence(found: Agreement) -> str:
         return "No item has been judged by two people yet, so nothing can be said of their agreement."
     same = f"two labellers agree on {share_of(found.raw)} of {count(found.items, 'item')} that several judged"
     if found.alpha is None:
-        return f"{same[:1].upper()}{same[1:]}. {' '.join(f'{problem}.' for problem in found.problems)}"
+        return f"{sentence_case(same)}. {' '.join(f'{problem}.' for problem in found.problems)}"
     alpha = found.alpha
     band = interval(alpha.value, alpha.low, alpha.high) if isfinite(alpha.high - alpha.low) else number(alpha.value)
     why = "" if isfinite(alpha.high - alpha.low) else f" ({alpha.method})"

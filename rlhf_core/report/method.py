@@ -10,7 +10,7 @@ from typing import Any
 from rlhf_core.report.judged_words import the
 from rlhf_core.report.parts import Facts, Passage
 from rlhf_core.report.verdict import REWARD, main_votes
-from rlhf_core.report.words import count, label, percent
+from rlhf_core.report.words import count, label, percent, sentence_case
 
 Settings = Mapping[str, Any]
 DATA = {
@@ -110,7 +110,7 @@ def _compared(facts: Facts, settings: Settings) -> str:
     asked = count(len(facts.answers), "held-out prompt")
     system = (settings.get("policy") or {}).get("system_prompt")
     said = f" Every contender had the system prompt “{system}”" if system else ""
-    return f"{the(facts.contender)[:1].upper()}{the(facts.contender)[1:]} against {the(facts.baseline)} on {asked}{longest}.{said}"
+    return f"{sentence_case(the(facts.contender))} against {the(facts.baseline)} on {asked}{longest}.{said}"
 
 
 def _trained(settings: Settings) -> Iterator[str]:

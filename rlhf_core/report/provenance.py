@@ -15,6 +15,7 @@ from typing import Any
 
 from rlhf_core.errors import ConfigError
 from rlhf_core.models.shipped import packaged_model
+from rlhf_core.report.typefaces import Typeset, typesets
 from rlhf_core.runs.reader import RunReader
 
 WEIGHTS = ("*.safetensors", "*.bin")
@@ -49,6 +50,7 @@ class Provenance:
         config: of `config.yaml`; empty when it is missing.
         answers: the files of completions; `weights` those of the models the run trained, empty where only its records are kept.
         sources: the models the run began with.
+        typesets: what the PDF is set with: other typefaces make other bytes of it.
     """
 
     made: str
@@ -58,6 +60,7 @@ class Provenance:
     answers: tuple[HashedFile, ...]
     weights: tuple[HashedFile, ...]
     sources: tuple[Source, ...]
+    typesets: tuple[Typeset, ...]
 
     @property
     def rows(self) -> list[tuple[str, str, str]]:
@@ -69,6 +72,7 @@ class Provenance:
             *(("Answers", file.path, file.sha256) for file in self.answers),
             *(("Weights", file.path, file.sha256) for file in self.weights),
             *((s.role, s.model, s.sha256 or "named by the configuration, not hashed") for s in self.sources),
+            *(("PDF set with", t.package, t.sha256 or f"with its own {', '.join(t.typefaces)}") for t in self.typesets),
         ]
 
 
@@ -89,6 +93,7 @@ def find_provenance(reader: RunReader, vote_rows: Iterable[Mapping[str, Any]]) -
         answers=tuple(_hashed(reader, path) for path in answers),
         weights=tuple(_hashed(reader, path) for path in weights),
         sources=tuple(_sources(reader.config())),
+        typesets=typesets(),
     )
 
 

@@ -92,7 +92,7 @@ def making_blocks(facts: Facts, config: bool = True) -> list[Block]:
     known = [f"{name}: {value}" for name, value in (*pairs, *more) if value not in (None, "")]
     stages = [(STAGES[s.name], s.state, stage_steps(s.step, s.total), duration(s.seconds)) for s in run.stages]
     together = [("Together", "", "", duration(run.seconds))]
-    commands = "\n".join(f"{passage.text}" for passage in reproduce(facts))
+    commands = "\n".join(passage.text for passage in reproduce(facts))
     hashes = Table(("What", "Where", "SHA-256"), facts.provenance.rows, right=3, widths=(2.5, 3.5, 11))
     blocks = [
         *([Bullets(known)] if known else []),

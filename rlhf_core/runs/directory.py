@@ -17,6 +17,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -123,14 +124,15 @@ class StageDirectory:
 
 
 def describe_environment(seed: int, accelerator: str | None = None) -> dict[str, Any]:
-    """Return what is needed to repeat a run: commit, versions, seed, hardware and command.
+    """Return what is needed to repeat a run: commit, versions, seed, hardware, command and the folder it was given in.
 
     `accelerator` names the graphics card models compute on; None is the processor.
     """
     packages = ("torch", "transformers", "peft", "evaluate", "streamlit", "pandas", "numpy")
     return {
         "commit": _git_commit(),
-        "command": " ".join(["rlhf", *sys.argv[1:]]),
+        "command": shlex.join(["rlhf", *sys.argv[1:]]),
+        "folder": str(Path.cwd()),
         "seed": seed,
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in packages},

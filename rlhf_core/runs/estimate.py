@@ -1,17 +1,20 @@
 """What a run will take of this machine: time of each stage, memory, disk; and on what that rests.
 
 First choice are earlier runs on this machine: their seconds for each operation (see `work`), apart from the seconds until a
-stage began to work. Where there are none, operations are divided by a short measured rate of multiplication: a rough figure.
+stage began to work. Three of them or more give an interval for the next one, two their own spread. Where there are none,
+operations are divided by a short measured rate of multiplication: a rough figure.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
+from scipy import special
 
 from rlhf_core.config import PipelineConfig
 from rlhf_core.runs.past import Past, models_of, sizes_of
@@ -19,6 +22,10 @@ from rlhf_core.runs.work import measure_data, stage_work
 
 NEWEST = 5
 """So many of the newest runs say how fast this machine is: programs change."""
+LEVEL = 0.8
+"""How often a run takes as long as its interval says, if runs vary as the earlier ones did."""
+FEWEST = 3
+"""So many earlier runs give an interval: of two, one twice as long as the other, it would go from 1 to 40."""
 FARTHEST = 30.0
 """How many times more or less work a run of other models may have done to say something of this one."""
 EFFICIENCY = 1.2
@@ -38,7 +45,8 @@ KEPT_BYTES, ADAPTERS = 2 * 16 + 4, 0.02
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """Seconds of one stage, None for what nobody can say. Without `low` and `high` one earlier run says nothing of a spread.
+    """Seconds of one stage, None for what nobody can say. Without `low` and `high` one earlier run says nothing of a spread;
+    from two they are the spread, from `FEWEST` a prediction interval.
 
     `basis` is measured (from `runs` earlier runs, of other models where `same` is False), rough, none or unknown.
     """
@@ -73,7 +81,10 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """All stages at their shortest and at their longest; None where one has no spread."""
+        """All stages at their shortest and at their longest; None where one has no spread.
+
+        As likely as each of them where a slow day slows all alike, and likelier where they vary apart.
+        """
         low, high = _sum(stage.low for stage in self.stages), _sum(stage.high for stage in self.stages)
         return None if low is None or high is None else (low, high)
 
@@ -96,6 +107,19 @@ def estimate(config: PipelineConfig, past: Sequence[Past], rate: float | None = 
     early = fine_tuned or guards.keeps_best or guards.goes_back or guards.score_threshold is not None
     memory = max(peaks) if peaks else _memory(config, sizes)
     return Estimate(tuple(stages), memory, bool(peaks), _disk(config, sizes), early)
+
+
+def prediction_interval(seconds: Sequence[float]) -> tuple[float, float]:
+    """Return where the next of such times lies in `LEVEL` of cases: exp(m ± t·s·√(1 + 1/n)).
+
+    m and s are mean and standard deviation of the n logarithms, taken for normal, and t is the point of Student's t with n − 1
+    degrees of freedom (Hahn & Meeker 1991, Statistical Intervals). The least and the greatest of n hold the next one in
+    (n − 1)/(n + 1) of cases, half of them for three.
+    """
+    logs, n = np.log(seconds), len(seconds)
+    point = special.stdtrit(n - 1, (1 + LEVEL) / 2)
+    half = point * logs.std(ddof=1) * math.sqrt(1 + 1 / n)
+    return math.exp(logs.mean() - half), math.exp(logs.mean() + half)
 
 
 def multiplication_rate(size: int = 768, seconds: float = 0.2) -> float:
@@ -135,8 +159,12 @@ def _stage(name: str, operations: float | None, past: Sequence[Past], same: bool
         seconds = LOADING + operations / ((rate or multiplication_rate()) * EFFICIENCY)
         return StageEstimate(name, seconds, seconds / ROUGH, seconds * ROUGH, "rough")
     each = [one.setup + one.pace * operations for one in past]
-    low, high = (min(each), max(each)) if len(each) > 1 else (None, None)
+    low, high = (None, None) if len(each) == 1 else _spread(each)
     return StageEstimate(name, median(each), low, high, "measured", len(each), same)
+
+
+def _spread(each: Sequence[float]) -> tuple[float, float]:
+    return prediction_interval(each) if len(each) >= FEWEST else (min(each), max(each))
 
 
 def _memory(config: PipelineConfig, sizes: Mapping[str, int] | None) -> int | None:

@@ -26,13 +26,15 @@ from rlhf_core.runs.outcome import FILE, Outcome, parse_outcome
 from rlhf_core.runs.tail import JsonlTail
 
 T = TypeVar("T")
+STOPPED = ("failed", "interrupted", "paused")
+"""States of a run or a stage that is not complete and not at work. A paused one stopped after a whole step, which is kept."""
 LOGGED_STAGES = (PRETRAIN, "sft", "reward", "ppo")
 SAMPLE_COLUMNS = ["step", "prompt_id", "prompt", "text", "score", "kl"]
 
 
 @dataclass(frozen=True)
 class StageStatus:
-    """Where one stage stands. `state` is waiting, running, complete, failed or interrupted; times in seconds."""
+    """Where one stage stands. `state` is waiting, running, complete or one of `STOPPED`; times in seconds."""
 
     name: str
     state: str = "waiting"
@@ -61,8 +63,8 @@ class RunStatus:
 
     @property
     def current(self) -> StageStatus | None:
-        """The stage that runs, failed or was interrupted; None when all are complete or waiting."""
-        return next((s for s in self.stages if s.state in ("running", "failed", "interrupted")), None)
+        """The stage that runs or has stopped; None when all are complete or waiting."""
+        return next((s for s in self.stages if s.state in ("running", *STOPPED)), None)
 
     @property
     def eta_seconds(self) -> float | None:

@@ -73,25 +73,30 @@ def train_ppo(
         if must_save(guard, 0, config.guards):
             save(learner, 0, fingerprint, kl_coef, guard)
         guard = watch_score(guard, 0, held_out.measure(policy, stage.directory, 0), config.guards)
-    while step < total and not guard.reason:
-        episodes = episodes_at(train, step, config.batch_size, stage)
-        metrics = iterate(learner, episodes, kl_coef, step, learning_rate(step, total, config.optim))
-        step += 1
-        if config.kl_target:
-            kl_coef = adapt_kl_coef(
-                kl_coef, metrics["objective/kl"], config.kl_target, config.batch_size, config.kl_horizon
-            )
-        metrics |= {"progress/step": step, "progress/episodes": step * config.batch_size}
-        guard, alarms = watch_batch(guard, metrics, config.guards)
-        stage.directory.log(step, metrics | alarms)
-        if guard.condemned:
-            go_back(learner, model_step(guard, step, config.guards), fingerprint)
-        if step % config.eval_every == 0 or step == total or guard.reason:
-            guard = watch_score(guard, step, held_out.measure(policy, stage.directory, step), config.guards)
-        if step % config.checkpoint_every == 0 or step == total or must_save(guard, step, config.guards):
-            save(learner, step, fingerprint, kl_coef, guard)
-        drift = f", KL {metrics['objective/kl']:.1f} nats" if config.runs_reference else ""
-        stage.report(step, total, f"score {metrics['objective/scores']:+z.2f}{drift}")
+    with stage.stop.after_step():
+        while step < total and not guard.reason:
+            episodes = episodes_at(train, step, config.batch_size, stage)
+            metrics = iterate(learner, episodes, kl_coef, step, learning_rate(step, total, config.optim))
+            step += 1
+            if config.kl_target:
+                kl_coef = adapt_kl_coef(
+                    kl_coef, metrics["objective/kl"], config.kl_target, config.batch_size, config.kl_horizon
+                )
+            metrics |= {"progress/step": step, "progress/episodes": step * config.batch_size}
+            guard, alarms = watch_batch(guard, metrics, config.guards)
+            stage.directory.log(step, metrics | alarms)
+            if guard.condemned:
+                go_back(learner, model_step(guard, step, config.guards), fingerprint)
+            if step % config.eval_every == 0 or step == total or guard.reason:
+                guard = watch_score(guard, step, held_out.measure(policy, stage.directory, step), config.guards)
+            stopping = stage.stop.asked  # a wish from here on is for the next step
+            due = step % config.checkpoint_every == 0 or step == total
+            if stopping or due or must_save(guard, step, config.guards):
+                save(learner, step, fingerprint, kl_coef, guard)
+            drift = f", KL {metrics['objective/kl']:.1f} nats" if config.runs_reference else ""
+            stage.report(step, total, f"score {metrics['objective/scores']:+z.2f}{drift}")
+            if stopping:
+                break
     finish(learner, step, total, fingerprint, guard)
 
 

@@ -1,4 +1,4 @@
-"""What a training loop needs besides its model and data: a folder, a seed, and someone to tell how far it is."""
+"""What a training loop needs besides its model and data: a folder, a seed, someone to tell how far it is, when to stop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from rlhf_core.runs.directory import StageDirectory
+from rlhf_core.stopping import Stop
 
 RANK_STRIDE = 100_003
 
@@ -29,6 +30,8 @@ class Stage:
     """Hash of everything the stage depends on; a checkpoint made from other inputs is refused."""
     report: Callable[[int, int, str], None] = field(default=_silent)
     """Called with (steps done, steps in all, message)."""
+    stop: Stop = field(default_factory=Stop)
+    """Says whether to stop after the step under way."""
 
     @property
     def path(self) -> Path:

@@ -83,19 +83,23 @@ def fit(
     optimizer = adamw([p for p in module.parameters() if p.requires_grad], optim)
     fingerprint = f"{identity}:{stage.inputs}"
     step, best = _resume(module, optimizer, schedule, stage, fingerprint)
-    while step < schedule.total and not schedule.exhausted(best.waited):
-        if step == 0:
-            best.loss = _log(measure(), stage, 0)
-        row = learn(step)
-        rate = learning_rate(step, schedule.total, optim)
-        norm = step_optimizer(optimizer, rate, optim.max_grad_norm)
-        step += 1
-        stage.directory.log(step, {**row, "optim/lr": rate, "optim/grad_norm": norm.item()})
-        if schedule.evaluates(step):
-            best.judge(_log(measure(), stage, step), module)
-        if schedule.saves(step) or schedule.exhausted(best.waited):
-            save_checkpoint(stage.directory.checkpoints, step, fingerprint, _state(module, optimizer, best))
-        stage.report(step, schedule.total, f"loss {row['train/loss']:.3f}, held-out {best.loss:.3f}")
+    if step == 0:
+        best.loss = _log(measure(), stage, 0)
+    with stage.stop.after_step():
+        while step < schedule.total and not schedule.exhausted(best.waited):
+            row = learn(step)
+            rate = learning_rate(step, schedule.total, optim)
+            norm = step_optimizer(optimizer, rate, optim.max_grad_norm)
+            step += 1
+            stage.directory.log(step, {**row, "optim/lr": rate, "optim/grad_norm": norm.item()})
+            if schedule.evaluates(step):
+                best.judge(_log(measure(), stage, step), module)
+            stopping = stage.stop.asked  # a wish from here on is for the next step
+            if stopping or schedule.saves(step) or schedule.exhausted(best.waited):
+                save_checkpoint(stage.directory.checkpoints, step, fingerprint, _state(module, optimizer, best))
+            stage.report(step, schedule.total, f"loss {row['train/loss']:.3f}, held-out {best.loss:.3f}")
+            if stopping:
+                break
     restore_trainable(best.parameters, module)
 
 

@@ -1,4 +1,4 @@
-"""An owner asks two models, keeps the pair with a key, makes a task of it, and a labeller judges it blind. Real workers."""
+"""An owner asks two models, goes on with an answer, keeps pairs, makes a task, and a labeller judges blind. Real workers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def workers(run: Path) -> list[int]:
 
 def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> None:
     page.goto(f"{playing.address}/playground?seed=5")
-    prompt = page.get_by_label("Prompt")
+    prompt = page.get_by_label("Prompt", exact=True)
     prompt.wait_for()
     settle(page)  # keys that are pressed while the page is still being drawn are Streamlit's to lose
     prompt.fill("Name a colour.")
@@ -75,14 +75,59 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
     expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
     assert [panel.get_by_test_id("stText").inner_text() for panel in (left, right)] == texts
 
-    page.get_by_role("button", name="Make a task of it").click()
+    page.get_by_role("button", name="Go on with the right answer").click()
+    message = page.get_by_label("Next message")
+    expect(page.locator(".st-key-play-so-far").get_by_text("Tuned model, right")).to_be_visible()
+    settle(page)
+    assert "prompt=" not in page.url  # a link would bring the message without the turns before it
+    message.fill("Another one.")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
+    expect(message).to_have_value("Another one.")
+    second = [panel.get_by_test_id("stText").inner_text() for panel in (left, right)]
+    assert all(second) and second[0] != second[1] and second != texts
+    settle(page)
+    page.keyboard.press("k")
+    expect(page.get_by_text("2 pairs of base and tuned")).to_be_visible()
+    assert_accessible(page, "a second turn")
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+    page.get_by_role("button", name="Make a task of them").click()
     page.get_by_role("link", name="Judge it").click()
     page.get_by_role("button", name="Start judging").click()
-    expect(judged_so_far(page, 0, 1)).to_be_visible()
-    shown = [page.locator(f".st-key-judge-panel-{side}").get_by_test_id("stText").inner_text() for side in "AB"]
-    assert sorted(shown) == sorted(texts)
+    expect(judged_so_far(page, 0, 2)).to_be_visible()
+    judged = [_pair(page)]
     page.keyboard.press("1")
-    expect(judged_so_far(page, 1, 1)).to_be_visible()
+    expect(judged_so_far(page, 1, 2)).to_be_visible()
+    judged.append(_pair(page))
+    assert sorted(judged) == sorted(map(sorted, (texts, second)))
+    page.keyboard.press("1")
+    expect(judged_so_far(page, 2, 2)).to_be_visible()
+
+
+def _pair(page: Page) -> list[str]:
+    """The two answers that are judged now."""
+    return sorted(page.locator(f".st-key-judge-panel-{side}").get_by_test_id("stText").inner_text() for side in "AB")
+
+
+def test_a_link_is_changed_and_starts_a_conversation_that_is_forgotten(playing: Dashboard, page: Page) -> None:
+    page.goto(f"{playing.address}/playground?prompt=Sing.&system=Rhyme.&tokens=8")
+    prompt, system = page.get_by_label("Prompt", exact=True), page.get_by_role("textbox", name="System prompt")
+    expect(system).to_have_value("Rhyme.")
+    prompt.fill("Dance.")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
+    expect(page.get_by_text(re.compile("These answers follow a system prompt"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Keep the pair"))).to_be_disabled()
+    assert (prompt.input_value(), system.input_value()) == ("Dance.", "Rhyme.")
+    assert_accessible(page, "a system prompt")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.get_by_role("button", name="Go on with the left answer").click()
+    expect(page.locator(".st-key-play-so-far").get_by_text("Base model, left")).to_be_visible()
+    page.get_by_role("button", name="Start anew").click()
+    expect(prompt).to_have_value("")
+    expect(page.locator(".st-key-play-so-far")).to_have_count(0)
+    assert "system=Rhyme" in page.url
 
 
 def test_a_killed_worker_is_told_and_the_next_answer_comes(playing: Dashboard, page: Page) -> None:

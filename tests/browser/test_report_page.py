@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +11,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from rlhf_core.feedback.collect import own_task
 from rlhf_core.report.exports import write_report
-from tests.browser.conftest import settle
+from rlhf_core.runs.reader import RunReader
+from tests.browser.conftest import Dashboard, settle
 from tests.run_factory import vote_frame, write_run
+from tests.run_texts import PROMPTS
+from tests.vote_factory import judge
 
 pytestmark = pytest.mark.browser
 SCREENS: list[tuple[Literal["light", "dark"], tuple[int, int]]] = [
@@ -121,9 +126,39 @@ def test_every_format_is_offered_and_the_preview_is_the_file(address: str, page:
         waiting.value.save_as(tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(head), name
     assert page.locator("iframe").last.get_attribute("srcdoc") == (tmp_path / "HTML").read_text()
+    page.get_by_role("radio", name="PDF").click()
+    expect(
+        page.get_by_role("img", name=re.compile("Page 1 of [0-9]+ of the PDF; here begin: Keep in mind"))
+    ).to_be_visible()
     page.get_by_role("radio", name="Model card").click()
     settle(page)
     expect(page.get_by_text("pipeline_tag")).to_be_visible()
     expect(page).to_have_url(re.compile(r"preview=Model"))
     page.reload()
     expect(page.get_by_text("pipeline_tag")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("where", "heading", "place"),
+    [("toxicity", "Prompts that moved most", (75 + 25, 35 + 36)), ("results", "The votes", (25, 35 + 18))],
+)
+def test_from_a_row_to_both_answers_in_one_click(
+    dashboard: Dashboard, page: Page, where: str, heading: str, place: tuple[int, int]
+):
+    """The table is a canvas; its first link is under the header of 35 px, on toxicity beside a column of 75 px."""
+    with closing(dashboard.votes) as store:
+        judge(store, store.ensure_task(own_task(RunReader(dashboard.root / "runs" / "demo"))))
+    page.goto(f"{dashboard.address}/{where}?run=demo")
+    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    settle(page)
+    table = page.get_by_test_id("stDataFrame").last
+    table.scroll_into_view_if_needed()
+    settle(page)
+    table.hover(position={"x": place[0], "y": place[1]})
+    with page.expect_popup() as waiting:
+        table.click(position={"x": place[0], "y": place[1]})
+    asked = re.search("compare-prompt=(p[0-9]+)", waiting.value.url)
+    assert asked and waiting.value.url.startswith(f"{dashboard.address}/compare?")
+    prompt = next(item.prompt for item in PROMPTS if item.id == asked[1])
+    expect(waiting.value.get_by_text(re.compile(r"[0-9]+ of 12 in this order"))).to_be_visible()
+    expect(waiting.value.get_by_text(prompt, exact=True).last).to_be_visible()

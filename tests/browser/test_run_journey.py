@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from rlhf_core.config import load_config
-from rlhf_core.runs.launch import writer
+from rlhf_core.runs.standing import writer
 from tests.browser.axe import EXCEPTIONS, RULES, SCREENS
 from tests.browser.conftest import Dashboard, served, settle
 

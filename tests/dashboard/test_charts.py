@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 
 from dashboard import charts, result_charts
+from dashboard.components import pair_results
 from dashboard.curve_chart import Axis, Guides, can_be_log, draw_curves
 from dashboard.drift_chart import draw_drift
 from dashboard.palette import DARK, LIGHT, Palette, translucent
 from dashboard.services.curves import Series
 from rlhf_core.evaluation.statistics import Estimate
+from rlhf_core.report.judged import summarise
+from tests.run_factory import vote_frame
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -149,8 +152,40 @@ def test_each_row_of_intervals_may_have_its_contenders_colour() -> None:
     colours = [LIGHT.base, LIGHT.tuned]
     figure = charts.intervals(["x", "y"], rows, LIGHT, reference=0.5, x_title="share", colours=colours)
     assert [(row.y[0], row.x[0], row.marker.color) for row in figure.data] == [
-        ("x", 0.6, LIGHT.base), ("y", 0.1, LIGHT.tuned),
+        (0, 0.6, LIGHT.base), (1, 0.1, LIGHT.tuned),
     ]  # fmt: skip
+
+
+def test_every_row_of_intervals_has_its_label_the_first_on_top() -> None:
+    names = [f"row {n}" for n in range(40)]
+    axis = charts.intervals(names, [(0.1, 0.0, 0.2)] * 40, LIGHT, reference=0.0, x_title="x").layout.yaxis
+    assert axis.tickmode == "array" and list(axis.ticktext) == names and list(axis.tickvals) == list(range(40))
+    assert axis.range[0] > 39 > 0 > axis.range[1]  # upside down
+
+
+def test_rows_of_the_same_name_stay_apart() -> None:
+    figure = charts.intervals(["x" * 80, "x" * 81], [(0.1, 0.0, 0.2)] * 2, LIGHT, reference=0.0, x_title="x")
+    assert [row.y[0] for row in figure.data] == [0, 1] and set(figure.layout.yaxis.ticktext) == {"x" * 59 + "…"}
+
+
+def test_a_name_is_escaped_once_in_its_label_and_its_hover() -> None:
+    figure = charts.intervals(["R&D <b> %{x}"], [(0.1, 0.0, 0.2)], LIGHT, reference=0.0, x_title="x")
+    shown = "R&amp;D &lt;b&gt; %\u200b{x}"
+    assert list(figure.layout.yaxis.ticktext) == [shown] and figure.data[0].hovertemplate.startswith(f"{shown}: ")
+
+
+def test_the_rates_of_the_results_page_keep_their_number_and_leave_escaping_to_the_figure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates = {"R&D " + "of long names " * 5: Estimate(0.5, 0.4, 0.6, 1234, 9, "t")}
+    drawn: list[tuple] = []
+    monkeypatch.setattr(pair_results.charts, "intervals", lambda names, *_, **__: drawn.append(names))
+    monkeypatch.setattr(pair_results, "show_figure", lambda *_: None)
+    monkeypatch.setattr(pair_results, "current_palette", lambda: LIGHT)
+    pair = summarise(vote_frame(), simulated=False)[0]
+    pair_results._rates("Win rate", rates, pair, "key")
+    ((name,),) = drawn
+    assert name.startswith("R&D of long names") and name.endswith("… (n = 1,234)")
 
 
 def test_slopes_mark_risers_and_draw_the_mean_last() -> None:

@@ -13,6 +13,7 @@ import pytest
 from rlhf_core.runs.directory import RunDirectory
 from rlhf_core.runs.outcome import ALARMS, Outcome, write_outcome
 from tests.dashboard.conftest import Studio, said
+from tests.run_texts import PROMPTS
 
 PAGES = ("Overview", "Training", "Toxicity", "Compare", "Judge", "Results", "Report")
 WITH_TASKS = (*PAGES, "Tasks")
@@ -205,6 +206,28 @@ def test_toxicity_names_the_scorer_and_its_blind_spots(studio: Studio) -> None:
     row = comparison(studio.runs / "demo", "profanity-check", "profanity")
     assert f"{row['mean_baseline']:.2f} before, {row['mean_contender']:.2f} after" in said(app)
     assert "Scorer: profanity-check, alt-profanity-check 1.9.1. Blind spots: It knows swear words" in said(app)
+
+
+def test_each_mover_leads_to_both_answers(studio: Studio) -> None:
+    studio.add_run()
+    app = studio.open("Toxicity")
+    (table,) = [one for one in app.dataframe if "change" in one.value]
+    ids = {item.prompt: item.id for item in PROMPTS}
+    start = "http://127.0.0.1:8501/compare?run=demo&compare-pair=tuned+model+against+base+model&compare-prompt="
+    assert table.value["Both answers"].tolist() == [start + ids[prompt] for prompt in table.value["prompt"]]
+    assert len(table.value) == 12
+
+
+def test_toxicity_shows_what_its_address_says(studio: Studio) -> None:
+    run = studio.add_run()
+    path = run / "evaluation" / "scores.json"
+    content = json.loads(path.read_text())
+    second = [
+        row | {"scorer": "other", "measure": "insult"} for row in content["rows"] if row["measure"] == "profanity"
+    ]
+    path.write_text(json.dumps(content | {"rows": content["rows"] + second}))
+    assert "other has scored the completions" in said(studio.open("Toxicity", scorer="other"))
+    assert "Mean profanity" in said(studio.open("Toxicity", scorer="nonsense"))
 
 
 def test_a_recorded_run_and_its_simulated_votes_are_labelled(studio: Studio) -> None:

@@ -74,7 +74,7 @@ def test_what_is_of_another_request_or_comes_after_the_end_changes_nothing():
 def test_a_worker_answers_one_request_at_a_time(player: Player):
     ticket = player.ask(asked("slowly"))
     until(lambda: ticket.exchange.answers[0].text == "base says slowly")
-    with pytest.raises(RunError, match="another prompt is being answered"):
+    with pytest.raises(RunError, match="another message is being answered"):
         player.ask(asked(number="2"))
     player.stop(ticket)
     until(lambda: not ticket.exchange.active)
@@ -85,6 +85,16 @@ def test_a_worker_answers_one_request_at_a_time(player: Player):
     assert [answer.text for answer in second.exchange.answers] == ["base says Why?", "tuned says Why?"]
     assert second.exchange.missing == (("detoxify", "the weights cannot be had"),)  # told once, known ever after
     assert ticket.exchange.state == STOPPED
+
+
+def test_a_worker_that_is_ready_is_not_said_to_be_loading(player: Player):
+    first = player.ask(asked("slowly"))
+    assert first.exchange.doing == "a process for the models"
+    until(lambda: first.exchange.doing == "the libraries")
+    until(lambda: first.exchange.answers[0].text)
+    player.stop(first)
+    until(lambda: not first.exchange.active)
+    assert player.ask(asked("slowly", "2")).exchange.doing == ""
 
 
 def test_a_killed_worker_is_told_with_its_last_words_and_another_one_answers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,11 +14,11 @@ from streamlit.testing.v1 import AppTest
 from dashboard.services import playground
 from dashboard.services.access import Visitor
 from dashboard.services.catalogue import list_entries
-from dashboard.services.playground import PLAYERS, Drawing
+from dashboard.services.playground import PLAYERS, Drawing, Question
 from dashboard.services.settings import read_settings
 from dashboard.services.voting import open_store
 from rlhf_core.data.io import write_text
-from rlhf_core.errors import AccessError
+from rlhf_core.errors import AccessError, DataError
 from rlhf_core.playground.kept import FILE
 from tests.dashboard.conftest import Studio, said
 from tests.dashboard.test_player import FAKE
@@ -52,6 +53,7 @@ def press(app: AppTest, key: str) -> AppTest:
     while not app.button(key="play-stop").disabled and time.monotonic() < end:
         time.sleep(0.05)
         app.run()
+    assert app.button(key="play-stop").disabled, "the worker has not come to an end"
     assert not app.exception
     return app
 
@@ -93,7 +95,7 @@ def test_it_begins_with_the_runs_own_settings(studio: Studio):
 
 @pytest.mark.parametrize(
     ("address", "why"),
-    [({}, "The prompt is empty. Write one."), ({"prompt": "Why?", "left": "tuned"}, "Both sides are tuned.")],
+    [({}, "The message is empty. Write one."), ({"prompt": "Why?", "left": "tuned"}, "Both sides are tuned.")],
 )
 def test_a_question_that_cannot_be_asked_says_why(studio: Studio, address: dict[str, str], why: str):
     playable(studio)
@@ -151,6 +153,81 @@ def test_a_pair_is_kept_once_and_judged_blind(studio: Studio):
     assert {element.value for element in judged.text} == {"Why?", "base says Why?", "tuned says Why?"}
 
 
+def test_a_conversation_goes_on_with_one_sides_answer_and_starts_anew(studio: Studio):
+    run = playable(studio)
+    app = press(asked(studio, "Why?"), "play-go-on-right")
+    assert "The conversation goes on with the right answer. Write the next message." in said(app)
+    assert [element.value for element in app.text] == ["Why?", "tuned says Why?"]
+    assert [one.value for one in app.caption][:2] == ["You", "Tuned model, right"]
+    app.text_area(key="play-next").set_value("And?")
+    app = press(app, "play-answer")
+    assert [element.value for element in app.text][2:] == [
+        "base says And? after tuned says Why?", "tuned says And? after tuned says Why?",
+    ]  # fmt: skip
+    app = press(app, "play-keep")
+    (row,) = [json.loads(line) for line in (run / FILE).read_text().splitlines()]
+    assert row["prompt"] == "And?" and row["history"] == [
+        {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "tuned says Why?"},
+    ]  # fmt: skip
+
+    app = press(app, "play-go-on-left")
+    assert [element.value for element in app.text][2:] == ["And?", "base says And? after tuned says Why?"]
+    assert app.text_area(key="play-next").value == "" and "Base model, left" in [one.value for one in app.caption]
+    assert "The message is empty. Write one." in said(press(app, "play-answer"))
+    app = press(app, "play-anew")
+    assert not app.text and app.text_area(key="prompt").value == ""
+    app.text_area(key="prompt").set_value("Why?")
+    assert [element.value for element in press(app, "play-answer").text] == ["base says Why?", "tuned says Why?"]
+
+
+def test_a_conversation_belongs_to_its_run(studio: Studio):
+    playable(studio)
+    other = studio.add_run("other")
+    for stage in MADE:
+        (other / stage / "model").mkdir(parents=True)
+    app = press(asked(studio, "Why?", run="demo"), "play-go-on-left")
+    assert len(app.text) == 2
+    app.selectbox(key="run").set_value("other").run()
+    assert not app.text and [field.key for field in app.text_area] == ["prompt", "system"]
+
+
+def test_there_is_no_going_on_with_nothing_or_before_the_end(studio: Studio):
+    playable(studio)
+    app = press(asked(studio, "nothing"), "play-go-on-left")
+    assert "base wrote nothing to go on with. Take the other answer." in said(app)
+    app.text_area(key="prompt").set_value("slowly")
+    app.button(key="play-answer").click().run()
+    app = press(app, "play-stop")
+    assert not [button.key for button in app.button if str(button.key).startswith("play-go-on")]
+
+
+def test_a_system_prompt_reaches_both_sides_and_such_a_pair_cannot_be_kept(studio: Studio):
+    run = playable(studio)
+    app = asked(studio, "Why?", system="Rhyme.")
+    ticket = app.session_state["play-ticket"][1]
+    assert ticket.exchange.request.system_prompt == "Rhyme." and app.text_area(key="system").value == "Rhyme."
+    assert app.button(key="play-keep").disabled
+    assert "These answers follow a system prompt, which labellers would not see: the pair cannot be kept." in said(app)
+    with pytest.raises(DataError, match="these answers follow a system prompt"):
+        playground.keep(read_settings(), list_entries(read_settings())[0], ticket.exchange)
+    app.text_area(key="system").set_value("")
+    app = press(app, "play-answer")
+    assert not app.button(key="play-keep").disabled
+    assert "Kept as a judging item." in said(press(app, "play-keep")) and (run / FILE).exists()
+
+
+def test_the_way_to_a_task_goes_when_it_no_longer_holds_what_is_kept(studio: Studio):
+    playable(studio)
+    app = press(press(asked(studio, "Why?"), "play-keep"), "play-task-base-tuned")
+    assert "Task 1 holds these pairs." in said(app)
+    app.text_area(key="prompt").set_value("why")
+    app = press(press(app, "play-answer"), "play-keep")
+    assert "2 pairs on 1 prompt of base and tuned" in said(app) and "Task 1" not in said(app)
+    (studio.root / "instructions.md").write_text("")
+    app = press(app, "play-task-base-tuned")
+    assert "the task has no instructions" in said(app)
+
+
 def test_a_task_whose_answers_name_their_author_waits_for_its_owner(studio: Studio):
     playable(studio)
     app = press(press(asked(studio, "As SmolLM I"), "play-keep"), "play-task-base-tuned")
@@ -199,7 +276,7 @@ def test_services_refuse_who_may_not_know_names(studio: Studio, role: str):
     settings = replace(read_settings(), visitor=Visitor("Ana", role))
     for call in (
         lambda: playground.contenders(settings, entry),
-        lambda: playground.ask(settings, entry, "Why?", ("base", "tuned"), Drawing(0.7, 1.0, 0, 8)),
+        lambda: playground.ask(settings, entry, Question("Why?"), ("base", "tuned"), Drawing(0.7, 1.0, 0, 8)),
         lambda: playground.kept(settings, entry),
         lambda: playground.make_task(settings, entry, ("base", "tuned")),
     ):

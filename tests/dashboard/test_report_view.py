@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.dashboard.conftest import Studio
+from dashboard.services import reports
+from dashboard.services.catalogue import list_entries
+from dashboard.services.reports import pages_of, report_of
+from dashboard.services.settings import read_settings
+from tests.dashboard.conftest import Studio, said
 
 BUTTONS = ["PDF", "HTML", "Markdown", "JSON", "CSV tables", "Parquet tables", "model card"]
 
@@ -23,6 +27,31 @@ def test_the_address_says_what_is_previewed(studio: Studio, chosen: str, start: 
     studio.add_run()
     app = studio.open("Report", preview=chosen)
     assert not app.exception and app.code[0].value.startswith(start) and not app.get("iframe")
+
+
+def test_the_pdf_is_previewed_page_by_page_with_words_for_who_cannot_see_it(studio: Studio) -> None:
+    studio.add_run()
+    app = studio.open("Report", preview="PDF")
+    assert not app.exception and not app.get("iframe") and "pictures of exactly what is downloaded" in said(app)
+    shown = [image.proto.imgs[0] for image in app.get("image")]
+    assert 3 < len(shown) <= 12
+    assert shown[0].alt.startswith(f"Page 1 of {len(shown)} of the PDF; here begin: Keep in mind; ")
+
+
+def test_pages_are_drawn_when_they_are_looked_at_and_once_for_unchanged_facts(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, drawn = studio.add_run(), []
+    draw = reports.render_pages
+    monkeypatch.setattr(reports, "render_pages", lambda given: drawn.append(1) or draw(given))
+    reports._drawn.cache_clear()
+    studio.open("Report")
+    assert not drawn
+    (entry,) = list_entries(read_settings())
+    first = pages_of(report_of(read_settings(), entry))
+    assert pages_of(report_of(read_settings(), entry)) is first and len(drawn) == 1
+    (run / "evaluation" / "reward_model.json").unlink()
+    assert pages_of(report_of(read_settings(), entry)) is not first and len(drawn) == 2
 
 
 def test_a_damaged_run_says_what_is_wrong(studio: Studio) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.palette import DARK, LIGHT
 from dashboard.services import judged
+from dashboard.services.addresses import answers_address
 from dashboard.services.catalogue import list_entries
 from dashboard.services.judged import results_of_run, results_of_task, scores_of_texts
 from dashboard.services.labellers import labeller_table
@@ -22,6 +24,7 @@ from dashboard.services.voting import open_store, open_task
 from rlhf_core.data.records import Completion, Ranking
 from rlhf_core.errors import DataError
 from rlhf_core.evaluation.labellers import labeller_quality
+from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import TaskDesign, TaskSpec, build_task
 from tests.ballot_factory import ballots, more
 from tests.dashboard.conftest import Studio, said
@@ -65,6 +68,12 @@ def fill(studio: Studio, spec: TaskSpec, labellers: Sequence[str] = ("ana", "ben
                 verdict = "tie" if turn % 3 == 0 else "a" if ranks[0] > ranks[1] else "b"
             store.vote(item.token, dict.fromkeys(item.criteria, verdict), reading_seconds=5.0, simulated=simulated)
     return task
+
+
+def judge_all(store: VoteStore, task: int) -> None:
+    """Have one person prefer the left answer of every item."""
+    while (item := store.next_item(task, "ana")) is not None:
+        store.vote(item.token, "a", reading_seconds=1.0)
 
 
 def open_results(studio: Studio, task: int) -> AppTest:
@@ -175,8 +184,7 @@ def test_the_runs_own_votes_meet_its_own_judges(studio: Studio) -> None:
     studio.add_run()
     (entry,) = list_entries(read_settings())
     store, task = open_store(studio.votes), open_task(read_settings(), entry)
-    while (item := store.next_item(task, "ana")) is not None:
-        store.vote(item.token, "a", reading_seconds=1.0)
+    judge_all(store, task)
     text = said(studio.open("Results"))
     assert "#### Automatic judges against people" in text
     assert "reward model (score): the same choice as most people on" in text and "of 12 items" in text
@@ -190,10 +198,12 @@ def test_a_made_task_finds_the_scores_of_exactly_its_texts(studio: Studio) -> No
     sides = [entry.reader.completions(name) for name in ("base", "tuned")]
     anew = sides[1][0].model_copy(update={"text": "Written anew."})
     task = open_store(studio.votes).ensure_task(build_task("made", [sides[0], [anew, *sides[1][1:]]], "Choose.", 0))
-    found = scores_of_texts(open_store(studio.votes).texts(task).values(), [run])
+    path, found = scores_of_texts(open_store(studio.votes).texts(task).values(), [run])
     known = set(zip(found["prompt_id"], found["contender"], strict=True))
     assert (anew.prompt_id, "base") in known and (anew.prompt_id, "tuned") not in known
-    assert len(known) == 23 and scores_of_texts([], [run]).empty  # 12 prompts × 2 less the one written anew
+    assert path == run and len(known) == 23  # 12 prompts × 2 less the one written anew
+    nowhere, none = scores_of_texts([], [run])
+    assert nowhere is None and none.empty
 
 
 def test_a_damaged_run_elsewhere_leaves_a_task_alone(studio: Studio) -> None:
@@ -276,3 +286,64 @@ def test_every_contender_keeps_its_colour(palette) -> None:
 def test_the_page_reads_the_votes_of_a_file_that_is_there(tmp_path: Path, studio: Studio) -> None:
     assert not Path(studio.votes).exists()
     assert "Nobody" not in said(studio.open("Results"))
+
+
+def links(app: AppTest) -> list[str | None]:
+    """The addresses beside the votes."""
+    (table,) = [one.value for one in app.dataframe if "Outcome" in one.value and "Labeller" in one.value]
+    return table["Both answers"].tolist() if "Both answers" in table else []
+
+
+def test_each_vote_leads_to_both_answers(studio: Studio) -> None:
+    studio.add_run()
+    (entry,) = list_entries(read_settings())
+    store, task = open_store(studio.votes), open_task(read_settings(), entry)
+    judge_all(store, task)
+    newest = store.votes(task).sort_values("vote_id", ascending=False)["prompt_id"].tolist()
+    start = "http://127.0.0.1:8501/compare?run=demo&compare-pair=tuned+model+against+base+model&compare-prompt="
+    assert links(studio.open("Results")) == [start + prompt for prompt in newest] and len(newest) == 12
+
+
+def test_a_link_leads_to_the_prompt_and_the_pair(studio: Studio) -> None:
+    studio.add_run()
+    given = parse_qs(urlsplit(answers_address(None, "demo", ("sft", "tuned"), "p03")).query)
+    app = studio.open("Compare", **{name: value for name, (value,) in given.items()})
+    assert app.selectbox(key="compare-prompt").value == "p03"
+    assert app.selectbox(key="compare-pair").value == "tuned model against SFT model"
+
+
+def test_of_a_made_task_those_answers_have_a_link_that_a_run_still_has(studio: Studio) -> None:
+    studio.add_run()
+    (entry,) = list_entries(read_settings())
+    sides = [entry.reader.completions(name) for name in ("tuned", "base")]  # the other way round
+    anew = sides[0][0].model_copy(update={"text": "Written anew."})
+    store = open_store(studio.votes)
+    task = store.ensure_task(build_task("made", [[anew, *sides[0][1:]], sides[1]], "Choose.", 0))
+    judge_all(store, task)
+    found = links(open_results(studio, task))
+    there = [one for one in found if isinstance(one, str)]
+    assert len(found) == 12 and len(there) == 11 and not [one for one in there if anew.prompt_id in one]
+
+
+def test_votes_on_nobodys_answers_have_no_links(studio: Studio) -> None:
+    studio.add_run()
+    assert links(open_results(studio, fill(studio, make_spec(12)))) == []
+
+
+def test_a_run_whose_answers_are_damaged_shows_its_votes_without_links(studio: Studio) -> None:
+    studio.add_recorded()
+    assert len(links(studio.open("Results"))) == 24
+    scores = studio.root / "recorded" / "evaluation" / "scores.json"
+    scores.write_text("{" + scores.read_text())
+    app = studio.open("Results")
+    assert "24 simulated votes" in said(app) and links(app) == []
+
+
+def test_what_is_chosen_stands_in_the_address(studio: Studio) -> None:
+    studio.add_recorded()
+    app = studio.open("Results", votes="Human votes")
+    assert "Nobody has judged this run yet." in said(app)
+    assert "24 simulated votes" in said(studio.open("Results", votes="nonsense"))
+    task = fill(studio, make_spec(criteria=("true", "kind")))
+    app = studio.open("Results", task=str(task), criterion="kind")
+    assert app.segmented_control(key="criterion").value == "kind" and not app.exception

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -20,7 +21,7 @@ from dashboard.services.run_drafts import shortage
 from dashboard.services.settings import read_settings
 from rlhf_core.config import load_config
 from rlhf_core.data.io import write_json
-from rlhf_core.runs import launch
+from rlhf_core.runs import launch, standing
 from rlhf_core.runs.directory import RunDirectory
 from rlhf_core.runs.estimate import Estimate
 from rlhf_core.runs.lineage import write_lineage
@@ -37,7 +38,7 @@ def spawned(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
     asked: list[list[str]] = []
     made: list[subprocess.Popen[bytes]] = []
 
-    def spawn(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    def spawn(arguments: list[str], log: Path, folder: Path | None) -> subprocess.Popen[bytes]:
         asked.append(arguments)
         made.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "rlhf_core"]))
         return made[-1]
@@ -74,7 +75,15 @@ def working(run: RunDirectory) -> None:
 @pytest.fixture
 def ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take this process for an `rlhf` command."""
-    monkeypatch.setattr(launch, "_is_ours", lambda words: True)
+    monkeypatch.setattr(standing, "_is_ours", lambda words: True)
+
+
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes that were asked to stop, in order; they are not."""
+    asked: list[int] = []
+    monkeypatch.setattr(psutil.Process, "terminate", lambda process: asked.append(process.pid))
+    return asked
 
 
 def keys(app: AppTest) -> set[str]:
@@ -107,6 +116,23 @@ def pretend_paused(run: RunDirectory) -> None:
     write_json(run.path / "pause.json", {"at": time.time(), "by": "Ana"})
 
 
+def pretend_paused_after_a_step(run: RunDirectory) -> None:
+    run.update_stage("ppo", state="paused")
+    put(run, state="paused")
+
+
+def pretend_pausing(run: RunDirectory) -> None:
+    working(run)
+    pretend_paused(run)
+
+
+def pretend_ending(run: RunDirectory) -> None:
+    """Everything is written; the process has yet to go."""
+    pretend_pausing(run)
+    run.update_stage("ppo", state="paused")
+    run.update(state="paused")
+
+
 def pretend_failed(run: RunDirectory) -> None:
     put(run, state="failed", message="the disk is full")
 
@@ -118,6 +144,9 @@ def pretend_new(run: RunDirectory) -> None:
 STATES: dict[str, tuple[Callable[[RunDirectory], None], str, str]] = {
     "interrupted": (lambda run: None, "Resume", "Stopped in PPO at step 2 of 8, and not from here."),
     "paused": (pretend_paused, "Resume", "Paused by Ana in PPO at step 2 of 8. It goes on from its last checkpoint"),
+    "pausing ": (pretend_ending, "", "Pausing in PPO at step 2 of 8, its process is ending; asked by Ana."),
+    "paused ": (pretend_paused_after_a_step, "Resume", "Paused in PPO at step 2 of 8, which is kept. It goes on from"),
+    "pausing": (pretend_pausing, "Stop now", "Pausing in PPO at step 2 of 8, finishing the step; asked by Ana."),
     "failed": (pretend_failed, "Try again", "the disk is full"),
     "complete": (lambda run: put(run, state="complete"), "", "Complete in 10 s."),
     "recorded": (lambda run: put(run, recorded=True), "", "Recorded earlier on another machine"),
@@ -125,6 +154,7 @@ STATES: dict[str, tuple[Callable[[RunDirectory], None], str, str]] = {
     "cannot be read": (pretend_damaged, "", "not JSON"),
     "running": (working, "Pause", "At work."),
 }
+"""By badge; a space behind it tells two kinds apart."""
 
 
 @pytest.mark.parametrize("badge", STATES)
@@ -132,7 +162,7 @@ def test_each_state_has_its_words_and_buttons(studio: Studio, ours: None, badge:
     change, button, words = STATES[badge]
     change(add_run(studio, "trial"))
     app = studio.open("Runs")
-    assert words in said(app) and f" {badge}]" in said(app) and not app.exception
+    assert words in said(app) and f" {badge.strip()}]" in said(app) and not app.exception
     assert [one.label for one in app.button if "-list-trial" in str(one.key)] == ([button] if button else [])
     app = press(app, "runs-open-trial")
     assert app.query_params["open"] == "trial" and app.title[0].value == "trial" and not app.exception
@@ -207,12 +237,57 @@ def test_pausing_what_has_ended_is_refused_and_told(studio: Studio, ours: None) 
     assert "no process is at work on this run" in said(app) and not app.exception
 
 
-def test_a_later_round_shows_its_own_command_instead_of_a_button(studio: Studio) -> None:
+def test_a_pause_that_takes_too_long_is_hurried_by_another_button(
+    studio: Studio, ours: None, signals: list[int]
+) -> None:
+    """A second click on Pause would have been a second signal, which gives the step up."""
+    working(add_run(studio, "trial"))
+    app = press(studio.open("Runs", open="trial"), "runs-pause-page-trial")
+    assert "finishing the step" in said(app) and "runs-pause-page-trial" not in keys(app)
+    launching.pause(read_settings(), "trial")
+    assert len(signals) == 1
+    app = press(app, "runs-stop-page-trial")
+    assert len(signals) == 2 and not app.exception
+
+
+def test_the_overview_of_a_paused_run_says_so_and_how_it_goes_on(studio: Studio) -> None:
+    run = add_run(studio, "trial", "paused")
+    write_json(run.path / "env.json", {"command": "rlhf pipeline mine.yaml", "started": 1.0})
+    app = studio.open("Overview")
+    assert "PPO was paused at step 2 of 8" in said(app) and "rlhf pipeline mine.yaml" in said(app)
+    assert ":orange-badge[:material/pause: paused]" in app.table[0].value["State"].tolist()
+
+
+def test_a_later_round_goes_on_with_its_own_command(studio: Studio, spawned: list[list[str]]) -> None:
+    run = add_run(studio, "trial")
+    write_lineage(run.path, ORIGIN)
+    about = {"command": "rlhf round runs/first --simulated", "folder": str(studio.root), "started": 1.0}
+    write_json(run.path / "env.json", about)
+    app = press(studio.open("Runs", open="trial"), "runs-resume-page-trial")
+    assert spawned == [["round", "runs/first", "--simulated"]]
+    assert "Its process has started and is loading." in said(app)
+
+
+def test_a_later_round_that_cannot_go_on_here_says_how_it_does(studio: Studio, spawned: list[list[str]]) -> None:
     run = add_run(studio, "trial")
     write_lineage(run.path, ORIGIN)
     write_json(run.path / "env.json", {"command": "rlhf round runs/first", "started": 1.0})
+    app = press(studio.open("Runs", open="trial"), "runs-resume-page-trial")
+    assert "Run `rlhf round runs/first` there" in said(app).replace("\\", "") and not spawned
+
+
+def test_a_round_without_its_next_task_is_not_over(studio: Studio, spawned: list[list[str]]) -> None:
+    """Its stages are complete; what `rlhf round` does after them was cut short."""
+    run = add_run(studio, "trial", "complete")
+    write_lineage(run.path, replace(ORIGIN, next_task=None))
+    write_json(run.path / "env.json", {"command": "rlhf round a", "folder": str(studio.root), "started": 1.0})
     app = studio.open("Runs", open="trial")
-    assert "rlhf round runs/first" in said(app) and "runs-resume-page-trial" not in keys(app)
+    assert "Complete in 10 s; its test against votes and the next task are still to be made." in said(app)
+    assert app.button(key="runs-resume-page-trial").label == "Finish the round"
+    press(app, "runs-resume-page-trial")
+    assert spawned == [["round", "a"]]
+    write_lineage(run.path, replace(ORIGIN, next_task=3))
+    assert "runs-resume-list-trial" not in keys(studio.open("Runs"))
 
 
 def test_a_form_untouched_starts_the_configuration_under_a_free_name(studio: Studio, spawned: list[list[str]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,22 @@ def test_a_leak_stands_among_its_words(studio: Studio) -> None:
     assert row.after == f", yes{'!' * (AROUND - 5)}…"
     store = open_store(studio.votes)
     assert of_stored(store, store.task(store.ensure_task(spec, "draft"))) == [row]
+
+
+def test_a_leak_is_found_in_each_item_of_its_prompt_that_says_it(studio: Studio) -> None:
+    """Items of one prompt, as the playground makes them: two of the three say the name."""
+    texts = ("I am SmolLM.", "Nobody.", "Call me SmolLM.")
+    told = [completion(f"p{n}", "first", text) for n, text in enumerate(texts)]
+    spec = build_task("t", [told, [completion(f"p{n}", "second", f"{n}") for n in range(3)]], INSTRUCTIONS, 0)
+    spec = replace(
+        spec,
+        items=tuple(replace(item, prompt_id="p") for item in spec.items),
+        leaks=tuple(replace(leak, prompt_id="p") for leak in spec.leaks),
+    )
+    store = open_store(studio.votes)
+    stored = store.task(store.ensure_task(spec, "draft"))
+    for rows in (of_plan(spec), of_stored(store, stored)):
+        assert sorted(row.before for row in rows) == ["Call me ", "I am "] and len(stored.leaks) == 2
 
 
 def test_changes_are_those_lines() -> None:

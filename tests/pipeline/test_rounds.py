@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dashboard.services.launching import log_tail, resume, run_row
+from dashboard.services.settings import read_settings
 from rlhf_core.config import load_config
 from rlhf_core.data.datasets import load_datasets
 from rlhf_core.data.splits import normalise
 from rlhf_core.report.facts import build_facts
 from rlhf_core.runs.directory import STAGES
 from rlhf_core.runs.reader import RunReader
+from tests.pipeline.test_kill import left_behind
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
+TWO_ITERATIONS = ("--set", "ppo.iterations=2")
 
 
 def python(*arguments: str | Path) -> list[str]:
@@ -60,7 +66,7 @@ def rounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     voting = ("scripts/simulate_votes.py", "--labellers", "1")
     done(python(*voting, root / "tiny"))
     second, third = root / "tiny-round2", root / "tiny-round3"
-    again = python("-m", "rlhf_core", "round", root / "tiny", "--simulated", "--set", "ppo.iterations=2")
+    again = python("-m", "rlhf_core", "round", root / "tiny", "--simulated", *TWO_ITERATIONS)
     killed_in("reward", second, again)
     begun = (second / "data" / "rankings.jsonl").read_bytes()
     said = {"second": done(again)}
@@ -79,6 +85,27 @@ def test_a_killed_round_goes_on_to_its_end(rounds: dict[str, Any]) -> None:
     assert "Simulated votes decided" in text and "Task 2 (tiny-round2) is open" in text
     status = RunReader(rounds["second"]).status()
     assert status.state == "complete" and {s.name: s.state for s in status.stages} == dict.fromkeys(STAGES, "complete")
+
+
+def test_a_killed_round_is_gone_on_with_from_the_page(rounds: dict[str, Any], tmp_path: Path) -> None:
+    """The second round again, beside a copy of the first: killed in PPO, and resumed as the Runs page does."""
+    shutil.copytree(rounds["root"] / "tiny", tmp_path / "tiny")
+    for database in rounds["root"].glob("votes.db*"):
+        shutil.copy(database, tmp_path)
+    run = tmp_path / "tiny-round2"
+    killed_in("ppo", run, python("-m", "rlhf_core", "round", tmp_path / "tiny", "--simulated", *TWO_ITERATIONS))
+    settings = replace(read_settings({}), run_root=tmp_path, recorded_run=tmp_path / "none")
+    assert run_row(settings, run.name).state == "interrupted"
+    resume(settings, run.name)
+    end = time.monotonic() + 300
+    while (row := run_row(settings, run.name)).at_work and time.monotonic() < end:
+        time.sleep(0.1)
+    assert row.state == "complete" and not row.can_resume, (row.state, row.last_line)
+    origin, whole = RunReader(run).lineage(), RunReader(rounds["second"]).lineage()
+    assert origin == whole and origin is not None and origin.next_task == 2
+    assert "The round was begun before" in log_tail(row.entry, 200) and "Task 2 (tiny-round2) is open" in row.last_line
+    expected = left_behind(rounds["second"])
+    assert "ppo/metrics.jsonl" in expected and left_behind(run) == expected
 
 
 def test_the_third_round_goes_on_from_the_second(rounds: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from rlhf_core import cli
 from rlhf_core.cli import app, main
 from rlhf_core.data.io import write_jsonl
 from rlhf_core.models.packaged import PACKAGED
+from rlhf_core.stopping import Paused
 from rlhf_core.terminal import INTERRUPTED
 from tests.command import succeed
 
@@ -230,3 +231,12 @@ def test_ctrl_c_says_how_to_go_on(fail, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("rlhf_core.terminal.run_with_progress", interrupted)
     assert fail("pipeline", TINY, status=INTERRUPTED) == "interrupted; the same command goes on where it was\n"
+
+
+def test_a_pause_says_that_the_step_is_kept(fail, monkeypatch: pytest.MonkeyPatch) -> None:
+    def paused(*_: object) -> None:
+        raise Paused
+
+    monkeypatch.setattr("rlhf_core.terminal.run_with_progress", paused)
+    said = fail("pipeline", TINY, status=INTERRUPTED)
+    assert said == "paused after a whole step; the same command goes on where it was\n"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -280,3 +284,23 @@ def test_a_run_scores_what_was_added_and_never_throws_it_away(
 def test_a_run_that_is_being_written_is_left_alone(config: PipelineConfig, fail, monkeypatch: pytest.MonkeyPatch):
     write_text(config.run_path / "writer.pid", "1")
     assert "process 1 is already writing this run" in fail("contender", "add", config.run_path, "x", "--model", "tiny")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_goes_on_where_it_was(tmp_path: Path, served: Served, capsys, sent: signal.Signals):
+    """Stopped after at least three of eight answers; the second time asks for no more than the rest and what was under way."""
+    write_jsonl(tmp_path / "p.jsonl", [{"id": f"p{n}", "prompt": f"Is it {n}?"} for n in range(8)])
+    served.seconds, out = 0.2, tmp_path / "expert.jsonl"
+    words = ["contender", "write", tmp_path / "p.jsonl", out, "--endpoint", served.url, "--model", "m"]
+    line = [sys.executable, "-m", "rlhf_core", *map(str, words), "--set", "concurrency=1"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while len(served.bodies) < 4:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(sent)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "interrupted; the same command goes on where it was\n")
+    assert not out.exists()
+    succeed(capsys, *words)
+    assert len(read_jsonl(out, ContenderCompletion)) == 8 and len(set(served.asked)) == 8
+    assert len(served.bodies) <= 9

@@ -17,6 +17,9 @@ from rlhf_core.config import PipelineConfig, load_config
 from rlhf_core.errors import DataError, ModelError, ModelNotFoundError, RunError, ScorerError
 from rlhf_core.pipeline import run_pipeline, stage_inputs
 from rlhf_core.runs.directory import STAGES, RunDirectory
+from rlhf_core.runs.reader import RunReader
+from rlhf_core.runs.standing import pause_asked, standing
+from rlhf_core.stopping import Paused, Stop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +38,9 @@ class Recorder:
 
     def progress(self, stage: str, step: int, total: int, message: str) -> None:
         self.heard.append(("progress", stage, step, total, message))
+
+    def stage_pausing(self, stage: str) -> None:
+        self.heard.append(("pausing", stage))
 
     def stage_finished(self, stage: str, seconds: float) -> None:
         self.heard.append(("finished", stage))
@@ -173,7 +179,34 @@ def test_a_stop_is_called_interrupted_not_failed(
         run(config)
     assert states(config)["ppo"] == "interrupted" and status(config)["state"] == "interrupted"
     stage = status(config)["stages"]["ppo"]
-    assert stage["message"] == "" and stage["peak_memory"] > 10**6  # how it was stopped is no news of the stage
+    assert (stage["step"], stage["total"], stage["message"]) == (1, 2, "half way")  # not how it was stopped
+    assert stage["peak_memory"] > 10**6
+
+
+def test_a_pause_is_told_at_once_and_written_when_the_step_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for in the second of two steps, when the first one's report is all that anybody has heard."""
+    config, listener, stop = make_config(tmp_path), Recorder(), Stop()
+
+    def body(config: object, data: object, stage: Any) -> None:
+        with stage.stop.after_step():
+            stage.report(1, 3, "one")
+            stop.ask()
+            assert listener.heard[-1] == ("pausing", "sft")
+            assert pause_asked(tmp_path / "tiny") and status(config_of_run)["state"] == "running"
+            stage.report(2, 3, "two")
+
+    config_of_run = config
+    monkeypatch.setattr(work, "run_sft", body)
+    with pytest.raises(Paused):
+        run_pipeline(config, listener, STAGES, stop)
+    assert status(config)["state"] == "paused" and states(config) == {"sft": "paused"}
+    stage = status(config)["stages"]["sft"]
+    assert (stage["step"], stage["total"], stage["message"]) == (2, 3, "two")
+    found = RunReader(config.run_path).status()
+    assert found.current is not None and (found.current.name, found.current.state) == ("sft", "paused")
+    assert standing(RunReader(config.run_path)).by == ""
 
 
 def test_a_full_disk_is_a_failure_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,6 +212,22 @@ def test_stop_kills_what_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> Non
     assert process.returncode == -signal.SIGKILL
 
 
+def test_a_second_ctrl_c_asks_again_instead_of_waiting(processes: list[FakeProcess]) -> None:
+    """The process under it has a step to finish, which somebody has no time for."""
+    process = FakeProcess([])
+    process.terminate = lambda: process.signals.append("terminate")  # type: ignore[method-assign]
+    process.wait = lambda timeout=None: _second(process)  # type: ignore[method-assign]
+    stop(process)  # type: ignore[arg-type]
+    assert process.signals == ["terminate"] * 2 and process.status == -2
+
+
+def _second(process: FakeProcess) -> int:
+    if len(process.signals) == 1:
+        raise KeyboardInterrupt
+    process.status = -2
+    return -2
+
+
 def test_stop_leaves_a_finished_process_alone() -> None:
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     process.wait()

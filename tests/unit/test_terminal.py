@@ -56,6 +56,22 @@ def test_bars_show_stage_steps_and_message() -> None:
     assert "complete with the same inputs: skipped" in text and "12/12" in text and "left" in text
 
 
+def test_bars_say_that_a_pause_waits_for_the_step() -> None:
+    with _Bars(Console(file=io.StringIO(), force_terminal=True)) as listener:
+        listener.stage_started("ppo")
+        listener.progress("ppo", 3, 12, "score 0.5")
+        listener.stage_pausing("ppo")
+        (bar,) = listener.bars.tasks
+        assert (bar.completed, bar.fields["message"]) == (3, "pausing after this step; once more stops at once")
+
+
+def test_a_log_says_it_past_every_buffer(capfd: pytest.CaptureFixture[str]) -> None:
+    """The signal may have come within a write to the same stream."""
+    with _Lines(Console(file=io.StringIO())) as listener:
+        listener.stage_pausing("ppo")
+    assert capfd.readouterr().err == "ppo: pausing after this step; once more stops at once\n"
+
+
 def test_a_stage_that_never_reported_still_ends_as_done() -> None:
     with _Bars(Console(file=io.StringIO(), force_terminal=True)) as listener:
         listener.stage_started("evaluate")

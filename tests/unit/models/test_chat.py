@@ -8,7 +8,14 @@ import pytest
 
 from rlhf_core.data.records import Message
 from rlhf_core.errors import ModelError
-from rlhf_core.models.chat import chat_messages, chat_text, reply_mask, token_ids, without_oldest_turn
+from rlhf_core.models.chat import (
+    chat_messages,
+    chat_text,
+    reply_mask,
+    takes_system_prompt,
+    token_ids,
+    without_oldest_turn,
+)
 from rlhf_core.models.tiny import byte_tokenizer
 from tests.engine import tiny_policy
 
@@ -38,6 +45,18 @@ def test_a_conversation_is_formatted_turn_by_turn():
         "<|im_start|>assistant\n"
     )
     assert policy.encode_prompt(TALK[:1], "", 128) == policy.encode_prompt("Hi.", "", 128)
+
+
+REFUSES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+LEAVES_OUT = "{% for m in messages if m['role'] != 'system' %}{{ m['content'] }}{% endfor %}"
+
+
+@pytest.mark.parametrize(("template", "takes"), [(REFUSES, False), (LEAVES_OUT, False), (None, False), ("", True)])
+def test_a_template_takes_a_system_prompt_where_it_writes_one(template: str | None, takes: bool):
+    """Some templates raise an error of their own, others pass it over in silence; without one there are no roles at all."""
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = tokenizer.chat_template if template == "" else template
+    assert takes_system_prompt(tokenizer) == takes
 
 
 def test_replies_are_marked_from_their_first_token_to_their_eos():

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from rlhf_core.config import PipelineConfig
+from rlhf_core.data.records import Prompt
 from rlhf_core.errors import ModelError, RunError
 from rlhf_core.models.rewards import load_reward_model
 from rlhf_core.playground.answering import SCORE_EVERY, Playground, share_weights
 from rlhf_core.playground.protocol import Done, End, Event, Loading, Missing, Request, Scores, Text
 from rlhf_core.playground.worker import run_config
 from rlhf_core.playground.writer import text_so_far
-from rlhf_core.stages import answer
+from rlhf_core.stages import answer, complete, contender_source, run_policy
 from tests.engine import tiny_policy
 from tests.play_factory import write_playable_run
 
@@ -139,11 +140,56 @@ def test_who_is_not_there_is_refused_before_anything_is_loaded(tmp_path: Path):
 
 
 def test_what_does_not_fit_the_context_is_refused(config: PipelineConfig):
+    """A byte is a token: the run's system prompt of 37 takes 10 more, the message 8, the head of the answer is 11."""
     playground = Playground(config, lambda event: None)
-    with pytest.raises(ModelError, match=r"base: a prompt of \d+ tokens and 1024 new ones do not fit .* 1024 tokens"):
-        playground.answer(asked(max_new_tokens=1024))
-    with pytest.raises(ModelError, match=r"the limit is 256"):
-        playground.answer(asked(prompt="Why? " * 80))
+    with pytest.raises(ModelError) as caught:
+        playground.answer(asked(prompt="x" * 948, max_new_tokens=11))
+    assert str(caught.value) == (
+        "base: 1014 tokens of conversation and 11 new ones do not fit the model's context of 1024 tokens. "
+        "Ask for fewer new tokens, shorten the message, or start anew"
+    )
+    playground.answer(
+        asked(prompt="x" * 948, max_new_tokens=10)
+    )  # policy.max_prompt_tokens, 256, is of what it learnt from
+
+
+HISTORY = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Me."}]
+
+
+def test_a_conversation_is_answered_and_scored_as_a_whole(config: PipelineConfig):
+    """What `complete` makes of the same turns: the run's own way to answer a prompt with a history."""
+    told = events(config, asked(), asked(history=HISTORY))
+    row = Prompt.model_validate({"id": "p", "prompt": "Why?", "history": HISTORY})
+    policy = run_policy(config, contender_source(config, "tuned"), trainable=False)
+    elsewhere = complete(policy, config, [row], "tuned", torch.Generator().manual_seed(3))
+    assert texts(told)[3] == elsewhere[0].text != texts(told)[1]
+    last = [one for one in told if isinstance(one, Scores)][-1]
+    model: Any = load_reward_model(config.run_path / "reward" / "model")
+    score = model.score([row.transcript], [texts(told)[3]]).item()
+    assert last.scores[0].value == pytest.approx(score, abs=1e-5)
+    assert score != pytest.approx(model.score(["Why?"], [texts(told)[3]]).item(), abs=1e-5)
+
+
+def test_a_system_prompt_stands_in_for_the_runs_own(config: PipelineConfig):
+    own = config.model_copy(update={"policy": config.policy.model_copy(update={"system_prompt": "Be kind."})})
+    plain, kind, rude = (
+        texts(events(a, asked(system_prompt=b))) for a, b in ((config, ""), (config, "Be kind."), (own, "Be rude."))
+    )
+    assert texts(events(own, asked())) == kind != plain
+    assert texts(events(config, asked(system_prompt="Be rude."))) == rude != kind
+
+
+def test_a_model_whose_template_takes_no_system_prompt_refuses_one(config: PipelineConfig):
+    playground = Playground(config, lambda event: None)
+    playground.answer(asked(max_new_tokens=1))
+    playground._policy("tuned").tokenizer.chat_template = "{{ messages[-1]['content'] }}"
+    with pytest.raises(ModelError) as caught:
+        playground.answer(asked(system_prompt="Be kind.", max_new_tokens=1))
+    assert str(caught.value) == (
+        "tuned: the chat template of this model takes no system prompt (found 'Be kind.'). "
+        "Clear the system prompt, or say it in the message"
+    )
+    playground.answer(asked(max_new_tokens=1))
 
 
 def test_half_a_character_is_never_shown():

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from rlhf_core.errors import DataError
-from rlhf_core.feedback.tasks import build_task
-from rlhf_core.playground.kept import FILE, KeptPair, by_contenders, keep_pair, kept_pairs, pair_of
+from rlhf_core.evaluation.statistics.votes import win_rate
+from rlhf_core.feedback.leaks import Leak
+from rlhf_core.feedback.store import VoteStore
+from rlhf_core.playground.kept import FILE, KeptPair, by_contenders, keep_pair, kept_pairs, pair_of, task_of
 from rlhf_core.playground.protocol import Done, Request
+from tests.vote_factory import contender_side, shown
+
+HISTORY = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]
 
 
 def request(*contenders: str, **changes: Any) -> Request:
@@ -36,8 +43,53 @@ def test_a_pair_is_kept_as_completions_that_a_task_takes(tmp_path: Path):
         ("base", "old", False), ("tuned", "new", True),
     ]  # fmt: skip
     assert kept_pairs(tmp_path) == [pair]
-    spec = build_task("demo", [[pair.completions[0]], [pair.completions[1]]], "Choose.", 0)
+    spec = task_of("demo", [pair], "Choose.")
     assert spec.contenders == ("base", "tuned") and spec.items[0].completions == (("base", "old"), ("tuned", "new"))
+    assert (spec.run_name, spec.instructions, spec.items[0].prompt) == ("demo", "Choose.", "Why?")
+
+
+def test_a_pair_keeps_the_turns_before_it_and_labellers_see_them(tmp_path: Path):
+    pair = pair_of(request(history=HISTORY), done("old", "new"))
+    keep_pair(tmp_path, pair)
+    (row,) = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    assert (row["history"], row["prompt"]) == (HISTORY, "Why?") and kept_pairs(tmp_path) == [pair]
+    assert task_of("demo", [pair], "Choose.").items[0].prompt == "User: Hi\n\nAssistant: Yes?\n\nUser: Why?"
+    assert keep_pair(tmp_path, pair_of(request(), done("old", "new")))  # without the turns it is another pair
+
+
+def test_answers_that_follow_a_system_prompt_are_not_kept():
+    with pytest.raises(DataError) as caught:
+        pair_of(request(system_prompt="Rhyme."), done("old", "new"))
+    assert str(caught.value) == (
+        "these answers follow a system prompt, which labellers would not see (found 'Rhyme.'). Clear it and ask again"
+    )
+
+
+def test_pairs_of_one_prompt_are_two_items_and_one_prompt_in_the_interval(tmp_path: Path):
+    """Both votes are for tuned. Wilson's lower end for n of n is n/(n + z²), z² = 3.8415: of one prompt 0.2065, of two 0.3424."""
+    same = [pair_of(request(), done("old", "new")), pair_of(request(prompt=" why"), done("old one", "new one"))]
+    other = [same[0], pair_of(request(history=HISTORY), done("old one", "new one"))]
+    found = [_all_for_tuned(tmp_path / f"{n}.db", pairs) for n, pairs in enumerate((same, other))]
+    assert [len({*votes["item_id"]}) for votes in found] == [2, 2]
+    one, two = map(win_rate, found)
+    assert (one.n, one.clusters, two.n, two.clusters) == (2, 1, 2, 2)
+    assert (one.low, two.low) == pytest.approx((0.2065, 0.3424), abs=1e-4)
+
+
+def _all_for_tuned(path: Path, pairs: list[KeptPair]) -> pd.DataFrame:
+    with closing(VoteStore(path)) as store:
+        task = store.ensure_task(task_of("demo", pairs, "Choose."))
+        for _ in pairs:
+            item = shown(store, task)
+            store.vote(item.token, contender_side(item), reading_seconds=1.0)
+        return store.votes(task)
+
+
+def test_what_gives_an_author_away_is_found_under_the_prompt_it_was_said_to():
+    pairs = [pair_of(request(), done("I am SmolLM", text)) for text in ("new", "newer")]
+    spec = task_of("demo", pairs, "Choose.")
+    assert {item.prompt_id for item in spec.items} == {pairs[0].asked} == {pairs[1].asked}
+    assert spec.leaks == (Leak(pairs[0].asked, "base", "SmolLM"),) * 2
 
 
 def test_the_same_prompt_and_texts_are_kept_once_whatever_side_seed_and_time(tmp_path: Path):

@@ -25,6 +25,7 @@ def test_a_request_and_an_event_come_back_as_they_were_sent():
     request = parse_request(line(history=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]))
     assert isinstance(request, Request) and request.transcript == "User: Hi\n\nAssistant: Yes?\n\nUser: Why?"
     assert parse_request(request.model_dump_json().encode()) == request
+    assert request.system_prompt == "" and parse_request(line(system_prompt=" \n")) == parse_request(line())
     assert parse_request(b'{"stop": "1"}') == Stop(stop="1")
     said = Text(id="1", side=1, text="é\u2028\n", tokens=2)
     assert parse_event(said.model_dump_json().encode()) == said and b"\n" not in said.model_dump_json().encode()
@@ -38,7 +39,12 @@ def test_a_request_and_an_event_come_back_as_they_were_sent():
         ({"contenders": ["base"]}, "contenders.1: Field required"),
         ({"temperature": -1}, "temperature: Input should be greater than or equal to 0"),
         ({"temperature": float("nan")}, "temperature: Input should be"),
-        ({"top_p": 0}, "top_p: Input should be greater than 0"),
+        ({"top_p": 0}, "top_p: Input should be greater than 0 (found 0)"),
+        ({"history": [{"role": "system", "content": "x"}]}, "history.0.role: Input should be 'user' or 'assistant'"),
+        (
+            {"history": [{"role": "user", "content": "x"}]},
+            "history: expected turns of user and assistant in alternation",
+        ),
         ({"max_new_tokens": 0}, "max_new_tokens: Input should be greater than or equal to 1"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
         ({"kl": 1}, "kl: Extra inputs are not permitted"),

@@ -19,10 +19,12 @@ from rlhf_core.report.judged_words import (
     preference_sentence,
     side_sentence,
     stop_sentence,
+    votes_sentence,
 )
 from rlhf_core.report.judges import judges_against_people
 from rlhf_core.report.parts import Stop
 from tests.ballot_factory import ballots
+from tests.run_factory import vote_frame
 from tests.unit.report.test_judged import PEOPLE, scores, votes
 
 
@@ -136,3 +138,13 @@ def test_a_judge_in_words():
         judges_against_people(pd.DataFrame(agreed), scores("reward model", "score", [0, 0], [1, 1]))[0]
     )
     assert "Cohen's κ is not defined: both raters always gave the same outcome" in said
+
+
+def test_every_format_says_whether_a_rule_made_the_votes():
+    people, rule = (summarise(vote_frame(simulated=made), simulated=made)[0] for made in (False, True))
+    # Two labellers on twelve prompts each way.
+    rest = "on 12 prompts by 2 {}labellers. A win counts 1, a tie or both bad ½."
+    assert votes_sentence(people) == f"Tuned model against base model, overall: 24 votes {rest.format('')}"
+    assert (
+        votes_sentence(rule) == f"Tuned model against base model, overall: 24 simulated votes {rest.format('made-up ')}"
+    )

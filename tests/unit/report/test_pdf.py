@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typst
 from pypdf import PdfReader
 
 from rlhf_core.report import pdf
 from rlhf_core.report.facts import build_facts
 from rlhf_core.report.parts import Example, Facts
-from rlhf_core.report.pdf import printable, render_pdf
+from rlhf_core.report.pdf import manuscript, printable, render_pages, render_pdf
 from tests.hostile import HUGE, hostile_texts
 from tests.report_reader import pdf_text
 from tests.run_factory import vote_frame, write_run
@@ -50,6 +48,11 @@ def joined(text: str) -> str:
     return "".join(text.split()).replace("\u200b", "")
 
 
+def joined_lines(page: Any) -> str:
+    """A page's text, white space as single spaces."""
+    return " ".join(page.extract_text().split())
+
+
 def test_it_is_accessible_and_says_what_it_is(facts: Facts):
     read = PdfReader(io.BytesIO(render_pdf(facts)))
     root: Any = read.trailer["/Root"]
@@ -66,18 +69,10 @@ def test_pictures_are_vectors(facts: Facts):
     assert not [image for page in read.pages for image in page.images]
 
 
-def test_no_warning_and_no_font_but_those_inside_typst(facts: Facts):
-    import json
-
-    data = json.dumps(pdf._content(facts), ensure_ascii=False)
-    compiler = typst.Compiler(
-        pdf.TEMPLATES / "report.typ", root=pdf.TEMPLATES, font_paths=pdf._fonts(), ignore_system_fonts=True
-    )
-    _, warnings = compiler.compile_with_warnings(
-        format="pdf", sys_inputs={"report": data}, pdf_standards=[pdf.STANDARD]
-    )
+def test_no_warning(facts: Facts):
+    compiler = pdf._compiler(pdf.manuscript(facts).content, pdf.TEMPLATES / "report.typ")
+    _, warnings = compiler.compile_with_warnings(format="pdf", pdf_standards=[pdf.STANDARD])
     assert [str(warning) for warning in warnings] == []
-    assert {font.path for font in pdf._fonts().fonts()} == {None}
 
 
 def test_tables_that_break_repeat_their_header(facts: Facts):
@@ -115,26 +110,65 @@ def test_long_words_stay_inside_the_page(facts: Facts):
     assert printable("a" * 23) == "a" * 23 and printable("0f" * 32) == "0f" * 32  # a hash can be copied
 
 
+SCRIPTS = (
+    "这是什么意思？我们明天去北京。", "日本の首都はどこですか", "서울은 한국의 수도입니다",
+    "ما هي عاصمة مصر", "מהי בירת ישראל", "ប្រទេសកម្ពុជា", "ประเทศไทยมีเมืองหลวงชื่อว่ากรุงเทพมหานคร",
+    "भारत की राजधानी", "বাংলাদেশের রাজধানী", "தலைநகரம்", "მთავარი ქალაქი", "Как испечь хлеб",
+    "🌧 ❤️ 👩\u200d👩\u200d👧 🇬🇧",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_a_text_of_any_script_has_no_codes(text: str):
+    assert printable(text) == text  # and no place to break a line where Typst knows better ones
+
+
+def test_people_of_all_scripts_read_their_prompt(facts: Facts):
+    read = joined(pdf_text(render_pdf(with_texts(facts, list(SCRIPTS)))))
+    assert "U+" not in read
+    for text in SCRIPTS[:3]:  # scripts whose letters stay in their order in the file
+        assert read.count(joined(text)) == 3, text  # the prompt and two answers
+
+
 def test_what_no_typeface_holds_is_shown_as_its_code(facts: Facts):
-    assert printable("a 🌧 中\x00 שלום Ελ") == "a ⟨U+1F327⟩ ⟨U+4E2D⟩⟨U+2400⟩ שלום Ελ"
-    assert "⟨U+1F327⟩⟨U+4E2D⟩" in joined(pdf_text(render_pdf(with_texts(facts, ["🌧 中"]))))
+    # U+12000 is cuneiform, which neither Libertinus nor the packages have.
+    assert printable("a 🌧 中\x00 שלום Ελ \U00012000") == "a 🌧 中⟨U+2400⟩ שלום Ελ ⟨U+12000⟩"
+    assert "⟨U+12000⟩x" in joined(pdf_text(render_pdf(with_texts(facts, ["\U00012000x"]))))
 
 
-def test_the_list_of_characters_holds_of_the_typst_that_is_installed():
-    """Every character on it is set without a gap: PDF/UA refuses a page with one."""
-    lines = (pdf.TEMPLATES / "typeface.txt").read_text().split()
-    codes = [c for line in lines for a, b in [line.split("-")] for c in range(int(a, 16), int(b, 16) + 1)]
-    assert len(codes) > 7000 and not [c for c in codes if unicodedata.category(chr(c)) in ("Cc", "Cs", "Cn")]
-    head = b'#set document(title: "x")\n#set text(font: "Libertinus Serif", lang: "en")\n'
-    source = head + b"#for c in sys.inputs.all.clusters() [#c ]"
+def test_a_mark_that_fits_no_letter_costs_other_texts_nothing(facts: Facts):
+    # No typeface has a rare Han character, a hook above and an arrow above letters; Hindi needs its marks.
+    odd, hindi = "魮\u0309\u20d1", "हिन्दी में"
+    made = pdf._each(pdf._content(with_texts(facts, [odd, hindi])), pdf._readable)
+    shown = [block["prompt"]["text"] for block in made["blocks"] if block["kind"] == "exchange"]
+    assert shown[:2] == ["魮⟨U+0309⟩⟨U+20D1⟩", hindi]
+    assert "魮⟨U+0309⟩⟨U+20D1⟩" in joined(pdf_text(render_pdf(with_texts(facts, [odd, hindi]))))
 
-    def make(text: str) -> None:
-        compiler = typst.Compiler(source, font_paths=pdf._fonts(), ignore_system_fonts=True)
-        compiler.compile(format="pdf", sys_inputs={"all": text}, pdf_standards=["ua-1"])
 
-    make(" ".join(map(chr, codes)))
-    with pytest.raises(typst.TypstError, match="could not be displayed"):
-        make("中")
+@pytest.mark.parametrize(
+    ("text", "rtl", "language"),
+    [
+        ("ما هي", True, ""), ("123 מהי", True, ""), ("a ما", False, ""),
+        ("東京です", False, "ja"), ("서울", False, "ko"), ("", False, ""),
+    ],
+)  # fmt: skip
+def test_the_first_letter_says_from_where_a_text_runs(text: str, rtl: bool, language: str):
+    assert pdf._written(text) == {"text": text, "rtl": rtl, "language": language}
+
+
+def test_a_long_word_breaks_before_letters_and_not_before_their_marks():
+    letter = "e\u0301"
+    assert printable(letter * 24) == (letter * 6 + "\u200b") * 3 + letter * 6  # twelve characters are six letters
+    assert printable("क्ष" * 10).replace("\u200b", "") == "क्ष" * 10 and "\u200b\u094d" not in printable("क्ष" * 10)
+
+
+def test_pages_are_pictures_of_the_pdf_with_the_sections_that_begin_there(facts: Facts):
+    read, pages = PdfReader(io.BytesIO(render_pdf(facts))), render_pages(manuscript(facts))
+    assert len(pages) == len(read.pages) > 3
+    for page, shown in zip(pages, read.pages, strict=True):
+        assert page.image.startswith(b"\x89PNG") and all(title in joined_lines(shown) for title in page.sections)
+    titles = [title for page in pages for title in page.sections]
+    assert titles[:3] == ["Keep in mind", "What people say", "How far labellers agree"]
 
 
 def test_an_empty_run_can_be_set(tmp_path: Path):

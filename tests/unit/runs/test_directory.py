@@ -39,9 +39,17 @@ def test_creating_writes_configuration_and_environment(run: RunDirectory) -> Non
 def test_the_environment_says_what_repeating_needs() -> None:
     found = describe_environment(0, "a card")
     assert found.keys() == {
-        "commit", "command", "seed", "python", "versions", "platform", "cpu", "cores", "accelerator", "started",
+        "commit", "command", "folder", "seed", "python", "versions", "platform", "cpu", "cores", "accelerator", "started",
     }  # fmt: skip
     assert found["accelerator"] == "a card"
+
+
+def test_the_command_can_be_given_again_as_it_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.argv", ["/bin/rlhf", "ppo", "my run.yaml", "--set", "ppo.guards={kl_budget: 8}"])
+    monkeypatch.chdir(tmp_path)
+    found = describe_environment(0)
+    assert found["command"] == "rlhf ppo 'my run.yaml' --set 'ppo.guards={kl_budget: 8}'"
+    assert found["folder"] == str(tmp_path)
 
 
 def test_status_is_merged_not_replaced(run: RunDirectory) -> None:

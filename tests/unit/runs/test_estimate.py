@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rlhf_core.config import PipelineConfig, load_config
 from rlhf_core.data.io import write_json
-from rlhf_core.report.estimate_words import basis_words, coarse, roughly, size, summary
+from rlhf_core.report.estimate_words import basis_words, coarse, interval_words, roughly, size, summary
 from rlhf_core.runs.directory import RunDirectory, describe_hardware
-from rlhf_core.runs.estimate import Estimate, StageEstimate, estimate, multiplication_rate
+from rlhf_core.runs.estimate import Estimate, StageEstimate, estimate, multiplication_rate, prediction_interval
 from rlhf_core.runs.past import Past, past_stages
 from rlhf_core.runs.work import PARAMETERS, measure_data, stage_work
 from tests.command import succeed
@@ -46,11 +48,68 @@ def test_one_earlier_run_is_scaled_by_the_work_beyond_its_start() -> None:
     assert (made.low, made.high, made.basis, made.runs, made.same) == (None, None, "measured", 1, True)
 
 
-def test_several_runs_give_the_median_and_their_spread() -> None:
+def test_three_runs_give_the_median_and_a_prediction_interval() -> None:
+    """1, e and e³ times 100 s: logarithms 0, 1 and 3 with mean 4/3 and variance 7/3; Student's t at 90% with 2 degrees of
+    freedom is 0.8·√(2/(1 − 0.8²)) = 1.8856, by its closed form; √(1 + 1/3) = 1.1547: 4/3 ± 3.3260."""
     config = config_of("quickstart")
     work = operations(config, "sft")
-    made = of(estimate(config, [past("sft", s, work) for s in (100.0, 300.0, 140.0)], 1e11), "sft")
-    assert (made.seconds, made.low, made.high, made.runs) == pytest.approx((140.0, 100.0, 300.0, 3))
+    made = of(estimate(config, [past("sft", 100 * math.exp(x), work) for x in (3, 0, 1)], 1e11), "sft")
+    ends = [100 * math.exp(4 / 3 + sign * 0.8 * math.sqrt(2 / 0.36) * math.sqrt(7 / 3 * 4 / 3)) for sign in (-1, 1)]
+    assert (made.seconds, made.low, made.high, made.runs) == pytest.approx((100 * math.e, *ends, 3))
+    assert basis_words(made) == "3 earlier runs on this machine; 80% interval"
+
+
+def test_two_runs_give_their_spread_and_say_so() -> None:
+    config = config_of("quickstart")
+    work = operations(config, "sft")
+    made = estimate(config, [past("sft", s, work) for s in (100.0, 140.0)], 1e11)
+    sft = of(made, "sft")
+    assert (sft.low, sft.high, basis_words(sft)) == (
+        pytest.approx(100.0), pytest.approx(140.0), "2 earlier runs on this machine; their spread",
+    )  # fmt: skip
+    assert interval_words(made) == ""
+
+
+@pytest.mark.parametrize("earlier", [3, 4, 5])
+def test_the_interval_holds_as_often_as_it_says(earlier: int) -> None:
+    """Of 4000 log-normal machines, whatever their pace and how much it varies: 80% ± 3 standard errors of 0.0063.
+
+    The least and the greatest of three hold half of them, which is why they are not what is said.
+    """
+    rng, held, within = np.random.default_rng(earlier), 0, 0
+    for _ in range(4000):
+        drawn = np.exp(rng.normal(rng.uniform(0, 8), rng.uniform(0.02, 0.5), earlier + 1))
+        *before, after = drawn.tolist()
+        low, high = prediction_interval(before)
+        held, within = held + (low <= after <= high), within + (min(before) <= after <= max(before))
+    assert abs(held / 4000 - 0.8) < 0.019
+    assert abs(within / 4000 - (earlier - 1) / (earlier + 1)) < 0.024
+
+
+@pytest.mark.parametrize(("shared", "least", "most"), [(1.0, 0.78, 0.82), (0.5, 0.78, 0.92), (0.0, 0.88, 1.0)])
+def test_the_sum_of_all_stages_holds_at_least_as_often(shared: float, least: float, most: float) -> None:
+    """Stages that a slow day slows alike vary as one; those that vary apart even out, and their sum is within more often."""
+    rng, held = np.random.default_rng(7), 0
+    usual = np.array([230.0, 220.0, 490.0, 80.0])
+    for _ in range(1500):
+        day, own = rng.normal(size=(5, 1)), rng.normal(size=(5, 4))
+        drawn = usual * np.exp(0.15 * (math.sqrt(shared) * day + math.sqrt(1 - shared) * own))
+        stages = [StageEstimate("ppo", 1.0, *prediction_interval(before.tolist())) for before in drawn[:4].T]
+        low, high = Estimate(tuple(stages), None, False, None, False).interval or (0.0, 0.0)
+        held += low <= drawn[4].sum() <= high
+    assert least <= held / 1500 <= most
+
+
+@pytest.mark.parametrize(
+    ("earlier", "took"),
+    [((410, 533, 548), 444), ((463, 556, 572), 427), ((494, 537, 665), 646), ((410, 444, 533), 548)],
+)
+def test_what_was_outside_the_spread_of_three_runs_is_within_their_interval(
+    earlier: tuple[float, ...], took: float
+) -> None:
+    """docs/LOG.md, 2026-11-22: each run of PPO on hh-rlhf predicted from the three others; two of four were outside."""
+    low, high = prediction_interval(earlier)
+    assert low < took < high and high / low < 2.1
 
 
 def test_only_the_newest_runs_count() -> None:
@@ -205,7 +264,10 @@ def test_an_estimate_in_words() -> None:
         "It takes 10 min to 14 min, less where a stage ends early. An earlier run of these models held up to 3.3 GB of "
         "memory. It leaves about 180 MB on the disk."
     )
-    assert basis_words(made.stages[0]) == "3 earlier runs on this machine"
+    assert basis_words(made.stages[0]) == "3 earlier runs on this machine; 80% interval"
+    assert interval_words(made) == (
+        "80% interval: of a hundred such runs 80 are expected within it, if they vary as the earlier ones did."
+    )
     alone = StageEstimate("sft", 200.0, basis="measured", runs=1, same=False)
     assert (roughly(alone), basis_words(alone)) == (
         "about 3 min", "1 earlier run on this machine of other models, scaled by their size",

@@ -1,4 +1,4 @@
-"""Runs as processes: whose process is at work on a run, what its state is called, and which starts are refused."""
+"""Runs started, asked to stop and started again: with which words, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -19,60 +18,16 @@ from rlhf_core.data.io import parse_json, write_json
 from rlhf_core.errors import RunError
 from rlhf_core.runs import launch
 from rlhf_core.runs.directory import RunDirectory
-from rlhf_core.runs.launch import free_name, load_run_config, log_tail, pause, resume, standing, start, writer
+from rlhf_core.runs.launch import free_name, load_run_config, log_tail, pause, resume, start, stop_now
 from rlhf_core.runs.reader import RunReader
+from rlhf_core.runs.standing import standing
+from tests.processes import SLEEP, claim, hearer, sleeper
 
 ROOT = Path(__file__).resolve().parents[3]
-SLEEP = "import time; print('ready', flush=True); time.sleep(60)"
-
-
-@contextmanager
-def sleeper(*words: str) -> Iterator[psutil.Process]:
-    """A process that sleeps, with `words` in its command."""
-    command = [sys.executable, "-c", SLEEP, *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout and process.stdout.readline() == b"ready\n"
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.kill()
 
 
 def make_config(root: Path, *overrides: str) -> PipelineConfig:
     return load_config(ROOT / "configs" / "tiny.yaml", [f"run_root={root}", *overrides])
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> RunDirectory:
-    """A run with a configuration, written by nobody."""
-    directory = RunDirectory(tmp_path / "tiny")
-    directory.create(make_config(tmp_path).to_yaml(), seed=0)
-    return directory
-
-
-def claim(run: RunDirectory, pid: int, at: float, state: str = "running") -> None:
-    """As if process `pid` had written the status at a Unix time."""
-    run.update(state=state)
-    write_json(run.path / "status.json", run.read_status() | {"pid": pid, "updated": at})
-
-
-def test_a_command_of_ours_that_was_there_when_the_status_was_written_is_the_writer(run: RunDirectory) -> None:
-    with sleeper("rlhf_core") as process:
-        claim(run, process.pid, time.time())
-        found = writer(run.path)
-        assert found and found.pid == process.pid
-        assert standing(RunReader(run.path)).state == "running" and standing(RunReader(run.path)).pid == process.pid
-    assert writer(run.path) is None and standing(RunReader(run.path)).state == "interrupted"
-
-
-def test_a_process_that_was_given_the_same_id_later_is_another_one(run: RunDirectory) -> None:
-    """It began now; the status was written an hour ago, so by somebody else."""
-    with sleeper("rlhf_core") as process:
-        claim(run, process.pid, time.time() - 3600)
-        assert writer(run.path) is None and standing(RunReader(run.path)).state == "interrupted"
-        with pytest.raises(RunError, match="no process is at work on this run"):
-            pause(run.path)
-        assert process.is_running()
 
 
 def test_a_process_that_is_no_command_of_ours_is_never_signalled(run: RunDirectory) -> None:
@@ -94,63 +49,49 @@ def test_a_lock_of_a_process_whose_id_was_given_anew_does_not_count(run: RunDire
         assert owner.read_text() == str(os.getpid())
 
 
-def test_a_pause_is_asked_for_and_then_told_from_a_crash(run: RunDirectory) -> None:
-    with sleeper("rlhf_core") as process:
+def test_a_pause_asked_for_twice_is_one_and_what_hurries_it_is_another_button(run: RunDirectory) -> None:
+    """Of two clicks the second must not give up the step that the first one waits for."""
+    with hearer() as process:
+        assert process.stdout
         claim(run, process.pid, time.time())
         pause(run.path, "Ana")
-        assert process.wait(10) is None or not process.is_running()
-    assert (standing(RunReader(run.path)).state, standing(RunReader(run.path)).by) == ("paused", "Ana")
-    run.create("name: tiny\n", seed=0)  # it went on in a terminal, and that process has ended since
-    run.update(state="interrupted")
-    assert standing(RunReader(run.path)).state == "interrupted"
+        assert process.stdout.readline() == b"asked\n"
+        before = (run.path / "pause.json").read_bytes()
+        pause(run.path, "Ben")
+        stop_now(run.path)
+        assert process.stdout.readline() == b"asked\n"
+        process.kill()
+        assert process.stdout.read() == b""  # two signals, not three
+    assert (run.path / "pause.json").read_bytes() == before
+    with pytest.raises(RunError, match="no process is at work on this run"):
+        stop_now(run.path)
 
 
-def test_a_run_that_was_asked_to_stop_is_pausing_until_it_has(run: RunDirectory) -> None:
+def test_another_user_s_process_is_not_asked_and_the_run_not_called_pausing(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: psutil.Process) -> None:
+        raise psutil.AccessDenied(self.pid)
+
+    monkeypatch.setattr(psutil.Process, "terminate", refused)
     with sleeper("rlhf_core") as process:
         claim(run, process.pid, time.time())
-        write_json(run.path / "pause.json", {"at": time.time(), "by": ""})
-        assert standing(RunReader(run.path)).state == "pausing"
-
-
-def test_a_run_that_completed_in_spite_of_a_pause_is_complete(run: RunDirectory) -> None:
-    write_json(run.path / "pause.json", {"at": time.time(), "by": ""})
-    run.update(state="complete")
-    assert standing(RunReader(run.path)).state == "complete"
-
-
-def test_a_start_that_said_nothing_is_starting_while_it_lives_and_failed_afterwards(run: RunDirectory) -> None:
-    run.update(state="interrupted")
-    with sleeper("rlhf_core") as process:
-        write_json(run.path / "launch.json", {"pid": process.pid, "at": time.time() + 0.01, "by": "Ana"})
-        assert (standing(RunReader(run.path)).state, standing(RunReader(run.path)).by) == ("starting", "Ana")
-    assert standing(RunReader(run.path)).state == "failed"
-
-
-def test_a_recorded_run_has_no_process_and_does_not_go_on(run: RunDirectory) -> None:
-    with sleeper("rlhf_core") as process:
-        claim(run, process.pid, time.time())
-        write_json(run.path / "status.json", run.read_status() | {"recorded": True})
-        assert standing(RunReader(run.path)).state == "recorded" and writer(run.path) is None
-        with pytest.raises(RunError, match=r"was recorded elsewhere and cannot go on here\. Start a new run from it"):
-            resume(run.path)
-
-
-def test_a_later_round_goes_on_with_its_own_command(run: RunDirectory) -> None:
-    write_json(run.path / "lineage.json", {})
-    write_json(run.path / "env.json", {"command": "rlhf round runs/first"})
-    with pytest.raises(RunError, match=r"goes on with its own command\. Run `rlhf round runs/first`"):
-        resume(run.path)
+        with pytest.raises(RunError, match=f"process {process.pid} belongs to another user .* Ask them to stop it"):
+            pause(run.path)
+        assert standing(RunReader(run.path)).state == "running"
 
 
 class Spawned:
-    """Stands for processes that are started: writes down their arguments, and is a sleeping one each time."""
+    """Stands for processes that are started: writes down their arguments and folders, and is a sleeping one each time."""
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
+        self.folders: list[Path | None] = []
         self.made: list[subprocess.Popen[bytes]] = []
 
-    def __call__(self, arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    def __call__(self, arguments: list[str], log: Path, folder: Path | None) -> subprocess.Popen[bytes]:
         self.asked.append(arguments)
+        self.folders.append(folder)
         command = [sys.executable, "-c", SLEEP, "rlhf_core"]
         self.made.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
         return self.made[-1]
@@ -196,6 +137,14 @@ def test_relative_paths_of_a_run_are_those_of_the_working_directory(
     assert load_config(path / "config.yaml").data.prompts == path / "a.jsonl"
 
 
+def test_relative_paths_of_a_run_begun_in_a_terminal_are_those_of_its_folder(run: RunDirectory, tmp_path: Path) -> None:
+    """Whatever folder the dashboard was started in."""
+    config = make_config(tmp_path, "data.prompts=a.jsonl")
+    run.create(config.to_yaml(), seed=0)
+    write_json(run.path / "env.json", {"folder": "/somewhere/else"})
+    assert load_run_config(run.path).data.prompts == Path("/somewhere/else/a.jsonl")
+
+
 def test_two_starts_by_a_double_click_are_one_run(tmp_path: Path, spawned: Spawned) -> None:
     config = make_config(tmp_path)
     paths: list[Path] = []
@@ -211,6 +160,33 @@ def test_two_resumes_by_a_double_click_are_one_process(run: RunDirectory, spawne
     resume(run.path)
     resume(run.path)
     assert len(spawned.made) == 1
+
+
+def test_a_later_round_goes_on_with_its_own_command_where_that_was_given(
+    run: RunDirectory, spawned: Spawned, tmp_path: Path
+) -> None:
+    write_json(run.path / "lineage.json", {})
+    command = "rlhf round 'runs/my first' --simulated --set 'ppo.guards={kl_budget: 8}'"
+    write_json(run.path / "env.json", {"command": command, "folder": str(tmp_path)})
+    resume(run.path, "Ana")
+    assert spawned.asked == [["round", "runs/my first", "--simulated", "--set", "ppo.guards={kl_budget: 8}"]]
+    assert spawned.folders == [tmp_path]
+    assert parse_json((run.path / "launch.json").read_bytes())["by"] == "Ana"
+
+
+def test_a_later_round_that_does_not_say_where_it_was_started_shows_its_command(run: RunDirectory) -> None:
+    """As runs of earlier versions."""
+    write_json(run.path / "lineage.json", {})
+    write_json(run.path / "env.json", {"command": "rlhf round runs/first"})
+    with pytest.raises(RunError, match=r"where its command was given\. Run `rlhf round runs/first` there"):
+        resume(run.path)
+
+
+def test_a_round_whose_folder_is_gone_cannot_be_started(run: RunDirectory, tmp_path: Path) -> None:
+    write_json(run.path / "lineage.json", {})
+    write_json(run.path / "env.json", {"command": "rlhf round a", "folder": str(tmp_path / "gone")})
+    with pytest.raises(RunError, match=r"gone: cannot be started: No such file or directory"):
+        resume(run.path)
 
 
 def test_a_name_that_is_taken_is_refused_and_what_is_there_is_kept(tmp_path: Path, spawned: Spawned) -> None:
