@@ -43,20 +43,11 @@ def auto_judge(
     names. docs/endpoints.md tells more.
     """
     from rlhf_core.auto_judging import JudgeRequest, judge_automatically
-    from rlhf_core.report.auto_judges import NOT_PEOPLE, auto_sentences
-    from rlhf_core.report.judged_words import judge_sentence
+    from rlhf_core.report.auto_judges import NOT_PEOPLE, judge_sentences
     from rlhf_core.terminal import interruptible, run_with_bar
 
     request = JudgeRequest(target, endpoint, model, name, votes, instructions, criterion, overrides or [])
     with interruptible():
-        found = run_with_bar("judge", lambda report: judge_automatically(request, report))
-    for judged in found.judged:
-        for sentence in auto_sentences(found.name, judged):
-            typer.echo(one_line(sentence))
-    for judge in found.people:
-        about = f"{judge.category}: " if judge.category else "Against people: "
-        typer.echo(one_line(f"{about}{judge_sentence(judge)}"))
-    if not found.people:
-        typer.echo("No person has judged these pairs yet, so nothing is known of its agreement with people.")
-    typer.echo(NOT_PEOPLE)
-    typer.echo(str(found.file))
+        found, file = run_with_bar("judge", lambda report: judge_automatically(request, report))
+    for sentence in (*judge_sentences(found), NOT_PEOPLE, str(file)):
+        typer.echo(one_line(sentence))

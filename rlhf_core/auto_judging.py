@@ -20,7 +20,8 @@ from rlhf_core.evaluation.auto_judge import AutoVerdict, Pair, Shown, Side, pair
 from rlhf_core.evaluation.statistics import Estimate
 from rlhf_core.feedback.collect import existing_store, find_own_task, own_task
 from rlhf_core.feedback.store import VoteStore
-from rlhf_core.report.auto_judges import AutoJudge, auto_judges, folder_of_run, folder_of_task, shown_texts
+from rlhf_core.report.auto_judges import auto_judges, folder_of_run, folder_of_task, shown_texts
+from rlhf_core.report.judge_parts import AutoJudge
 from rlhf_core.runs.reader import RunReader
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -67,9 +68,10 @@ class _Target:
     shown: Shown
 
 
-def judge_automatically(request: JudgeRequest, report: Report) -> AutoJudge:
-    """Ask for a verdict on every pair in both orders; leaves `NAME.jsonl` with every answer and `NAME.json` with the figures.
+def judge_automatically(request: JudgeRequest, report: Report) -> tuple[AutoJudge, Path]:
+    """Ask for a verdict on every pair in both orders; return what is said and the file of the verdicts.
 
+    `NAME.jsonl` has every answer, `NAME.json` beside it the figures.
     They lie in `evaluation/auto_judge` of the run, or for a task in `auto_judge/task-N` beside the vote database, which is
     only read. Repeated after an interruption it goes on.
 
@@ -111,8 +113,8 @@ def judge_automatically(request: JudgeRequest, report: Report) -> AutoJudge:
         "instructions": instructions,
     }
     written = {"written": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_json(found.file.with_suffix(".json"), about | how | written | _figures(found))
-    return found
+    write_json(target.folder / f"{name}.json", about | how | written | _figures(found))
+    return found, target.folder / f"{name}.jsonl"
 
 
 def _target(request: JudgeRequest) -> _Target:

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from rlhf_core.data.io import read_jsonl
-from rlhf_core.evaluation.auto_judge import AutoJudged, AutoVerdict, Shown, choices, summarise_verdicts
+from rlhf_core.evaluation.auto_judge import AutoJudged, AutoVerdict, Shown, choices, summarise_verdicts, text_key
 from rlhf_core.evaluation.ballots import pair_items
 from rlhf_core.evaluation.consensus import consensus
-from rlhf_core.report.judged_words import HALF_COUNTED, share_of, the
+from rlhf_core.evaluation.statistics import Estimate
+from rlhf_core.report.judge_parts import AutoJudge, Judge
+from rlhf_core.report.judged_words import HALF_COUNTED, judge_sentence, share_of, the
 from rlhf_core.report.judges import compared
-from rlhf_core.report.parts import Judge
-from rlhf_core.report.words import count
+from rlhf_core.report.words import MISSING, count
+from rlhf_core.runs.reader import RunReader
 
 FOLDER = "auto_judge"
 NOT_PEOPLE = (
     "A language model gave these verdicts, no person: they are no votes, and enter no other figure. Each pair was shown in both "
     "orders; a verdict that changed with the order counts as a tie."
 )
-
-
-@dataclass(frozen=True)
-class AutoJudge:
-    """One judge's verdicts: what it says of each comparison, and beside people's choices on what both judged."""
-
-    name: str
-    file: Path
-    judged: tuple[AutoJudged, ...]
-    people: tuple[Judge, ...]
+UNCOMPARED = "No person has judged these pairs yet, so nothing is known of its agreement with people."
 
 
 def folder_of_run(run: Path) -> Path:
@@ -51,7 +43,7 @@ def auto_judges(folder: Path, people: pd.DataFrame | None, shown: Shown) -> tupl
 
     Args:
         people: people's votes on ordinary items, in the columns of `VoteStore.votes()`; None or empty where there are none.
-        shown: the texts that they were shown.
+        shown: the texts that are compared, by prompt id and contender; verdicts on others are `stale`.
 
     Raises:
         DataError: a file is damaged.
@@ -68,17 +60,46 @@ def shown_texts(items: Mapping[int, Mapping[str, Any]]) -> dict[tuple[str, str],
     return {(one["prompt_id"], name): text for one in items.values() for name, text in one["texts"].items()}
 
 
+def texts_of_run(run: RunReader) -> dict[tuple[str, str], str]:
+    """Return a run's answers by prompt id and contender.
+
+    Raises:
+        DataError: a line is not a completion.
+    """
+    return {(row.prompt_id, name): row.text for name in run.contenders() for row in run.completions(name)}
+
+
+def judge_sentences(judge: AutoJudge) -> list[str]:
+    """Say all of a judge: what it prefers, how far it agrees with people, and what is left out."""
+    said = [sentence for found in judge.judged for sentence in auto_sentences(judge.name, found)]
+    said += [f"Against people: {judge_sentence(one)}" for one in judge.people if not one.category]
+    if judge.stale:
+        said.append(f"{judge.name}: {count(judge.stale, 'verdict')} on answers that have changed since are left out.")
+    return said if judge.people else [*said, UNCOMPARED]
+
+
 def auto_sentences(judge: str, found: AutoJudged) -> list[str]:
     """Say what a judge prefers, how far its verdict hangs on the order, and what it left open."""
     said = [_preferred(judge, found)]
     if found.stands:
-        swayed = f"; {count(found.swayed, 'verdict')} changed with the order and count as ties" if found.swayed else ""
+        swayed = f"; {_swayed(found.swayed)}" if found.swayed else ""
         said.append(f"With the answers in the other order it says the same of {share_of(found.stands)}{swayed}.")
     if found.first:
         said.append(f"Where it chose a side, that was the answer shown first in {share_of(found.first)} of readings.")
     if found.unclear:
         said.append(f"Of {count(found.unclear, 'item')} it gave no verdict in the form asked for; they are left out.")
     return said
+
+
+def _swayed(verdicts: int) -> str:
+    return (
+        f"{count(verdicts, 'verdict')} changed with the order and count{'s as a tie' if verdicts == 1 else ' as ties'}"
+    )
+
+
+def share_or_dash(share: Estimate | None) -> str:
+    """Return a share with its interval, or a dash where there is none."""
+    return share_of(share) if share else MISSING
 
 
 def _preferred(judge: str, found: AutoJudged) -> str:
@@ -95,9 +116,15 @@ def _preferred(judge: str, found: AutoJudged) -> str:
 
 
 def _auto_judge(file: Path, agreed: pd.DataFrame | None, shown: Shown) -> AutoJudge:
-    verdicts = read_jsonl(file, AutoVerdict)
+    rows = read_jsonl(file, AutoVerdict)
+    verdicts = [one for one in rows if _on_these(one, shown)]
     people = () if agreed is None else _against_people(file.stem, verdicts, agreed, shown)
-    return AutoJudge(file.stem, file, summarise_verdicts(verdicts), people)
+    return AutoJudge(file.stem, summarise_verdicts(verdicts), people, len(rows) - len(verdicts))
+
+
+def _on_these(verdict: AutoVerdict, shown: Shown) -> bool:
+    texts = [shown.get((verdict.prompt_id, side)) for side in (verdict.baseline, verdict.contender)]
+    return None not in texts and text_key(*map(str, texts)) == verdict.pair
 
 
 def _against_people(

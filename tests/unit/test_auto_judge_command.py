@@ -14,6 +14,7 @@ from rlhf_core.data.io import read_jsonl
 from rlhf_core.evaluation.auto_judge import AutoVerdict
 from rlhf_core.feedback.collect import judging_of_run, own_task
 from rlhf_core.feedback.store import VoteStore
+from rlhf_core.report.auto_judges import judge_sentences
 from rlhf_core.report.facts import build_facts
 from rlhf_core.runs.reader import RunReader
 from tests.command import succeed
@@ -202,3 +203,16 @@ def test_the_key_is_written_nowhere(tmp_path: Path, served: Served, monkeypatch:
     written = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert len(written) >= 4 and [file for file in written if SECRET.encode() in file.read_bytes()] == []
     assert SECRET not in said and "[key]" in said
+
+
+def test_verdicts_on_answers_that_have_changed_are_left_out_and_counted(tmp_path: Path, served: Served, capsys):
+    path = write_run(tmp_path / "mine")
+    served.answer = lambda _: "Verdict: tie"
+    run(capsys, served, path, "--name", "fair")
+    (before,) = build_facts(path).auto_judges
+    file = path / "completions" / "tuned.jsonl"
+    first, *rest = file.read_text(encoding="utf-8").splitlines()
+    file.write_text("\n".join([json.dumps(json.loads(first) | {"text": "Another answer."}), *rest]), encoding="utf-8")
+    (after,) = build_facts(path).auto_judges
+    assert (before.stale, after.stale, after.judged[0].items) == (0, 1, before.judged[0].items - 1)
+    assert "fair: 1 verdict on answers that have changed since are left out." in judge_sentences(after)
