@@ -87,7 +87,7 @@ def auto_sentences(judge: str, found: AutoJudged) -> list[str]:
     if found.first:
         said.append(f"Where it chose a side, that was the answer shown first in {share_of(found.first)} of readings.")
     if found.unclear:
-        said.append(f"Of {count(found.unclear, 'item')} it gave no verdict in the form asked for; they are left out.")
+        said.append(f"Left out: {count(found.unclear, 'item')} without a verdict in the form asked for.")
     return said
 
 

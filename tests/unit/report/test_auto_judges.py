@@ -53,7 +53,7 @@ def test_what_a_judge_says_by_hand(judged: tuple[Facts, Facts]):
     (found,) = judge.judged
     assert found.win_rate and found.win_rate.value == pytest.approx(8 / 12) and found.swayed == 2 and judge.stale == 0
     assert {one.category for one in judge.people} == {"", "harmless", "helpful", "honest"}
-    assert judge.people[0].items == 12 and judge.people[0].measure == "verdict"
+    assert judge.people[0].items == 11 and judge.people[0].measure == "verdict"  # people split on the last
 
 
 def test_nothing_else_in_the_report_knows_of_it(judged: tuple[Facts, Facts]):
@@ -133,5 +133,5 @@ def test_another_criterion_is_named_and_all_that_was_left_open():
         "With the answers in the other order it says the same of 60.0% [40.0, 80.0]; "
         "3 verdicts changed with the order and count as ties.",
         "Where it chose a side, that was the answer shown first in 70.0% [50.0, 80.0] of readings.",
-        "Of 2 items it gave no verdict in the form asked for; they are left out.",
+        "Left out: 2 items without a verdict in the form asked for.",
     ]
