@@ -10,7 +10,7 @@ from dashboard.services import wording
 from dashboard.services.auto_judges import numbers
 from rlhf_core.report.auto_judges import NOT_PEOPLE, judge_sentences, share_or_dash
 from rlhf_core.report.judge_parts import AutoJudge
-from rlhf_core.report.judged_words import share_of
+from rlhf_core.report.judged_words import share_of, the
 
 LETTERS = 30
 """Of a row's name, so that its number of items is never cut."""
@@ -23,7 +23,8 @@ def auto_judge_section(judges: tuple[AutoJudge, ...]) -> None:
     st.markdown("#### Automatic judges (not people)")
     st.caption(f":material/smart_toy: {NOT_PEOPLE}")
     for judge in judges:
-        st.markdown("\n".join(f"- {wording.plain(sentence)}" for sentence in judge_sentences(judge)))
+        first, *more = map(wording.plain, judge_sentences(judge))
+        st.markdown("\n".join([first, "", *(f"- {sentence}" for sentence in more)]))
     left, right = st.columns(2, gap="medium")
     with left:
         _preferred(judges)
@@ -36,11 +37,10 @@ def _preferred(judges: tuple[AutoJudge, ...]) -> None:
     rates = [(judge.name, one) for judge in judges for one in judge.judged if one.win_rate]
     if not rates:
         return
-    st.markdown("**What they prefer**")
-    named = [
-        f"{charts.cut(f'{name}: {one.contender} against {one.baseline}', LETTERS)} (n = {one.items:,})"
-        for name, one in rates
-    ]
+    several = len({(one.baseline, one.contender) for _, one in rates}) > 1
+    st.markdown(f"**{'What they prefer' if several else f'Win rate of {wording.plain(the(rates[0][1].contender))}'}**")
+    whose = [f"{name}: {one.contender} against {one.baseline}" if several else name for name, one in rates]
+    named = [f"{charts.cut(name, LETTERS)} (n = {one.items:,})" for name, (_, one) in zip(whose, rates, strict=True)]
     rows = [(one.win_rate.value, one.win_rate.low, one.win_rate.high) for _, one in rates if one.win_rate]
     figure = charts.intervals(
         named, rows, current_palette(), reference=0.5, x_title="win rate, 95% interval", share=True

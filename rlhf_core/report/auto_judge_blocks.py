@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlhf_core.report.auto_judges import NOT_PEOPLE, judge_sentences, share_or_dash
 from rlhf_core.report.blocks import Block, Bullets, Heading, Prose, Table, Track
+from rlhf_core.report.judge_parts import AutoJudge
 from rlhf_core.report.judged_words import decided_of, kappa_of, share_of
 from rlhf_core.report.parts import Facts
 from rlhf_core.report.words import contender_name, label
@@ -13,21 +14,25 @@ def auto_judge_blocks(facts: Facts) -> list[Block]:
     """Return what each automatic judge says, and how far it agrees with people; nothing where none has judged."""
     if not facts.auto_judges:
         return []
-    said = [sentence for judge in facts.auto_judges for sentence in judge_sentences(judge)]
     return [
         Heading("Automatic judges (not people)"),
         Prose(NOT_PEOPLE, "quiet"),
-        Bullets(said),
+        *(block for judge in facts.auto_judges for block in _said(judge)),
         *_preferred(facts),
         *_agreement(facts),
     ]
+
+
+def _said(judge: AutoJudge) -> list[Block]:
+    first, *more = judge_sentences(judge)
+    return [Prose(first), Bullets(more)] if more else [Prose(first)]
 
 
 def _preferred(facts: Facts) -> list[Block]:
     found = [(judge.name, one, one.win_rate) for judge in facts.auto_judges for one in judge.judged if one.win_rate]
     if not found:
         return []
-    header = ("Judge", "Compared", "Criterion", "Its win rate", "Same in both orders", "Items")
+    header = ("Judge", "Compared", "Criterion", "First named wins", "Same in both orders", "Items")
     rows = [
         (
             *(name, f"{contender_name(one.contender)} against {contender_name(one.baseline)}", one.criterion),

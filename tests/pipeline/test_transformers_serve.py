@@ -10,14 +10,17 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from rlhf_core.data.io import read_jsonl, write_jsonl
 from rlhf_core.data.records import ContenderCompletion
+from rlhf_core.evaluation.auto_judge import AutoVerdict
+from rlhf_core.feedback.store import VoteStore
 from rlhf_core.models.tiny import tiny_folder
+from tests.vote_factory import make_spec
 
 pytestmark = pytest.mark.slow
 
@@ -108,3 +111,16 @@ def test_a_model_that_is_not_served_is_said_with_the_servers_words(url: str, tmp
     assert done.returncode == 1
     assert f"error: {url}: the request was refused (400), at prompt a: Server is pinned to " in done.stderr
     assert "requested 'no/such'. Check the model's name" in done.stderr
+
+
+def test_a_served_model_that_cannot_judge_gives_no_verdict(url: str, model: Path, tmp_path: Path):
+    """The tiny model writes bytes at random: two pairs are asked for in both orders, and nothing is made of the answers."""
+    votes = tmp_path / "votes.db"
+    with closing(VoteStore(votes)) as store:
+        task = store.ensure_task(make_spec(2))
+    line = ("auto-judge", task, "--endpoint", url, "--model", model, "--name", "tiny", "--votes", votes)
+    done = rlhf(tmp_path, *line, "--set", "max_tokens=8")
+    assert done.returncode == 0, done.stderr
+    assert "tiny: no verdict on the tuned model against the base model." in done.stdout
+    rows = read_jsonl(tmp_path / "auto_judge" / f"task-{task}" / "tiny.jsonl", AutoVerdict)
+    assert [(row.outcome, [bool(one.answer) for one in row.readings]) for row in rows] == [(None, [True, True])] * 2

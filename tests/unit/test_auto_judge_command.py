@@ -98,7 +98,9 @@ def test_a_task_is_judged_in_both_orders_and_compared_with_people(tmp_path: Path
     assert held["people"] is False and held["answered_by"] == ["served-1"] and held["model"] == "Some/Judge-1"
     assert "some-judge-1 " in said and "80.0% [" in said and "of 5 items" in said
     assert "Against people: some-judge-1 (verdict): the same choice as most people on 60.0% [" in said
-    assert "Left out: 1 item without a verdict in the form asked for." in said and "no person: they are no votes" in said
+    assert (
+        "Left out: 1 item without a verdict in the form asked for." in said and "no person: they are no votes" in said
+    )
 
 
 def test_what_was_answered_is_not_asked_again(tmp_path: Path, served: Served, capsys, fail):
