@@ -15,7 +15,7 @@ help:
 	@echo "make coverage   simulate votes with a known truth: do the intervals hold it as often as they say?"
 	@echo "make bench      ours against transformers and TRL: the same work in turn, time and memory"
 	@echo "make pages      how long the pages take: a run of a million steps, a hundred runs with 100,000 votes"
-	@echo "make screenshots the pictures of the README and the docs, taken from the pages"
+	@echo "make screenshots the pictures of the README and the docs, which the browser's journeys take on their way"
 	@echo "make setup      .venv with the pinned packages"
 
 setup:
@@ -59,7 +59,7 @@ pages: setup
 
 screenshots: dev
 	@scripts/system-packages.sh
-	@$(BIN)/python scripts/screenshots.py
+	@RLHF_PICTURES=docs/images $(BIN)/pytest tests/browser
 
 .venv-peers/installed: benchmarks/requirements-peers.txt
 	@$${PYTHON:-python3} -m venv .venv-peers

@@ -1,4 +1,4 @@
-"""The run picker in the sidebar, and refreshing while a run is being written. Owns the keys `run` and `compare`."""
+"""The run picker in the sidebar, and refreshing while a run is being written. Owns the keys `run`, `run-shown` and `compare`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dashboard.services.settings import Settings
 from rlhf_core.errors import RlhfError
 
 BUSY_SECONDS, IDLE_SECONDS = 2, 15
+SHOWN = "run-shown"
+"""Outlasts going to another page, which may empty the widget's own key."""
 START_COMMAND = "rlhf pipeline configs/quickstart.yaml"
 
 
@@ -26,9 +28,10 @@ def pick_run(settings: Settings) -> RunEntry | None:
         )
         return None
     names = {entry.label: entry for entry in entries}
-    first = entries[first_choice(entries)].label
-    if "run" not in st.session_state and "run" not in st.query_params:
-        st.query_params["run"] = first  # so that the address says which run it shows, before anybody has chosen
+    asked, before = st.query_params.get("run"), st.session_state.get(SHOWN)
+    shown = next((name for name in (asked, before) if name in names), entries[first_choice(entries)].label)
+    if (st.session_state.get("run"), asked) != (shown, shown):  # the address decides, and says which run it is
+        st.session_state["run"] = st.query_params["run"] = shown
     st.sidebar.markdown(":small[Run]")  # the widget's own label would add that it is required
     chosen = st.sidebar.selectbox(
         *("Run", list(names)),
@@ -39,7 +42,8 @@ def pick_run(settings: Settings) -> RunEntry | None:
         persist_state="session",
         bind="query-params",
     )
-    entry = names[chosen or first]
+    entry = names[chosen or shown]
+    st.session_state[SHOWN] = entry.label
     if entry.recorded:
         st.sidebar.badge("recorded earlier, not live", icon=":material/history:", color="gray")
     for other in entries:

@@ -83,7 +83,9 @@ def _provenance(entry: RunEntry, updated: float | None) -> str:
     environment = entry.reader.environment
     commit = str(environment.get("commit") or "unknown")[:10]
     hardware = environment.get("accelerator") or environment.get("cpu")
-    parts = [f"seed {environment.get('seed', 'unknown')}", f"commit {commit}", hardware]
+    origin = entry.reader.lineage()
+    came = f"round {origin.round}, from {origin.brief}" if origin else ""
+    parts = [came, f"seed {environment.get('seed', 'unknown')}", f"commit {commit}", hardware]
     when = "recorded" if entry.recorded else "last written"
     return " · ".join([f"{when} {wording.ago(updated)}", *(part for part in parts if part)])
 

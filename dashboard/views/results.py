@@ -14,6 +14,7 @@ from dashboard.components.gate import current_settings
 from dashboard.components.judges import judges_section
 from dashboard.components.links import link_to
 from dashboard.components.look import page_heading
+from dashboard.components.next_round import next_round_section
 from dashboard.components.refusals import refusal_section
 from dashboard.components.runs import live, refreshing
 from dashboard.components.states import empty_state, guarded
@@ -55,6 +56,8 @@ def _of_run(settings: Settings, entry: RunEntry) -> None:
     _guarded_votes(settings, lambda: results_of_run(settings, entry), entry)
     with guarded("The automatic judges"):
         auto_judge_section(auto_judges_of_run(settings, entry))
+    with guarded("The next round"):
+        next_round_section(settings, entry)
     with guarded("The test of refusals"):
         refusal_section(entry)
 

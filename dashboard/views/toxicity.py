@@ -112,10 +112,10 @@ def _movers(entry: RunEntry, prompts: pd.DataFrame) -> None:
         "prompt": st.column_config.TextColumn("Prompt", width="medium"),
         "base": st.column_config.TextColumn("Base model", width="medium"),
         "tuned": st.column_config.TextColumn("Tuned", width="medium"),
-        "category": st.column_config.TextColumn("Category", width="small"),
+        "category": st.column_config.TextColumn("Category", width=100),
     }
     moved = prompts.iloc[order]
     links = [answers_address(st.context.url, entry.label, ("base", "tuned"), one) for one in moved["prompt_id"]]
     rows = moved.assign(**{BOTH_ANSWERS: links})[list(config)]
     alt = "The prompts that moved most, with both answers"
-    st.dataframe(rows, hide_index=True, column_config=config, row_height=72, key="movers", alt=alt)
+    st.dataframe(rows, hide_index=True, column_config=config, row_height=97, key="movers", alt=alt)

@@ -53,7 +53,7 @@ class Database:
     def name(self) -> str:
         """The path or URL, its password left out."""
         url = self._engine.url
-        return str(url.database) if self._on_sqlite else url.render_as_string(hide_password=True)
+        return str(url.database) if self._on_sqlite else without_password(url)
 
     def close(self) -> None:
         """Close all connections."""
@@ -95,6 +95,11 @@ class Database:
             yield
         finally:
             self._turn.release()
+
+
+def without_password(url: URL | str) -> str:
+    """Return a database URL as it may be shown: with *** for its password."""
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def _checked_url(url_or_path: str | Path) -> URL:

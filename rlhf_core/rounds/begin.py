@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from rlhf_core.evaluation.agreement import agreement
 from rlhf_core.judging import consensus_of_pairs, consensus_rankings
 from rlhf_core.rounds.split import Split, refuse_too_few, split_judged, weigh_earlier, weight_share
 from rlhf_core.rounds.votes import RoundVotes, read_votes
-from rlhf_core.runs.lineage import Lineage, write_lineage
+from rlhf_core.runs.lineage import Lineage, next_folder, next_number, write_lineage
 from rlhf_core.runs.reader import RunReader
 
 CONFIG = "round.yaml"
@@ -92,7 +91,8 @@ def begin_round(request: RoundRequest) -> Round:
     _refuse_fixed(request.overrides)
     parent = request.run.resolve()
     reader = RunReader(parent)
-    number, target = _next_round(reader)
+    origin = reader.lineage()
+    number, target = next_number(origin), next_folder(reader.path, origin)
     votes = read_votes(request.database, parent.name, *_chosen(request, target), simulated=request.simulated)
     if (begun := _lineage_of(target)) is not None:
         return _go_on(request, parent, target, begun, votes)
@@ -130,14 +130,6 @@ def _go_on(request: RoundRequest, parent: Path, target: Path, begun: Lineage, vo
             f"learnt from here; remove {target.name} to begin anew with them."
         )
     return Round(target, parent, load_config(target / CONFIG, request.overrides), begun, tuple(notes))
-
-
-def _next_round(reader: RunReader) -> tuple[int, Path]:
-    """The number of the round after a run, and its folder beside it."""
-    origin = reader.lineage()
-    number = 2 if origin is None else origin.round + 1
-    first = reader.path.name if origin is None else re.sub(r"-round\d+$", "", reader.path.name)
-    return number, reader.path.with_name(f"{first}-round{number}")
 
 
 def _lineage_of(target: Path) -> Lineage | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,17 @@ class Lineage:
             f"{self.prompts_moved} judged prompts joined the training data with {self.rankings} rankings, "
             f"{self.prompts_tested} stayed held out."
         )
+
+
+def next_number(origin: Lineage | None) -> int:
+    """Return the number of the round after a run of this origin; a first run has none and is round 1."""
+    return 2 if origin is None else origin.round + 1
+
+
+def next_folder(run: Path, origin: Lineage | None) -> Path:
+    """Return where the round after a run lies: beside it, called by the first run's name."""
+    first = run.name if origin is None else re.sub(r"-round\d+$", "", run.name)
+    return run.with_name(f"{first}-round{next_number(origin)}")
 
 
 def write_lineage(run: Path, lineage: Lineage) -> None:

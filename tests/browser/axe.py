@@ -7,7 +7,7 @@ import re
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.conftest import settle
+from tests.browser.settling import settle
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 SCREENS = [(scheme, size) for scheme in ("light", "dark") for size in ((1440, 900), (390, 844))]

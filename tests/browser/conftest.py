@@ -17,9 +17,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from rlhf_core.feedback.store import VoteStore
+from tests.browser.pictures import FOLDER, Keep, keeper
+from tests.browser.settling import open_page, press
 from tests.run_factory import write_run
 
 PROJECT = Path(__file__).resolve().parents[2]
+RECORDED = PROJECT / "sample_data" / "recorded_run"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 expect.set_options(timeout=30_000)  # ms; the first page of a server waits for its imports
@@ -28,8 +31,8 @@ expect.set_options(timeout=30_000)  # ms; the first page of a server waits for i
 class Dashboard:
     """A dashboard on a folder of its own, at an address that it keeps when it is started again."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.port = root, free_port()
+    def __init__(self, root: Path, recorded: Path | None = None) -> None:
+        self.root, self.port, self.recorded = root, free_port(), recorded or root / "none"
         self.address = f"http://127.0.0.1:{self.port}"
         (root / "runs").mkdir(exist_ok=True)
         (root / "instructions.md").write_text("# How to judge\n\nPrefer the answer that helps more.\n")
@@ -43,7 +46,7 @@ class Dashboard:
         """Start the server and wait for it."""
         places = {
             "RLHF_RUN_ROOT": self.root / "runs",
-            "RLHF_RECORDED_RUN": self.root / "none",
+            "RLHF_RECORDED_RUN": self.recorded,
             "RLHF_VOTES": self.root / "votes.db",
             "RLHF_INSTRUCTIONS": self.root / "instructions.md",
             "PYTHONPATH": PROJECT,
@@ -61,9 +64,9 @@ class Dashboard:
 
 
 @contextmanager
-def served(root: Path) -> Iterator[Dashboard]:
+def served(root: Path, recorded: Path | None = None) -> Iterator[Dashboard]:
     """A dashboard that is not started yet; the server ends with the block."""
-    dashboard = Dashboard(root)
+    dashboard = Dashboard(root, recorded)
     try:
         yield dashboard
     finally:
@@ -85,6 +88,28 @@ def address(dashboard: Dashboard) -> str:
     return dashboard.address
 
 
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[Dashboard]:
+    """A dashboard as a newcomer finds it: without runs of their own, beside the recorded one."""
+    with served(tmp_path, RECORDED) as dashboard:
+        dashboard.start()
+        yield dashboard
+
+
+@pytest.fixture
+def picture() -> Keep:
+    """Keep what a page shows as a picture of the docs: `picture(page, "training")`; nothing where no folder is named for them."""
+    return keeper(os.environ.get(FOLDER))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where a folder for pictures is named, run the journeys that keep some and no others."""
+    if os.environ.get(FOLDER):
+        others = [item for item in items if "picture" not in getattr(item, "fixturenames", ())]
+        items[:] = [item for item in items if item not in others]
+        config.hook.pytest_deselected(items=others)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""
@@ -99,7 +124,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A Chromium page, 1440 × 900, with nothing left from another."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page = open_page(browser, viewport={"width": 1440, "height": 900})
     yield page
     page.close()
 
@@ -133,16 +158,10 @@ def start_judging(page: Page, address: str, task: int) -> None:
 def leave_instructions(page: Page) -> None:
     """Go from a task's instructions to its first item."""
     page.get_by_role("button", name="Start judging").wait_for()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.get_by_test_id("stCaptionContainer").get_by_text(" judged").wait_for()
-    settle(page)
 
 
 def judged_so_far(page: Page, judged: int, total: int) -> Locator:
     """The line that says how far the labeller is; screen readers hear the same elsewhere."""
     return page.get_by_test_id("stCaptionContainer").get_by_text(f"{judged} of {total} judged")
-
-
-def settle(page: Page) -> None:
-    """Wait until the page has nothing more to draw."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()

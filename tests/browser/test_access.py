@@ -10,7 +10,8 @@ from playwright.sync_api import Page
 from dashboard.navigation import VIEWS
 from dashboard.services.access import MANAGE, READ
 from tests.browser.axe import assert_accessible
-from tests.browser.conftest import Dashboard, served, settle
+from tests.browser.conftest import Dashboard, served
+from tests.browser.settling import settle
 from tests.run_factory import write_run
 
 pytestmark = pytest.mark.browser

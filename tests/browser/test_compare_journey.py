@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 
 from rlhf_core.data.io import write_jsonl
 from rlhf_core.visible import visible
-from tests.browser.conftest import Dashboard, served, settle
+from tests.browser.conftest import Dashboard, served
+from tests.browser.settling import settle
 from tests.browser.test_judging_access import assert_accessible
 from tests.hostile import HUGE, hostile_texts
 from tests.run_factory import CONTENDERS, write_run
@@ -47,9 +48,11 @@ def test_from_the_worst_prompt_to_a_phrase(page: Page, studio: Dashboard) -> Non
     expect(page.get_by_text("Is a tomato a fruit or a vegetable?", exact=True).last).to_be_visible()  # it falls most
     expect(page.locator("ins")).to_contain_text("Of course")
     expect(page.locator("del")).to_contain_text("grows from the flower")
+    settle(page)
     page.get_by_text("One text", exact=True).click()
     expect(page.get_by_text("Struck through: only in the base model’s answer.")).to_be_visible()
 
+    settle(page)
     page.get_by_test_id("stMain").press("j")
     expect(page.get_by_text("2 of 12 in this order")).to_be_visible()
     expect(page).to_have_url(re.compile("compare-prompt=p12"))
@@ -60,9 +63,9 @@ def test_from_the_worst_prompt_to_a_phrase(page: Page, studio: Dashboard) -> Non
     choose_row(page, 3)
     expect(page.get_by_text("4 of 12 in this order")).to_be_visible()
 
+    settle(page)
     page.get_by_text("Phrases", exact=True).click()
     expect(page.get_by_text("differ in how often they say")).to_be_visible()
-    settle(page)
     choose_row(page, 0)
     expect(page.get_by_text("9 of 12 prompts fit the filters.")).to_be_visible()
     expect(page.get_by_role("textbox", name="Phrase in an answer")).to_have_value("of course")
@@ -102,6 +105,7 @@ def test_hostile_answers_are_shown_letter_by_letter_and_run_nothing(page: Page, 
     for n in range(0, 24):
         expect(page.get_by_text(f"{n + 1} of {len(HOSTILE)} in this order")).to_be_visible()
         page.wait_for_function(ANSWERS, arg=[visible(HOSTILE[n]), visible(HOSTILE[n - 2])])
+        settle(page)
         page.get_by_role("button", name="Next").click()
     assert page.evaluate("window.ran") is None and went_wrong == []
 

@@ -14,7 +14,8 @@ from playwright.sync_api import Page, expect
 from rlhf_core.data.io import write_json, write_jsonl
 from rlhf_core.feedback.tasks import TaskDesign, TaskSpec, build_task
 from rlhf_core.visible import visible
-from tests.browser.conftest import Dashboard, judged_so_far, served, settle, start_judging
+from tests.browser.conftest import Dashboard, judged_so_far, served, start_judging
+from tests.browser.settling import press, settle
 from tests.hostile import ELSEWHERE, FLAG, HUGE, hostile_texts
 from tests.run_factory import CONTENDERS, write_run
 from tests.vote_factory import completion
@@ -90,11 +91,10 @@ def test_what_is_shown_is_the_text(watched: Page, hostile: Dashboard, count: int
         expected.remove(tuple(sorted(answers)))
         assert watched.evaluate(SPILLS) == 0
         assert watched.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        watched.keyboard.press("s")
+        press(watched, "s")
         watched.wait_for_function(
             "([before, js]) => eval(js)().join() !== before", arg=[",".join([prompt, *answers]), LEFT]
         )
-        settle(watched)
     assert not expected
 
 
@@ -111,8 +111,7 @@ def test_instructions_and_criteria_are_shown_and_fetch_nothing(watched: Page, ho
         caption = watched.get_by_test_id("stCaptionContainer").filter(has_text="Which is better")
         expect(caption).to_have_text(f"Which is better: {name}? ({number + 1} of 3)")
         assert caption.locator("img, a, del, .katex, [data-testid=stIconMaterial]").count() == 0
-        watched.keyboard.press("1")
-        watched.wait_for_timeout(300)
+        press(watched, "1")
     expect(judged_so_far(watched, 1, 2)).to_be_visible()
 
 
@@ -122,16 +121,14 @@ def test_megabytes_are_shown_in_part_and_judged_in_seconds(watched: Page, hostil
     start = time.monotonic()
     start_judging(watched, hostile.address, task)
     for judged in (1, 2):
-        watched.keyboard.press("1")
+        press(watched, "1")
         expect(judged_so_far(watched, judged, 2)).to_be_visible()
-        settle(watched)
     assert time.monotonic() - start < 40  # three screens and two votes; whole, each screen alone takes up to 16 s
-    watched.keyboard.press("u")
+    press(watched, "u")
     expect(judged_so_far(watched, 1, 2)).to_be_visible()
     watched.get_by_role("button", name="Show all").last.click()
     watched.wait_for_function(f"() => ({LEFT})().some(text => text.length > 400000)")
-    settle(watched)
-    watched.keyboard.press("2")
+    press(watched, "2")
     expect(judged_so_far(watched, 2, 2)).to_be_visible()
     with closing(hostile.votes) as store:
         assert len(store.votes(task)) == 2
@@ -142,7 +139,6 @@ def test_every_other_page_shows_a_hostile_run(watched: Page, hostile: Dashboard)
         watched.goto(hostile.address if name == "overview" else f"{hostile.address}/{name}")
         watched.locator("[data-testid=stMain] h1").wait_for()
         settle(watched)
-        watched.wait_for_timeout(500)
         assert watched.get_by_text("cannot be shown").count() == 0, name
         if name == "toxicity":
             expect(watched.get_by_role("radio", name=NAMES[0], exact=True)).to_be_visible()

@@ -11,11 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from rlhf_core.feedback.people import PeopleStore
 from rlhf_core.feedback.store import VoteStore
 from tests.browser.conftest import PROJECT, free_port, judged_so_far, wait_until_healthy
+from tests.browser.settling import open_page, press, settle
 from tests.run_factory import write_run
 from tests.vote_factory import make_spec
 
@@ -51,13 +52,15 @@ def test_from_the_owners_link_to_a_labellers_last_click(first_link: str, page: P
     page.get_by_role("button", name="Go in").click()
     expect(page.get_by_text("base SD above the base model")).to_be_visible()
     page.get_by_role("link", name="People", exact=True).click()
+    page.get_by_role("textbox", name="Name").wait_for()
+    settle(page)
     page.get_by_role("textbox", name="Name").fill("Ana")
     page.get_by_role("button", name="Make a link").click()
     expect(page.get_by_text("It is shown this once")).to_be_visible()
     link = page.get_by_test_id("stCode").inner_text().strip()
 
     assert page.context.browser
-    labeller = other_device(page.context.browser)
+    labeller = open_page(page.context.browser, viewport={"width": 1440, "height": 900})  # another device
     labeller.goto(link)
     labeller.get_by_role("button", name="Go in").click()
     labeller.get_by_role("button", name="Start judging").wait_for()
@@ -65,9 +68,9 @@ def test_from_the_owners_link_to_a_labellers_last_click(first_link: str, page: P
     expect(labeller.get_by_text("Ana, labeller")).to_be_visible()
     expect(labeller.get_by_role("link", name=re.compile("Results|Overview|People"))).to_have_count(0)
     expect(labeller.get_by_label("Your name")).to_have_count(0)
-    labeller.keyboard.press("Enter")
+    press(labeller, "Enter")
     expect(judged_so_far(labeller, 0, 6)).to_be_visible()
-    labeller.keyboard.press("1")
+    press(labeller, "1")
     expect(judged_so_far(labeller, 1, 6)).to_be_visible()
 
     page.get_by_role("button", name="Revoke").click()
@@ -94,8 +97,3 @@ def test_signing_out_is_the_end_in_this_browser(first_link: str, page: Page) -> 
     expect(leaving.get_by_role("heading", name="You are signed out")).to_be_visible()
     page.goto(first_link.partition("/join/")[0])
     expect(page.get_by_role("heading", name="By invitation")).to_be_visible()
-
-
-def other_device(browser: Browser) -> Page:
-    """A page with cookies of its own."""
-    return browser.new_context(viewport={"width": 1440, "height": 900}).new_page()

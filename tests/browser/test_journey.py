@@ -8,31 +8,53 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import judged_so_far, leave_instructions, settle
+from tests.browser.conftest import Dashboard, judged_so_far, leave_instructions
+from tests.browser.pictures import Keep
+from tests.browser.settling import press
 
 pytestmark = pytest.mark.browser
 SIDES = re.compile(rb"\b(base|tuned|sft|baseline|contender)\b", re.IGNORECASE)
 
 
-def test_from_the_curves_to_the_report(address: str, page: Page, tmp_path: Path) -> None:
-    page.goto(address)
-    expect(page.get_by_text("base SD above the base model")).to_be_visible()
+def test_from_the_first_look_to_the_report(recorded: Dashboard, page: Page, picture: Keep, tmp_path: Path) -> None:
+    """A newcomer finds the figures that the README gives of the recorded run, judges, and takes the report away."""
+    page.goto(recorded.address)
+    expect(page.get_by_text("The tuned model scores 2.40 [2.09, 2.71] base SD above the base model")).to_be_visible()
+    expect(page.get_by_text("Can I trust it?")).to_be_visible()
+    picture(page, "overview")
+    picture(page, "phone", width=390)
 
     open_page(page, "Training")
+    expect(page.get_by_role("combobox", name="Run", exact=True)).to_have_value("Recorded run")
     expect(page.get_by_text("Held-out win rate, by score")).to_be_visible()
     expect(page.get_by_text("Reward against drift", exact=True)).to_be_visible()
-    expect(page.locator(".js-plotly-plot")).to_have_count(4 + 5)  # the curves; the score, an audit and three more
+    expect(page.locator(".js-plotly-plot")).to_have_count(4 + 1)  # the curves and the score; it has no audits
+    picture(page, "training")
+    page.get_by_role("radio", name="Policy", exact=True).click()
+    expect(page.get_by_text("Clipped ratios", exact=False).first).to_be_visible()
+    picture(page, "training-dark", scheme="dark")
 
+    open_page(page, "Toxicity")
+    expect(page.get_by_text("0.046 before, 0.072 after, a change of +0.026 [−0.010, 0.061]")).to_be_visible()
+    picture(page, "toxicity")
+    open_page(page, "Compare")
+    expect(page.get_by_text("scores higher than the base model on 90 of 96 prompts, lower on 6.")).to_be_visible()
+    picture(page, "compare")
     open_page(page, "Results")
-    expect(page.get_by_text("Nobody has judged this run yet.")).to_be_visible()
+    expect(page.get_by_text("A rule made them, no person judged")).to_be_visible()
+    expect(page.get_by_role("heading", name="May I stop?")).to_be_visible()
+    picture(page, "results")
+    open_page(page, "Report")
+    expect(page.frame_locator("iframe").get_by_text("No person has judged this run yet")).to_be_visible()
+    picture(page, "report")
+
     open_page(page, "Judge")
     leave_instructions(page)
+    picture(page, "judge")
     for number in range(10):
-        judge(page, "1", number + 1)
-
+        judge(page, "1", number + 1, 96)
     open_page(page, "Results")
     expect(page.get_by_text("of 10 votes against the base model")).to_be_visible()
-
     open_page(page, "Report")
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download HTML").click()
@@ -49,12 +71,12 @@ def test_every_key_does_what_the_bar_says(address: str, page: Page) -> None:
     judge(page, "u", 3)
     prompt = page.get_by_test_id("stText").first
     before = prompt.inner_text()
-    page.keyboard.press("s")
+    press(page, "s")
     expect(prompt).not_to_have_text(before)
-    page.keyboard.press("h")
+    press(page, "h")
     expect(page.get_by_text("Prefer the answer that helps more.")).to_be_visible()
     expect(judged_so_far(page, 3, 12)).to_be_hidden()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(judged_so_far(page, 3, 12)).to_be_visible()
     expect(page).to_have_url(re.compile("judging="))
     page.reload()  # comes back to the item, not to the instructions
@@ -114,11 +136,10 @@ def open_page(page: Page, title: str) -> None:
     page.get_by_role("link", name=title, exact=True).click()
 
 
-def judge(page: Page, key: str, judged: int) -> None:
+def judge(page: Page, key: str, judged: int, total: int = 12) -> None:
     """Press a key and wait until the next pair stands."""
-    page.keyboard.press(key)
-    expect(judged_so_far(page, judged, 12)).to_be_visible()
-    settle(page)
+    press(page, key)
+    expect(judged_so_far(page, judged, total)).to_be_visible()
 
 
 def as_bytes(data: bytes | str) -> bytes:

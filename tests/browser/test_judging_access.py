@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import assert_accessible
-from tests.browser.conftest import Dashboard, judged_so_far, served, settle, start_judging
+from tests.browser.conftest import Dashboard, judged_so_far, served, start_judging
+from tests.browser.settling import press, settle
 from tests.unit.feedback.test_forms import three
 from tests.vote_factory import make_spec
 
@@ -55,7 +56,7 @@ def test_every_screen_of_judging_a_pair_is_accessible(page: Page, studio: Dashbo
     page.goto(f"{studio.address}/judge?task={task}")
     page.get_by_role("button", name="Start judging").wait_for()
     assert_accessible(page, "instructions")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     judged_so_far(page, 0, 2).wait_for()
     assert_accessible(page, "a pair")
     page.get_by_role("button", name="Say why").click()
@@ -63,26 +64,22 @@ def test_every_screen_of_judging_a_pair_is_accessible(page: Page, studio: Dashbo
     settle(page)
     assert_accessible(page, "reason and strength")
     page.keyboard.press("Escape")
-    page.keyboard.press("u")
+    press(page, "u")
     page.get_by_test_id("stAlert").get_by_text("There is no vote to undo.").wait_for()
     assert_accessible(page, "an error")
 
 
 def test_every_screen_of_several_criteria_and_rankings_is_accessible(page: Page, studio: Dashboard) -> None:
     start_judging(page, studio.address, pairs(studio, 2, criteria=("helpful", "harmless")))
-    page.keyboard.press("1")
+    press(page, "1")
     page.get_by_text("2 of 2)").wait_for()
     assert_accessible(page, "the second criterion")
-    for key in "211":
-        page.keyboard.press(key)
-        page.wait_for_timeout(400)
-        settle(page)
+    press(page, *"211")
     page.get_by_text("Everything is judged.", exact=True).wait_for()
     assert_accessible(page, "done")
     start_judging(page, studio.address, ranking(studio, 2))
-    page.keyboard.press("3")
+    press(page, "3")
     page.get_by_text("C", exact=True).first.wait_for()
-    settle(page)
     assert_accessible(page, "a ranking, begun")
 
 
@@ -91,18 +88,16 @@ def test_the_keyboard_alone_judges_pairs(page: Page, studio: Dashboard) -> None:
     task = pairs(studio, 3, long=True, criteria=("helpful", "harmless"))
     page.goto(f"{studio.address}/judge?task={task}")
     page.get_by_role("button", name="Start judging").wait_for()
-    tab_to(page, "Start judging Enter")
-    page.keyboard.press("Enter")
-    judged_so_far(page, 0, 2).wait_for()
     settle(page)
+    tab_to(page, "Start judging Enter")
+    press(page, "Enter")
+    judged_so_far(page, 0, 2).wait_for()
     assert "st-key-judge-panel" in tab_to(page, panel=True)
     page.keyboard.press("PageDown")
     page.wait_for_function("document.activeElement.scrollTop > 0")
     for label in ("B 2", "Tie 0", "A 1", "Both bad 9"):
         tab_to(page, label)
-        page.keyboard.press("Enter")
-        page.wait_for_timeout(600)
-        settle(page)
+        press(page, "Enter")
     page.get_by_text("Everything is judged.", exact=True).wait_for()
     with closing(studio.votes) as store:
         log = store.log(task)
@@ -115,15 +110,11 @@ def test_the_keyboard_alone_judges_a_ranking(page: Page, studio: Dashboard) -> N
     page.goto(f"{studio.address}/judge?task={task}")
     page.get_by_role("button", name="Start judging").wait_for()
     for label in ("Start judging Enter", "C 3", "Tie with next 0", "A 1", "B 2", "Done Enter"):
+        settle(page)
         tab_to(page, label)
-        page.keyboard.press("Space")
-        page.wait_for_timeout(600)
-        settle(page)
+        press(page, "Space")
     judged_so_far(page, 1, 2).wait_for()
-    for key in ("2", "1", "3", "Enter"):
-        page.keyboard.press(key)
-        page.wait_for_timeout(500)
-        settle(page)
+    press(page, "2", "1", "3", "Enter")
     page.get_by_text("Everything is judged.", exact=True).wait_for()
     with closing(studio.votes) as store:
         assert store.log(task)["verdict"].tolist() == ["c=a>b", "b>a>c"]
@@ -167,16 +158,13 @@ def test_a_screen_reader_hears_what_changed(page: Page, studio: Dashboard) -> No
     start_judging(page, studio.address, pairs(studio, 6, criteria=("helpful", "harmless")))
     region = page.get_by_role("status")
     region.evaluate("element => { element.mark = 'the same' }")
-    page.keyboard.press("u")
+    press(page, "u")
     expect(region).to_have_text(re.compile(r"There is no vote to undo\. 0 of 2 judged\. Next prompt: Question p\d\?"))
-    page.keyboard.press("1")
+    press(page, "1")
     expect(region).to_have_text("2 of 2: harmless")
-    page.keyboard.press("1")
+    press(page, "1")
     expect(region).to_have_text(re.compile(r"1 of 2 judged\. Next prompt: Question p\d\?"))
-    for key in "11":
-        page.keyboard.press(key)
-        page.wait_for_timeout(600)
-        settle(page)
+    press(page, *"11")
     expect(region).to_have_text("2 of 2 judged. Everything is judged.")
     assert region.evaluate("element => element.mark") == "the same"
 

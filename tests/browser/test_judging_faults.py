@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Dashboard, judged_so_far, settle, start_judging
+from tests.browser.conftest import Dashboard, judged_so_far, start_judging
+from tests.browser.settling import open_page, press, settle
 from tests.vote_factory import make_spec
 
 pytestmark = pytest.mark.browser
@@ -37,6 +38,8 @@ def texts(page: Page) -> list[str]:
 def test_a_server_that_dies_comes_back_to_the_same_item(dashboard: Dashboard, page: Page) -> None:
     task = make_task(dashboard)
     page.goto(f"{dashboard.address}/judge?task={task}")
+    page.get_by_role("textbox", name="Your name").wait_for()
+    settle(page)
     page.get_by_role("textbox", name="Your name").fill("ana")
     page.keyboard.press("Tab")
     start_again(page, dashboard, task)
@@ -51,8 +54,7 @@ def test_a_server_that_dies_comes_back_to_the_same_item(dashboard: Dashboard, pa
     ):  # what is pressed before the new server has drawn the item is lost, as is what was pressed above
         settle(page)
         assert texts(page) == before
-        page.keyboard.press("2")
-        page.wait_for_timeout(3000)
+        press(page, "2")
         if judged_so_far(page, 1, 3).count():
             break
     expect(judged_so_far(page, 1, 3)).to_be_visible()
@@ -62,6 +64,7 @@ def test_a_server_that_dies_comes_back_to_the_same_item(dashboard: Dashboard, pa
 
 
 def start_again(page: Page, dashboard: Dashboard, task: int) -> None:
+    settle(page)
     page.get_by_role("button", name="Start judging").press("Enter")
     judged_so_far(page, 0, 3).wait_for()
     settle(page)
@@ -71,17 +74,16 @@ def start_again(page: Page, dashboard: Dashboard, task: int) -> None:
 def test_two_tabs_of_one_labeller_give_one_vote_an_item(dashboard: Dashboard, page: Page, browser: Browser) -> None:
     task = make_task(dashboard)
     start_judging(page, dashboard.address, task)
-    other = browser.new_page()
+    other = open_page(browser)
     start_judging(other, dashboard.address, task)
     assert texts(other) == texts(page)
-    page.keyboard.press("1")
+    press(page, "1")
     expect(judged_so_far(page, 1, 3)).to_be_visible()
-    other.keyboard.press("1")  # the same verdict on the same item
+    press(other, "1")  # the same verdict on the same item
     expect(judged_so_far(other, 1, 3)).to_be_visible()
-    settle(other)
-    page.keyboard.press("1")
+    press(page, "1")
     expect(judged_so_far(page, 2, 3)).to_be_visible()
-    other.keyboard.press("2")  # another verdict on an item that has one
+    press(other, "2")  # another verdict on an item that has one
     expect(other.get_by_test_id("stAlert").get_by_text("this item has a verdict already")).to_be_visible()
     assert stored(dashboard, task) == ["a", "a"]
     other.close()
@@ -92,9 +94,8 @@ def test_a_message_that_arrives_again_is_no_second_vote(page: Page, dashboard: D
     page.add_init_script(RECORD)
     start_judging(page, dashboard.address, task)
     page.evaluate("window.sent = []")
-    page.keyboard.press("1")
+    press(page, "1")
     expect(judged_so_far(page, 1, 3)).to_be_visible()
-    settle(page)
     assert page.evaluate("window.sent.length") >= 1
     for _ in range(3):  # at once, and after the answer
         page.evaluate("window.sent.slice().forEach(message => window.socket.send(message))")

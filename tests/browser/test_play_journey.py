@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Dashboard, judged_so_far, served, settle
+from tests.browser.conftest import Dashboard, judged_so_far, leave_instructions, served
+from tests.browser.settling import press, settle
 from tests.browser.test_judging_access import assert_accessible
 from tests.play_factory import write_playable_run
 
@@ -59,11 +60,9 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
     assert re.search(r"prompt=Name\+a\+colour", page.url) and "seed=5" in page.url
 
     expect(page.get_by_role("button", name=re.compile("Keep the pair"))).to_be_enabled()
-    settle(page)
-    page.keyboard.press("k")
+    press(page, "k")
     expect(page.get_by_text("Kept as a judging item.").first).to_be_visible()
-    settle(page)
-    page.keyboard.press("k")
+    press(page, "k")
     expect(page.get_by_text("Kept already: the same prompt and answers count once.").first).to_be_visible()
 
     assert_accessible(page, "answers, kept")
@@ -71,6 +70,7 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
 
     page.goto(page.url)  # the address alone brings the same question, and the same answers
     expect(prompt).to_have_value("Name a colour.")
+    settle(page)
     page.get_by_role("button", name=re.compile("^Answer")).click()
     expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
     assert [panel.get_by_test_id("stText").inner_text() for panel in (left, right)] == texts
@@ -87,21 +87,22 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
     second = [panel.get_by_test_id("stText").inner_text() for panel in (left, right)]
     assert all(second) and second[0] != second[1] and second != texts
     settle(page)
-    page.keyboard.press("k")
+    press(page, "k")
     expect(page.get_by_text("2 pairs of base and tuned")).to_be_visible()
     assert_accessible(page, "a second turn")
     page.set_viewport_size({"width": 1440, "height": 900})
 
+    settle(page)
     page.get_by_role("button", name="Make a task of them").click()
     page.get_by_role("link", name="Judge it").click()
-    page.get_by_role("button", name="Start judging").click()
+    leave_instructions(page)
     expect(judged_so_far(page, 0, 2)).to_be_visible()
     judged = [_pair(page)]
-    page.keyboard.press("1")
+    press(page, "1")
     expect(judged_so_far(page, 1, 2)).to_be_visible()
     judged.append(_pair(page))
     assert sorted(judged) == sorted(map(sorted, (texts, second)))
-    page.keyboard.press("1")
+    press(page, "1")
     expect(judged_so_far(page, 2, 2)).to_be_visible()
 
 
@@ -133,6 +134,8 @@ def test_a_link_is_changed_and_starts_a_conversation_that_is_forgotten(playing: 
 def test_a_killed_worker_is_told_and_the_next_answer_comes(playing: Dashboard, page: Page) -> None:
     page.goto(f"{playing.address}/playground?prompt=Sing.&tokens=700")
     answer = page.get_by_role("button", name=re.compile("^Answer"))
+    answer.wait_for()
+    settle(page)
     answer.click()
     expect(page.get_by_text(re.compile("Being written")).first).to_be_visible(timeout=LOADING)
     run = (playing.root / "runs" / "demo").resolve()
@@ -141,6 +144,7 @@ def test_a_killed_worker_is_told_and_the_next_answer_comes(playing: Dashboard, p
     expect(page.get_by_text(re.compile(r"was killed \(SIGKILL\)"))).to_be_visible()
     page.get_by_role("spinbutton", name="Most tokens").fill("12")
     page.keyboard.press("Enter")
+    settle(page)
     answer.click()
     expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
     assert len(workers(run)) == 1

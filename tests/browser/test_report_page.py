@@ -14,7 +14,8 @@ from playwright.sync_api import Page, expect
 from rlhf_core.feedback.collect import own_task
 from rlhf_core.report.exports import write_report
 from rlhf_core.runs.reader import RunReader
-from tests.browser.conftest import Dashboard, settle
+from tests.browser.conftest import Dashboard
+from tests.browser.settling import settle
 from tests.run_factory import vote_frame, write_run
 from tests.run_texts import PROMPTS
 from tests.vote_factory import judge
@@ -130,8 +131,8 @@ def test_every_format_is_offered_and_the_preview_is_the_file(address: str, page:
     expect(
         page.get_by_role("img", name=re.compile("Page 1 of [0-9]+ of the PDF; here begin: Keep in mind"))
     ).to_be_visible()
-    page.get_by_role("radio", name="Model card").click()
     settle(page)
+    page.get_by_role("radio", name="Model card").click()
     expect(page.get_by_text("pipeline_tag")).to_be_visible()
     expect(page).to_have_url(re.compile(r"preview=Model"))
     page.reload()

@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 from rlhf_core.config import load_config
 from rlhf_core.runs.standing import writer
 from tests.browser.axe import EXCEPTIONS, RULES, SCREENS
-from tests.browser.conftest import Dashboard, served, settle
+from tests.browser.conftest import Dashboard, served
+from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
 LONG = 180_000  # ms
@@ -57,7 +58,9 @@ def broken(page: Page) -> set[tuple[str, str]]:
 def test_a_run_is_started_watched_paused_resumed_and_finished(empty: Dashboard, page: Page) -> None:
     page.goto(f"{empty.address}/runs")
     expect(page.get_by_text("No runs yet")).to_be_visible()
+    settle(page)
     page.get_by_text("New run", exact=True).click()
+    settle(page)
     page.get_by_role("combobox", name="Start from").click()
     page.get_by_role("option", name="tiny.yaml").click()
     iterations = page.get_by_role("spinbutton", name="PPO: iterations")
@@ -75,6 +78,7 @@ def test_a_run_is_started_watched_paused_resumed_and_finished(empty: Dashboard, 
     expect(page.get_by_role("heading", name="tiny", exact=True)).to_be_visible()
     assert "open=tiny" in page.url
     expect(page.get_by_text("PPO: step")).to_be_visible(timeout=LONG)
+    settle(page)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("It goes on from its last checkpoint, to the last bit.")).to_be_visible(timeout=LONG)
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from rlhf_core.runs.directory import StageDirectory
-from tests.browser.conftest import Dashboard, settle
+from tests.browser.conftest import Dashboard
+from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
 AREAS = '[class*="st-key-curve-"] .nsewdrag'
@@ -67,7 +68,7 @@ def test_a_range_drawn_in_one_chart_is_shown_in_all_and_outlasts_a_refresh(dashb
     settle(page)
     expect(page.locator(AREAS)).to_have_count(4)
     page.mouse.wheel(0, 300)
-    page.wait_for_timeout(500)
+    settle(page)
     scrolled = page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop")
     StageDirectory(dashboard.root / "runs" / "demo" / "ppo").log(25, {"objective/kl": 5.0, "new/one": 1.0})
     page.get_by_text("All PPO metrics of this run").click()
@@ -86,6 +87,7 @@ def test_a_range_drawn_in_one_chart_is_shown_in_all_and_outlasts_a_refresh(dashb
 def test_a_link_shows_what_its_sender_saw(address: str, page: Page) -> None:
     open_training(page, address)
     page.get_by_role("radio", name="Minutes").or_(page.get_by_text("Minutes", exact=True)).first.click()
+    settle(page)
     page.get_by_role("textbox", name="Find").fill("kl$")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Held-out drift (KL)")).to_be_visible()
@@ -103,6 +105,7 @@ def test_a_dot_of_reward_against_drift_brings_its_completions(address: str, page
     open_training(page, address)
     dot = page.locator('[class*="st-key-drift-score"] path.point').nth(1)
     dot.scroll_into_view_if_needed()
+    settle(page)
     box = dot.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 2, box["y"] + 2)
@@ -116,6 +119,7 @@ def test_a_note_is_kept_beside_the_run(dashboard: Dashboard, page: Page) -> None
     open_training(page, dashboard.address)
     page.get_by_text("Add a note").click()
     page.get_by_label("Notes on this run").fill("Try a **higher** β.")
+    settle(page)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Try a higher β.")).to_be_visible()
     note = Path(dashboard.root / "runs" / "demo" / "notes.md")
@@ -136,6 +140,7 @@ def test_what_went_wrong_is_named_and_its_curve_and_answers_are_at_hand(dashboar
     page.get_by_role("textbox", name="Find").fill("clipfrac")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Clipped ratios", exact=False).last).to_be_visible()
+    settle(page)
     page.get_by_role("textbox", name="Range").fill("20-32")
     page.keyboard.press("Enter")
     expect(page).to_have_url(RANGE)

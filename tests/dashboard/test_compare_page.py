@@ -259,7 +259,9 @@ def test_slices_give_the_change_and_win_rate_of_each_with_n(studio: Studio) -> N
         == ("reward model", "base", "tuned", "honest")
     ]
     figure = next(chart for chart in app.get("plotly_chart") if chart.key == "slices-change")
-    drawn = {trace["y"][0]: trace["x"][0] for trace in json.loads(figure.proto.spec)["data"]}
+    spec = json.loads(figure.proto.spec)
+    names = spec["layout"]["yaxis"]["ticktext"]
+    drawn = {names[trace["y"][0]]: trace["x"][0] for trace in spec["data"]}
     assert drawn["honest (n = 4)"] == pytest.approx(said_by_evaluation[0])
     app = studio.open("Compare", **{"compare-view": "Slices", "compare-find": "crisis"})
     assert "The filters choose" not in said(app)
