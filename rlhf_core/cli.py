@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rlhf_core.auto_judge_commands import auto_judge
+from rlhf_core.contender_commands import app as contender_app
 from rlhf_core.errors import RlhfError
 from rlhf_core.people_commands import app as people_app
-from rlhf_core.stopping import Paused, Stop
+from rlhf_core.stopping import Stop
 from rlhf_core.task_commands import app as task_app
 from rlhf_core.visible import one_line, visible
 
 if TYPE_CHECKING:
     from rlhf_core.config import PipelineConfig
-
-INTERRUPTED = 130  # the exit status shells give to Ctrl-C
 
 app = typer.Typer(
     name="rlhf",
@@ -37,6 +37,8 @@ models_app = typer.Typer(no_args_is_help=True, help="The models that come as pac
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(task_app, name="task")
+app.command("auto-judge")(auto_judge)
+app.add_typer(contender_app, name="contender")
 app.add_typer(people_app, name="people")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="For example configs/quickstart.yaml.")]
@@ -387,14 +389,10 @@ def _train(settings: PipelineConfig, stages: Sequence[str]) -> None:
 
 
 def _show(run: Callable[[Any, Stop], Path], stages: Sequence[str]) -> None:
-    from rlhf_core.terminal import run_with_progress
+    from rlhf_core.terminal import interruptible, run_with_progress
 
-    try:
+    with interruptible():
         typer.echo(run_with_progress(run, stages))
-    except KeyboardInterrupt as how:
-        said = "paused after a whole step" if isinstance(how, Paused) else "interrupted"
-        typer.echo(f"{said}; the same command goes on where it was", err=True)
-        raise typer.Exit(INTERRUPTED) from None
 
 
 def _print_pair(name: str, text: Any) -> None:

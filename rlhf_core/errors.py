@@ -52,6 +52,10 @@ class AccessError(RlhfError, PermissionError):
     """Somebody asks for what their role does not allow."""
 
 
+class EndpointError(RlhfError, ConnectionError):
+    """An endpoint refused a request, cannot be reached, or failed too often."""
+
+
 class ScorerError(RlhfError, ValueError):
     """A scorer cannot be loaded or returned something that is not one number per text."""
 

@@ -14,8 +14,10 @@ from rlhf_core.config import PipelineConfig
 from rlhf_core.config.section import RunConfig
 from rlhf_core.data.datasets import content_hash, load_datasets
 from rlhf_core.data.io import write_json
+from rlhf_core.data.records import Prompt
 from rlhf_core.errors import RunError
 from rlhf_core.process import peak_memory, release_memory
+from rlhf_core.runs.added import Place, added_files
 from rlhf_core.runs.directory import STAGES, RunDirectory
 from rlhf_core.runs.sinks import Trackers
 from rlhf_core.runs.standing import note_pause
@@ -122,6 +124,7 @@ def stage_inputs(config: PipelineConfig, name: str) -> str:
         parts += [weights for source in config.generate.models.values() for weights in _weights(source)]
     else:
         parts += [stage_inputs(config, "generate"), config.evaluate.model_dump_json()]
+        parts += [f"{file.stem}-{content_hash(file)}" for file in added_files(config.run_path)]
     digest = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
     return "+".join([digest, *_added(config)]) if name == "generate" else digest
 
@@ -191,6 +194,28 @@ def run_stage(
         raise
     clock.write(state="complete", eta_seconds=0.0)
     listener.stage_finished(name, clock.seconds())
+
+
+def let_answer(
+    config: PipelineConfig, place: Place, prompts: Sequence[Prompt], report: Callable[[int, int, str], None]
+) -> None:
+    """Let the model that `generate.models` names answer prompts, sampled as the configuration says; stopped, it goes on.
+
+    Answers that were made otherwise are replaced.
+    """
+    from rlhf_core import stages as work
+    from rlhf_core.training.stage import Stage
+
+    sampling = config.policy.model_dump_json(), config.generate.model_dump_json()
+    parts = [str(config.seed), *sampling, *_weights(config.generate.models[place.name])]
+    inputs = hashlib.sha256("|".join([*parts, *(p.model_dump_json() for p in prompts)]).encode()).hexdigest()[:16]
+    begun = place.answers.with_suffix(".inputs")
+    if not begun.is_file() or begun.read_text(encoding="utf-8") != inputs:
+        for earlier in (place.answers, place.answers.with_suffix(".part")):
+            earlier.unlink(missing_ok=True)
+    stage = Stage("generate", RunDirectory(config.run_path).stage("generate"), config.seed, inputs)
+    for done in work.answer_all(config, place.name, prompts, place.folder, stage):
+        report(done, len(prompts), f"{place.name}: {done} of {len(prompts)} answers")
 
 
 def _pausing(run: RunDirectory, name: str, listener: Listener) -> None:

@@ -25,6 +25,7 @@ from rlhf_core.models.device import choose_device
 from rlhf_core.models.policy import Policy, load_policy
 from rlhf_core.models.rewards import RewardEnsemble, RewardModel, load_reward_model
 from rlhf_core.models.sampling import SamplingConfig
+from rlhf_core.runs.added import is_added
 from rlhf_core.runs.directory import REFUSALS
 from rlhf_core.training.best_of import Draw, sample_best_of
 from rlhf_core.training.heldout import HeldOut
@@ -108,7 +109,7 @@ def run_generate(config: PipelineConfig, data: Datasets, stage: Stage) -> None:
     for folder, made_from, prompts, what in questions:
         _drop_other_answers(folder, made_from)
         for contender in names if prompts else ():
-            for done in _answer_all(config, contender, prompts, folder, replace(stage, inputs=made_from)):
+            for done in answer_all(config, contender, prompts, folder, replace(stage, inputs=made_from)):
                 stage.report(before + done, total, f"{contender}: {done} of {len(prompts)} {what}")
             before += len(prompts)
 
@@ -183,13 +184,13 @@ def _to_be_made(config: PipelineConfig) -> list[str]:
 
 
 def _drop_other_answers(folder: Path, inputs: str) -> None:
-    """Remove the answers that were made from other inputs; `generate` can be repeated, nothing is lost."""
+    """Remove answers made from other inputs, which `generate` can repeat; contenders added to the run depend on none."""
     for earlier in [*folder.glob("*.jsonl"), *folder.glob("*.part")]:
-        if _text(earlier.with_suffix(".inputs")) != inputs:
+        if _text(earlier.with_suffix(".inputs")) != inputs and not is_added(earlier):
             earlier.unlink()
 
 
-def _answer_all(
+def answer_all(
     config: PipelineConfig, contender: str, prompts: Sequence[Prompt], folder: Path, stage: Stage
 ) -> Iterator[int]:
     """Let one contender answer all of `prompts`, from where it was stopped on; yield how many answers there are so far."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -22,9 +25,11 @@ from rlhf_core.runs.directory import OTHER, PRETRAIN, STAGES
 from rlhf_core.runs.estimate import estimate
 from rlhf_core.runs.past import past_stages
 from rlhf_core.runs.reader import STOPPED, RunReader, list_runs
-from rlhf_core.stopping import Stop
+from rlhf_core.stopping import Paused, Stop
 from rlhf_core.visible import one_line
 
+T = TypeVar("T")
+INTERRUPTED = 130  # the exit status shells give to Ctrl-C
 LINE_EVERY = 10  # without a terminal: one line per this many steps
 PAUSING = "pausing after this step; once more stops at once"
 STDERR = 2
@@ -33,11 +38,37 @@ STDERR = 2
 def run_with_progress(run: Callable[[Any, Stop], Path], stages: Sequence[str]) -> str:
     """Call `run` with a listener that shows progress on the terminal, and Ctrl-C and SIGTERM as its stop; return a closing line."""
     prepare_libraries()
-    console, stop = Console(), Stop()
-    listener = _Bars(console) if console.is_terminal else _Lines(console)
-    with stop.by_signals(), listener:
+    stop = Stop()
+    with stop.by_signals(), progress_shown() as listener:
         path = run(listener, stop)
     return f"{path}: {', '.join(stages)} complete. Next: rlhf dashboard --run-root {path.parent}"
+
+
+def run_with_bar(name: str, run: Callable[[Callable[[int, int, str], None]], T]) -> T:
+    """Call `run` with a function (done, total, message) that moves one progress bar; return what it returns."""
+    with Stop().by_signals(), progress_shown() as listener:
+        listener.stage_started(name)
+        began = time.monotonic()
+        found = run(lambda done, total, message: listener.progress(name, done, total, message))
+        listener.stage_finished(name, time.monotonic() - began)
+    return found
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End the command with the status that shells give to Ctrl-C, and say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as how:
+        said = "paused after a whole step" if isinstance(how, Paused) else "interrupted"
+        sys.stderr.write(f"{said}; the same command goes on where it was\n")
+        sys.exit(INTERRUPTED)
+
+
+def progress_shown() -> _Bars | _Lines:
+    """Return a context that is a listener: bars on a terminal, else a line now and then."""
+    console = Console()
+    return _Bars(console) if console.is_terminal else _Lines(console)
 
 
 def prepare_libraries() -> None:

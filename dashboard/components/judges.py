@@ -78,7 +78,7 @@ def _table(judges: list[Judge]) -> pd.DataFrame:
             "measure": j.measure,
             "category": j.category or "all",
             "items": j.items,
-            "without scores": j.unjudged,
+            "not judged": j.unjudged,
         }
         | {"same choice": share_of(j.agreement), "where both decided": decided_of(j), "Cohen’s κ": kappa_of(j)}
         for j in judges

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components import pair_results
+from dashboard.components.auto_judges import auto_judge_section
 from dashboard.components.contenders import choose_pair, standings
 from dashboard.components.gate import current_settings
 from dashboard.components.judges import judges_section
@@ -22,6 +23,7 @@ from dashboard.components.tasks import pick_results
 from dashboard.components.trust import trust, who_judged
 from dashboard.components.vote_rows import vote_rows
 from dashboard.services import wording
+from dashboard.services.auto_judges import auto_judges_of_run, auto_judges_of_task
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.judged import Judged, addresses, results_of_run, results_of_task
 from dashboard.services.results import Results
@@ -47,15 +49,23 @@ def show() -> None:
         live(lambda: _of_run(settings, entry), settings, entry)
     elif chosen is not None:
         task = chosen.id
-        refreshing(lambda: _guarded_votes(settings, lambda: results_of_task(settings, task), None))
+        refreshing(lambda: _of_task(settings, task))
 
 
 def _of_run(settings: Settings, entry: RunEntry) -> None:
     _guarded_votes(settings, lambda: results_of_run(settings, entry), entry)
+    with guarded("The automatic judges"):
+        auto_judge_section(auto_judges_of_run(settings, entry))
     with guarded("The next round"):
         next_round_section(settings, entry)
     with guarded("The test of refusals"):
         refusal_section(entry)
+
+
+def _of_task(settings: Settings, task: int) -> None:
+    _guarded_votes(settings, lambda: results_of_task(settings, task), None)
+    with guarded("The automatic judges"):
+        auto_judge_section(auto_judges_of_task(settings, task))
 
 
 def _guarded_votes(settings: Settings, read: Callable[[], Judged], entry: RunEntry | None) -> None:

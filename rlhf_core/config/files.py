@@ -11,10 +11,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from rlhf_core.config.anchors import anchor_paths
-from rlhf_core.config.section import FileConfig
+from rlhf_core.config.section import FileConfig, Section
 from rlhf_core.errors import ConfigError, shorten
 
 C = TypeVar("C", bound=FileConfig)
+S = TypeVar("S", bound=Section)
 
 
 def read_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
@@ -26,14 +27,22 @@ def read_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
     path = Path(path)
     raw = _read_yaml(path, schema.example)
     anchor_paths(raw, path.resolve().parent, schema.path_keys, schema.model_keys)
+    return make_settings(schema, raw, overrides, path, f"`rlhf {schema.command} --help` lists the sections")
+
+
+def make_settings(schema: type[S], raw: dict[str, Any], overrides: Sequence[str], where: object, remedy: str) -> S:
+    """Apply `key.sub=value` overrides to `raw`, in place, and validate it as `schema`; `where` is what errors name.
+
+    Raises:
+        ConfigError: unknown key (the nearest one is suggested), or a value out of range.
+    """
     for override in overrides:
         _apply_override(raw, override)
     try:
         return schema.model_validate(raw)
     except ValidationError as error:
         problems = "\n  ".join(explain(schema, problem) for problem in error.errors(include_url=False))
-        remedy = f"`rlhf {schema.command} --help` lists the sections"
-        raise ConfigError(f"\n  {problems}", where=path, remedy=remedy) from error
+        raise ConfigError(f"\n  {problems}", where=where, remedy=remedy) from error
 
 
 def field_names(schema: type[BaseModel], keys: Iterable[str | int]) -> list[str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 MADE_IN = {"sft": "sft", "tuned": "ppo"}
 """The stage that leaves a contender's model; the models of all other contenders were there before."""
 PLACES = {"base": 0, "sft": 1, "tuned": 4}
+ELSEWHERE = 5
+"""The place of contenders that are none of the run's own models."""
 BEST_OF = re.compile(r"^best-of-(\d+)(?:-from-(\w+))?$")
 ROUND = re.compile(r"^round-(\d+)$")
 KL_SOURCE = (
@@ -63,8 +65,13 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def sides(names: Iterable[str]) -> tuple[str, str]:
-    """Return which contender is compared with which: the latest earlier round, or the first, with the last listed."""
+    """Return which contender is compared with which: the latest earlier round, or the first, with the last listed.
+
+    Contenders from elsewhere count only where the run has fewer than two of its own.
+    """
     listed = in_order(names)
+    own = [name for name in listed if _place(name)[0] < ELSEWHERE]
+    listed = own if len(own) > 1 else listed
     earlier = [name for name in listed if parse_round(name)]
     return (earlier or listed)[-1 if earlier else 0], listed[-1]
 
@@ -74,4 +81,4 @@ def _place(name: str) -> tuple[int, int, str]:
         return 2, number, name
     if best := parse_best_of(name):
         return 3, best.n, name
-    return PLACES.get(name, 5), 0, name
+    return PLACES.get(name, ELSEWHERE), 0, name

@@ -192,3 +192,33 @@ class ContenderCompletion(Record):
     tokens: int = Field(ge=0)
     finished: bool
     """True when the model ended its answer itself, False when the token limit cut it off."""
+
+
+class GivenAnswer(Record):
+    """An answer from anywhere: to the prompt with this id, or where it has none to the prompt of this very text."""
+
+    text: str
+    prompt_id: Name = ""
+    prompt: str = ""
+    category: Name = ""
+    contender: Name = ""
+    tokens: int = Field(default=0, ge=0)
+    finished: bool = True
+
+    @model_validator(mode="after")
+    def _answers_something(self) -> GivenAnswer:
+        if not self.prompt_id and not self.prompt.strip():
+            raise ValueError("expected prompt_id, or else prompt, to say what is answered")
+        return self
+
+    def of(self, prompt: Prompt, contender: str) -> ContenderCompletion:
+        """Return it as what a contender answered to a prompt."""
+        return ContenderCompletion(
+            prompt_id=prompt.id,
+            prompt=prompt.transcript,
+            category=prompt.category,
+            contender=contender,
+            text=self.text,
+            tokens=self.tokens,
+            finished=self.finished,
+        )

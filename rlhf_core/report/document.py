@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlhf_core.report import pictures, sections
+from rlhf_core.report.auto_judge_blocks import auto_judge_blocks
 from rlhf_core.report.blocks import Block, Bullets, Heading, Prose, Table, Track, Verbatim
 from rlhf_core.report.figures import axis_of
 from rlhf_core.report.judged_words import (
@@ -46,6 +47,7 @@ def document(facts: Facts, longest: int | None = None) -> list[Block]:
         *_listed("Where this round comes from", rounds),
         *_listed("How far labellers agree", [_on(facts, a.criterion) + agreement_sentence(a) for a in facts.agreement]),
         *_judges(facts),
+        *auto_judge_blocks(facts),
         *_family(facts, "Reward-model score", [REWARD]),
         *sections.gallery(pictures.gains(facts)),
         *_family(facts, "Toxicity before and after", _toxicity(facts)),

@@ -17,6 +17,7 @@ from rlhf_core.evaluation.ballots import one_pair_each, pair_items
 from rlhf_core.evaluation.labellers import labeller_quality
 from rlhf_core.evaluation.statistics import mcnemar_exact
 from rlhf_core.feedback.records import InstructionVersion
+from rlhf_core.report.auto_judges import auto_judges, folder_of_run, texts_of_run
 from rlhf_core.report.caveats import caveats
 from rlhf_core.report.drift import find_drift
 from rlhf_core.report.judged import gather_votes, summarise, vote_rows
@@ -81,6 +82,7 @@ def build_facts(
         "instructions": tuple(instructions),
         "agreement": tuple(agreement(pair_items(people)).values()) if len(people) else (),
         "judges": judges_against_people(people, pd.DataFrame(content["scores"], columns=list(SCORE_COLUMNS))),
+        "auto_judges": auto_judges(folder_of_run(reader.path), people, texts_of_run(reader)),
         "simulated_votes": summarise(asked, simulated=True),
         "simulation_rule": _text(reader.path / "votes_rule.md"),
         "gains": gains,

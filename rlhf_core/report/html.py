@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from rlhf_core.report import figures, judged_words, pictures, sections, words
+from rlhf_core.report.auto_judge_blocks import auto_judge_blocks
 from rlhf_core.report.blocks import code_runs
 from rlhf_core.report.document import kl_sentence
 from rlhf_core.report.parts import Comparison, Facts
@@ -44,6 +45,7 @@ def render_html(facts: Facts) -> str:
             drift=pictures.drift(facts),
             calibration=pictures.calibration(facts),
             criteria_blocks=sections.criteria_blocks(facts),
+            auto_judge_blocks=auto_judge_blocks(facts),
             method_blocks=sections.method_blocks(facts),
             data_blocks=sections.data_blocks(facts),
             limitation_blocks=sections.limitation_blocks(facts),

@@ -157,7 +157,7 @@ def judge_sentence(judge: Judge) -> str:
     """Say how often a judge chose as most people did, and how far beyond chance."""
     kappa = f"Cohen’s κ {_kappa(judge.kappa)}" if judge.kappa else f"{judge.problem}"
     decided = f"; {share_of(judge.decided)} of those where both chose a side" if judge.decided else ""
-    unjudged = f" {count(judge.unjudged, 'item')} without scores." if judge.unjudged else ""
+    unjudged = f" {count(judge.unjudged, 'item')} it did not judge." if judge.unjudged else ""
     return (
         f"{judge.scorer} ({judge.measure}): the same choice as most people on {share_of(judge.agreement)} of "
         f"{count(judge.items, 'item')}{decided}; {kappa}.{unjudged}"

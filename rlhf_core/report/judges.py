@@ -37,7 +37,7 @@ def judges_against_people(votes: pd.DataFrame, scores: pd.DataFrame) -> tuple[Ju
         judge
         for scorer, measure in _measures(scores)
         for criterion, agreed in people
-        for judge in _judges(agreed, scores, scorer, measure, criterion)
+        for judge in compared(choices(agreed, scores, scorer, measure), agreed, scorer, measure, criterion)
     )
 
 
@@ -60,8 +60,8 @@ def _measures(scores: pd.DataFrame) -> Iterator[tuple[str, str]]:
             yield str(scorer), str(min(rows["measure"].unique(), key=lambda name: ranks.get(name, len(LEADING))))
 
 
-def _judges(agreed: pd.DataFrame, scores: pd.DataFrame, scorer: str, measure: str, criterion: str) -> Iterator[Judge]:
-    said = choices(agreed, scores, scorer, measure)
+def compared(said: pd.DataFrame, agreed: pd.DataFrame, scorer: str, measure: str, criterion: str) -> Iterator[Judge]:
+    """Yield how a judge's `item_id`, `criterion` and `outcome` compare with people's, overall and by category."""
     if said.empty:
         return
     yield _judge(judge_against_people(said, agreed), scorer, measure, criterion, "")

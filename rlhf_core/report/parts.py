@@ -10,6 +10,7 @@ from rlhf_core.evaluation.agreement import Agreement
 from rlhf_core.evaluation.statistics import AtEqualLength, Estimate, side_of_zero
 from rlhf_core.feedback.records import InstructionVersion
 from rlhf_core.report.drift import Drift
+from rlhf_core.report.judge_parts import AutoJudge, Judge
 from rlhf_core.report.provenance import Provenance
 from rlhf_core.report.refusals import Refusals
 from rlhf_core.runs.lineage import Lineage
@@ -150,30 +151,6 @@ class Votes:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """How an automatic judge's choices compare with what most people chose, on one criterion; `category` "" means all.
-
-    Attributes:
-        items: those that both judged; `unjudged` the judge has no scores for.
-        agreement: share of items with the same outcome; `decided` the same where both chose a side.
-        kappa: Cohen's κ; where it is None `problem` says why.
-        confusion: items by people's outcome, then the judge's.
-    """
-
-    scorer: str
-    measure: str
-    criterion: str
-    category: str
-    items: int
-    unjudged: int
-    agreement: Estimate
-    decided: Estimate | None
-    kappa: Estimate | None
-    problem: str | None
-    confusion: dict[str, dict[str, int]]
-
-
-@dataclass(frozen=True)
 class Answer:
     """What every contender answered to one held-out prompt, with its reward-model scores (missing: not scored)."""
 
@@ -252,6 +229,7 @@ class Facts:
     instructions: tuple[InstructionVersion, ...]
     agreement: tuple[Agreement, ...]
     judges: tuple[Judge, ...]
+    auto_judges: tuple[AutoJudge, ...]
     simulated_votes: tuple[Votes, ...]
     simulation_rule: str
     gains: tuple[Example, ...]

@@ -7,8 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from rlhf_core.evaluation.agreement import Agreement
+from rlhf_core.evaluation.auto_judge import AutoJudged
 from rlhf_core.evaluation.statistics import Estimate
 from rlhf_core.report.drift import Point
+from rlhf_core.report.judge_parts import AutoJudge
 from rlhf_core.report.parts import Facts, Judge, Votes
 from rlhf_core.report.rounds import against_votes_rows
 
@@ -36,6 +38,8 @@ def tables(facts: Facts) -> dict[str, Sequence[Mapping[str, Any]]]:
         "stop": [_stop_row(v, step) for v in facts.human_votes for step in v.stop.path],
         "agreement": [_agreement_row(found) for found in facts.agreement],
         "judges": [_judge_row(judge) for judge in facts.judges],
+        "auto_judges": [_auto_judge_row(judge, one) for judge in facts.auto_judges for one in judge.judged],
+        "auto_judges_against_people": [_judge_row(one) for judge in facts.auto_judges for one in judge.people],
         "reward_model": _reward_model(facts),
         "reward_against_votes": against_votes_rows(facts.against_votes) if facts.against_votes else [],
         "lineage": [asdict(facts.lineage)] if facts.lineage else [],
@@ -103,6 +107,17 @@ def _judge_row(judge: Judge) -> Row:
         for name, value in _ends(kind, getattr(judge, kind)).items()
     }
     return row | {f"people {a}, judge {b}": n for a, counts in judge.confusion.items() for b, n in counts.items()}
+
+
+def _auto_judge_row(judge: AutoJudge, found: AutoJudged) -> Row:
+    row = {"judge": judge.name, "stale": judge.stale}
+    row |= {name: getattr(found, name) for name in ("baseline", "contender", "criterion", "items", "unclear", "swayed")}
+    row |= {
+        name: value
+        for kind in ("win_rate", "stands", "first")
+        for name, value in _ends(kind, getattr(found, kind)).items()
+    }
+    return row | found.outcomes
 
 
 def _ends(name: str, estimate: Estimate | None) -> Row:

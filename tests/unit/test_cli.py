@@ -15,10 +15,11 @@ import pytest
 import typer.main
 
 from rlhf_core import cli
-from rlhf_core.cli import INTERRUPTED, app, main
+from rlhf_core.cli import app, main
 from rlhf_core.data.io import write_jsonl
 from rlhf_core.models.packaged import PACKAGED
 from rlhf_core.stopping import Paused
+from rlhf_core.terminal import INTERRUPTED
 from tests.command import succeed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,7 @@ def test_every_promised_command_is_there() -> None:
         "evaluate",
         "round",
         "compare",
+        "auto-judge",
         "report",
         "export",
         "dashboard",
@@ -70,6 +72,8 @@ def test_every_promised_command_is_there() -> None:
         ("data", "check"),
         ("models", "fetch"),
         ("models", "list"),
+        ("contender", "add"),
+        ("contender", "write"),
         *(("task", name) for name in ("create", "list", "show", "open", "pause", "close", "export")),
         *(("people", name) for name in ("invite", "revoke", "list", "log")),
     }

@@ -63,3 +63,16 @@ def test_the_bound_is_the_kl_of_the_best_of_many_different_answers():
         kl = (p * (p * 20_000).log()).sum().item()
         assert kl < best_of_kl_bound(n) and kl == pytest.approx(best_of_kl_bound(n), abs=1e-3)
     assert best_of_kl_bound(1) == 0.0 and best_of_kl_bound(8) == pytest.approx(math.log(8) - 0.875)
+
+
+@pytest.mark.parametrize(
+    ("names", "pair"),
+    [
+        (["tuned", "base", "sft", "expert"], ("base", "tuned")),
+        (["tuned", "round-1", "base", "expert"], ("round-1", "tuned")),
+        (["base", "expert"], ("base", "expert")),
+        (["human", "expert"], ("expert", "human")),
+    ],
+)
+def test_a_contender_from_elsewhere_is_not_what_a_run_is_about(names: list[str], pair: tuple[str, str]):
+    assert sides(names) == pair
