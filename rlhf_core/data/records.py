@@ -178,6 +178,29 @@ class Ranking(Asked):
         ]
 
 
+class Answer(Record):
+    """One side of a vote: what was answered, and by which contender."""
+
+    contender: Id
+    text: str
+
+
+class PairVote(Asked):
+    """What one judge said of two answers to one prompt. People's votes name a pseudonym; `automatic` says a model judged."""
+
+    a: Answer
+    b: Answer
+    verdict: Literal["a", "b", "tie", "both_bad"]
+    labeller: Name
+    criterion: Name = "overall"
+    prompt_id: Name = ""
+    strength: int | None = Field(default=None, ge=1, le=3)
+    """How much better, where the judge said so: 1 a little to 3 much."""
+    reason: str = ""
+    created_at: Name = ""
+    automatic: bool = Field(default=False, exclude_if=lambda automatic: not automatic)
+
+
 class ContenderCompletion(Record):
     """What one contender answered to one prompt: a row of `completions/<contender>.jsonl`.
 
