@@ -164,7 +164,8 @@ def print_formats() -> None:
     console = Console(markup=False, emoji=False, highlight=False)
     for form in FORMATS.values():
         console.print(f"{form.name}: {form.about}")
-        console.print(Padding("read as " + ", ".join(kind for kind in KINDS if form.reads(kind)), (0, 0, 0, 4)))
+        read = ", ".join(kind for kind in KINDS if form.reads(kind))
+        console.print(Padding(f"read as {read}" if read else form.instead, (0, 0, 0, 4)))
         if written := [*form.write, *form.join]:
             console.print(Padding("written from " + ", ".join(written), (0, 0, 0, 4)))
 

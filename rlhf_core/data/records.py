@@ -212,6 +212,7 @@ class ContenderCompletion(Record):
     category: Name = ""
     contender: Id
     text: str
-    tokens: int = Field(ge=0)
-    finished: bool
-    """True when the model ended its answer itself, False when the token limit cut it off."""
+    tokens: int | None = Field(default=None, ge=0, exclude_if=lambda tokens: tokens is None)
+    """None where another program wrote the answer and did not say."""
+    finished: bool | None = Field(default=None, exclude_if=lambda finished: finished is None)
+    """True when the model ended its answer itself, False when the token limit cut it off, None when that is not known."""

@@ -88,7 +88,7 @@ def convert(block: Block, job: Job) -> Converted:
         if isinstance(raw, bytes) and not raw.strip(SPACE):
             continue
         done.read += 1
-        reading = Reading(f"{form.name}-{number:06d}", job.salt, Counter())
+        reading = Reading(f"{form.name}-{number:06d}", job.salt)
         try:
             records = list(reader(_checked(raw, form), reading))
         except Dropped as reason:
@@ -97,12 +97,14 @@ def convert(block: Block, job: Job) -> Converted:
             done.problems.append((number, explain(error)))
         else:
             done.lines += [record.model_dump_json(exclude_none=True) + "\n" for record in records]
-            done.keys += [_key(record) for record in records if isinstance(record, Prompt)]
+            done.keys += [digest(record) for record in records if isinstance(record, Prompt)]
             done.notes += reading.notes
+            done.dropped += reading.dropped
     return done
 
 
-def _key(prompt: Prompt) -> bytes:
+def digest(prompt: Prompt) -> bytes:
+    """Return 8 bytes that are the same for prompts that ask the same."""
     return blake2b(prompt.transcript.encode(), digest_size=8).digest()
 
 
@@ -126,4 +128,6 @@ def value_of(raw: Any) -> Any:
 
 def as_line(raw: Any) -> bytes:
     """Return a row as it was found, as one line."""
-    return raw + b"\n" if isinstance(raw, bytes) else json.dumps(raw, ensure_ascii=False, default=str).encode() + b"\n"
+    if isinstance(raw, bytes):
+        return raw + b"\n"
+    return json.dumps(raw, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"

@@ -31,12 +31,14 @@ KINDS: dict[str, type[Record]] = {
 }
 """What a file can be imported as → the record of its rows."""
 HELD = {
-    "prompts": ("demonstrations", "preferences", "rankings"),
+    "prompts": ("demonstrations", "preferences", "rankings", "votes", "completions"),
     "demonstrations": ("preferences",),
     "preferences": ("rankings", "votes"),
     "rankings": ("preferences", "votes"),
 }
 """Kind → kinds that hold it too, so that a format which can be read as one of these can be read as it."""
+
+PSEUDONYMS = "judgements by somebody who got a pseudonym, so that nobody is known by name"
 
 Row: TypeAlias = dict[str, Any]
 
@@ -53,15 +55,19 @@ class Dropped(Exception):
 
 @dataclass
 class Reading:
-    """One row on its way to records: the id they are given, pseudonyms for people's names, and what is worth reporting."""
+    """One row on its way to records: the id they are given, pseudonyms for people's names, and what is worth reporting.
+
+    `dropped` counts why records of a row that has several came to nothing.
+    """
 
     id: str
     salt: bytes = b""
     notes: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
 
     def pseudonym(self, name: object) -> str:
         """Return what a person is called here: the same for the same name in one import, and no way back to it."""
-        self.notes["people's names replaced by pseudonyms"] += 1
+        self.notes[PSEUDONYMS] += 1
         return f"labeller-{blake2b(str(name).encode(), key=self.salt, digest_size=5).hexdigest()}"
 
 
@@ -82,7 +88,8 @@ class Format:
         write: kind → rows of a record.
         join: kind → the rows of all records together, for files that are one document.
         tells: says of a row with the fields whether it is of this format, where other formats have the same fields.
-        cannot_hold: what is lost on the way there, in a sentence.
+        cannot_hold: what is lost on the way there and back, in a sentence.
+        instead: what to do with it, where it cannot be read as any kind.
     """
 
     name: str
@@ -93,6 +100,7 @@ class Format:
     join: Mapping[str, Joiner] = field(default_factory=dict)
     tells: Callable[[Row], bool] | None = None
     cannot_hold: str = ""
+    instead: str = ""
 
     @property
     def required(self) -> frozenset[str]:
@@ -112,7 +120,10 @@ class Format:
 def _by_way_of(read: Reader, kind: str) -> Reader:
     def records(row: Any, reading: Reading) -> Iterator[Record]:
         for record in read(row, reading):
-            yield from turn_into(kind, record)
+            try:
+                yield from turn_into(kind, record)
+            except Dropped as reason:
+                reading.dropped[str(reason)] += 1
 
     return records
 
@@ -125,10 +136,13 @@ def turn_into(kind: str, record: Record) -> Iterator[Record]:
     """
     if isinstance(record, KINDS[kind]):
         yield record
-    elif isinstance(record, PairVote):
-        yield from turn_into(kind, _preference_of(record))
     elif kind == "prompts" and isinstance(record, Asked):
         yield Prompt.model_validate(_asked(record))
+    elif kind == "prompts" and isinstance(record, ContenderCompletion):
+        about = {"id": record.prompt_id, "prompt": record.prompt, "category": record.category}
+        yield Prompt.model_validate(about)
+    elif isinstance(record, PairVote):
+        yield from turn_into(kind, _preference_of(record))
     elif kind == "demonstrations" and isinstance(record, Preference):
         yield Demonstration.model_validate(_asked(record) | {"response": record.chosen, "prompt_id": record.prompt_id})
     elif kind == "rankings" and isinstance(record, Preference):

@@ -7,23 +7,25 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
 from rlhf_core.data.exchange.convert import Converted, Job, as_line, convert, convert_all, value_of
-from rlhf_core.data.exchange.format import KINDS
+from rlhf_core.data.exchange.format import KINDS, Format
 from rlhf_core.data.exchange.registry import AUTO, detect, named
+from rlhf_core.data.exchange.repeats import Repeats
 from rlhf_core.data.exchange.source import SPACE, Block, read_blocks
-from rlhf_core.data.io import MAX_PROBLEMS
+from rlhf_core.data.io import MAX_PROBLEMS, replacing
 from rlhf_core.errors import DataError
 
 LARGE = 16 * 1024 * 1024
 """Bytes of a file from which on a second process is worth its start."""
-MOST = 4
-"""Processes."""
+MOST = 2
+"""Processes: with this one three, which stay under 300 MB together."""
+OTHER_NAMES = (".gz", ".zst", ".parquet", ".csv", ".tsv")
 PREVIEW = 5
 
 Progress = Callable[[float], None]
@@ -98,71 +100,80 @@ def import_file(request: ImportRequest, out: Path, progress: Progress | None = N
         DataError: the file is missing or damaged, its format cannot be told or holds nothing of the kind, it holds no rows,
             or rows are wrong; lists up to 20 problems as `file:line: field: what`.
     """
+    check_target(request.source, out)
     job, blocks = _begin(request, read_blocks(request.source))
     about = Imported(job.format, request.kind)
-    problems: list[tuple[int, list[str]]] = []
     processes = min(os.cpu_count() or 1, MOST) if request.source.stat().st_size > LARGE else 1
-    seen: set[bytes] = set()
     with ExitStack() as files:
-        kept = files.enter_context(_aside(out))
-        rejects: BinaryIO | None = None
+        kept = files.enter_context(replacing(out))
+        repeats = files.enter_context(closing(Repeats()))
+        rejects = _Rejects(request, job, out, files)
         for block, done in convert_all(blocks, job, processes):
-            lines = _merged(done, seen, about) if done.keys else done.lines
-            kept.write("".join(lines).encode())
-            _add(about, done, len(lines))
-            if done.problems and request.skip_bad:
-                rejects = rejects or files.enter_context(_aside(_rejects(out)))
-                _write_rejects(rejects, block, done)
-                about.rejected += len(done.problems)
-            elif done.problems:
-                problems += done.problems
-                if len(problems) > MAX_PROBLEMS:
-                    raise _refusal(request, job, problems, more=True)
+            kept.write("".join(done.lines).encode())
+            repeats.add(done.keys)
+            _add(about, done)
+            rejects.add(block, done)
             if progress:
                 progress(block.share)
-        if problems:
-            raise _refusal(request, job, problems)
+        rejects.end()
+        about.rejected = rejects.count
+        about.merged = repeats.take_out(kept)
+        about.written -= about.merged
         if not about.written:
             why = "; ".join(about.describe()[1:])
             raise DataError(f"holds no {request.kind}", where=request.source, value=why or None)
+    if request.skip_bad and not about.rejected:
+        _rejects(out).unlink(missing_ok=True)
     return about
 
 
+def check_target(source: Path, out: Path) -> None:
+    """Refuse a place to write to that would lose what is read, or that says it is of another kind.
+
+    Raises:
+        DataError: `out` is the file that is read, a folder, or named as a compressed file or a table.
+    """
+    if out.is_dir():
+        raise DataError("is a folder", where=out, remedy="Name a file in it")
+    if out.exists() and source.exists() and out.samefile(source):
+        raise DataError("is the file that is read", where=out, remedy="Name another file to write to")
+    if out.suffix.lower() in OTHER_NAMES:
+        raise DataError(f"names a {out.suffix} file", where=out, remedy="What is written is JSON: name it .jsonl")
+
+
 def _begin(request: ImportRequest, blocks: Iterator[Block]) -> tuple[Job, Iterator[Block]]:
-    """Tell the format by the first row that is not blank, and give back all blocks."""
+    """Tell the format by the first row, and give back all blocks; where bad rows are left out, by the first that fits one."""
     if request.kind not in KINDS:
         raise DataError("no such kind of data", value=request.kind, remedy=f"Expected one of {', '.join(KINDS)}")
     among, looked_at = named(request.format), []
     for block in blocks:
         looked_at.append(block)
-        for number, raw in zip(block.numbers, block.rows, strict=True):
-            if isinstance(raw, bytes) and not raw.strip(SPACE):
-                continue
-            where = f"{request.source}:{number}"
-            try:
-                value = value_of(raw)
-            except DataError as error:
-                raise DataError(error.what, where=where) from error
-            form = detect(value, among, request.kind, where)
-            job = Job(form.name, request.kind, request.salt or secrets.token_bytes(16))
-            return job, chain(looked_at, blocks)
+        if form := _told_by(block, among, request):
+            return Job(form.name, request.kind, request.salt or secrets.token_bytes(16)), chain(looked_at, blocks)
     raise DataError("holds no rows", where=request.source)
 
 
-def _merged(done: Converted, seen: set[bytes], about: Imported) -> list[str]:
-    """Return the lines of prompts that have not come before."""
-    lines = []
-    for line, key in zip(done.lines, done.keys, strict=True):
-        if key not in seen:
-            lines.append(line)
-            seen.add(key)
-    about.merged += len(done.lines) - len(lines)
-    return lines
+def _told_by(block: Block, among: list[Format], request: ImportRequest) -> Format | None:
+    """Return the format of the rows of a block, None when all are blank."""
+    first: DataError | None = None
+    for number, raw in zip(block.numbers, block.rows, strict=True):
+        if isinstance(raw, bytes) and not raw.strip(SPACE):
+            continue
+        where = f"{request.source}:{number}"
+        try:
+            return detect(value_of(raw), among, request.kind, where)
+        except DataError as error:
+            first = first or (error if error.where else DataError(error.what, where=where))
+            if not request.skip_bad:
+                break
+    if first:
+        raise first
+    return None
 
 
-def _add(about: Imported, done: Converted, written: int) -> None:
+def _add(about: Imported, done: Converted) -> None:
     about.read += done.read
-    about.written += written
+    about.written += len(done.lines)
     about.dropped += done.dropped
     about.notes += done.notes
 
@@ -181,24 +192,31 @@ def _rejects(out: Path) -> Path:
     return out.with_name(f"{out.name.removesuffix('.jsonl')}.rejects.jsonl")
 
 
-def _write_rejects(file: BinaryIO, block: Block, done: Converted) -> None:
-    rows = dict(zip(block.numbers, block.rows, strict=True))
-    for number, problems in done.problems:
-        found = as_line(rows[number]).decode("utf-8", "backslashreplace").rstrip("\n")
-        row = {"line": number, "problems": problems, "row": found}
-        file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+class _Rejects:
+    """Rows that are wrong: written to their own file where they are to be left out, and a reason to stop otherwise."""
 
+    def __init__(self, request: ImportRequest, job: Job, out: Path, files: ExitStack) -> None:
+        self._request, self._job, self._out, self._files = request, job, out, files
+        self._file: BinaryIO | None = None
+        self._problems: list[tuple[int, list[str]]] = []
+        self.count = 0
 
-@contextmanager
-def _aside(path: Path) -> Iterator[BinaryIO]:
-    """Open a neighbour file that takes the place of `path` once the block has ended well, and goes otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with aside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    def add(self, block: Block, done: Converted) -> None:
+        """Take what is wrong with a block; more problems than are shown end the import."""
+        self.count += len(done.problems)
+        if not self._request.skip_bad:
+            self._problems += done.problems
+            if len(self._problems) > MAX_PROBLEMS:
+                raise _refusal(self._request, self._job, self._problems, more=True)
+        elif done.problems:
+            self._file = self._file or self._files.enter_context(replacing(_rejects(self._out)))
+            rows = dict(zip(block.numbers, block.rows, strict=True))
+            for number, problems in done.problems:
+                found = as_line(rows[number]).decode("utf-8", "backslashreplace").rstrip("\n")
+                row = {"line": number, "problems": problems, "row": found}
+                self._file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+
+    def end(self) -> None:
+        """Refuse the file if anything was wrong with it."""
+        if self._problems:
+            raise _refusal(self._request, self._job, self._problems)

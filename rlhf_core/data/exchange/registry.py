@@ -21,6 +21,7 @@ from rlhf_core.data.formats import (
     trl,
     xstest,
 )
+from rlhf_core.data.io import explain
 from rlhf_core.errors import DataError
 
 OWN = tuple(
@@ -29,7 +30,7 @@ OWN = tuple(
         f"this project's own {kind}",
         record,
         read={kind: lambda row, _: [row]},
-        write={kind: lambda row: [row.model_dump(mode="json")]},
+        write={kind: lambda row: [row.model_dump(mode="json", exclude_none=True)]},
     )
     for kind, record in KINDS.items()
 )
@@ -60,18 +61,14 @@ def detect(value: Any, among: list[Format], kind: str, where: str) -> Format:
     """
     if not isinstance(value, dict):
         raise DataError(f"expected a JSON object, found {type(value).__name__}", where=where)
-    fitting = [f for f in among if f.required <= value.keys() and _holds(f, value)]
+    fitting = [f for f in among if f.required <= value.keys() and (f.tells is None or f.tells(value))]
     if not fitting:
-        fields = ", ".join(sorted(value)[:20]) or "none"
-        known = ", ".join(f.name for f in among)
-        raise DataError(
-            f"no known format has the fields of this row: {fields}", where=where, remedy=f"Looked for {known}"
-        )
-    able = [f for f in fitting if f.reads(kind)]
-    if not able:
-        holds = sorted({k for f in fitting for k in KINDS if f.reads(k)})
-        remedy = f"Import it as {' or '.join(holds)}" if holds else None
-        raise DataError(f"{fitting[0].name} holds no {kind}", where=where, remedy=remedy)
+        raise _unknown(value, among, where)
+    holding = [f for f in fitting if _of_its_kinds(f, value)]
+    if not holding:
+        raise _misshapen(value, max(fitting, key=_asks_for), where)
+    if not (able := [f for f in holding if f.reads(kind)]):
+        raise _unable(max(holding, key=_asks_for), kind, where)
     most = max(map(_asks_for, able))
     best = [f for f in able if _asks_for(f) == most]
     if len(best) > 1:
@@ -80,14 +77,35 @@ def detect(value: Any, among: list[Format], kind: str, where: str) -> Format:
     return best[0]
 
 
+def _unknown(value: Row, among: list[Format], where: str) -> DataError:
+    fields = ", ".join(f"{field:.40}" for field in sorted(value)[:20]) or "none"
+    if len(among) == 1:
+        lacking = ", ".join(sorted(among[0].required - value.keys())) or "the shape it asks for"
+        return DataError(f"{among[0].name} has {lacking}; this row has: {fields}", where=where)
+    known = ", ".join(f.name for f in among)
+    return DataError(f"no known format has the fields of this row: {fields}", where=where, remedy=f"Looked for {known}")
+
+
+def _misshapen(value: Row, form: Format, where: str) -> DataError:
+    try:
+        form.row.model_validate(value)
+    except ValidationError as error:
+        return DataError(f"{explain(error)[0]}; its fields are those of {form.name}", where=where)
+    raise AssertionError(f"{form.name} fits")
+
+
+def _unable(form: Format, kind: str, where: str) -> DataError:
+    holds = [k for k in KINDS if form.reads(k)]
+    remedy = f"Import it as {' or '.join(holds)}" if holds else form.instead
+    return DataError(f"{form.name} holds no {kind}", where=where, remedy=remedy)
+
+
 def _asks_for(form: Format) -> tuple[int, bool]:
     return len(form.required), form.tells is not None
 
 
-def _holds(form: Format, value: Row) -> bool:
+def _of_its_kinds(form: Format, value: Row) -> bool:
     """Say whether the fields of a row are of the kinds that the format asks for; what they say may still be wrong."""
-    if form.tells and not form.tells(value):
-        return False
     try:
         form.row.model_validate(value)
     except ValidationError as error:
@@ -98,4 +116,7 @@ def _holds(form: Format, value: Row) -> bool:
 def _of_another_kind(problem: Any, form: Format) -> bool:
     if problem["type"] == "extra_forbidden":
         return True
-    return problem["type"] != "value_error" and bool(problem["loc"]) and problem["loc"][0] in form.required
+    if problem["type"] == "literal_error":
+        return isinstance(problem["input"], bool | list | dict) or problem["input"] is None
+    wrong = problem["type"] == "missing" or problem["type"].endswith(("_type", "_parsing"))
+    return wrong and bool(problem["loc"]) and problem["loc"][0] in form.required

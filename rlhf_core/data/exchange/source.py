@@ -26,7 +26,8 @@ PARQUET = b"PAR1"
 SPACE = b" \t\r\n"
 LONGEST_ELEMENT = 64 * BLOCK
 """Characters after which an element of a JSON list that has no end is given up."""
-LONGEST_CELL = 2**31 - 1  # characters; the csv module's own limit is 131,072
+LONGEST_ROW = 64 * BLOCK
+"""Bytes after which a line or a cell that has no end is given up."""
 DAMAGED = (EOFError, OSError, zlib.error)
 
 
@@ -54,13 +55,13 @@ def read_blocks(path: Path) -> Iterator[Block]:
         with path.open("rb") as file:
             start = file.read(4)
             if start == PARQUET:
-                yield from _parquet(file)
+                yield from _parquet(path, file)
                 return
             file.seek(0)
             size = path.stat().st_size
             for block in _text(path, _opened(file, start)):
                 yield replace(block, share=file.tell() / size)
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError as error:  # of a table or a document; lines are told one by one
         raise DataError(f"byte {error.start + 1} is not UTF-8", where=path, remedy="Save the file as UTF-8") from error
     except DAMAGED as error:
         raise DataError(f"cannot be read to its end: {error}", where=path, remedy="Fetch it again") from error
@@ -88,10 +89,10 @@ def _text(path: Path, stream: BinaryIO) -> Iterator[Block]:
     elif suffix == ".json" and not _is_line_of_json(first):
         yield Block([1], [_document(path, head + stream.read())])
     else:
-        yield from _lines(head, stream)
+        yield from _lines(path, head, stream)
 
 
-def _lines(head: bytes, stream: BinaryIO) -> Iterator[Block]:
+def _lines(path: Path, head: bytes, stream: BinaryIO) -> Iterator[Block]:
     """Lines end at \\n only: U+2028 and its like are text."""
     number, rest = 1, b""
     while head:
@@ -99,6 +100,9 @@ def _lines(head: bytes, stream: BinaryIO) -> Iterator[Block]:
         rest = lines.pop()
         yield Block(range(number, number + len(lines)), lines)
         number += len(lines)
+        if len(rest) > LONGEST_ROW:
+            what = f"no end of the line after {LONGEST_ROW // BLOCK} MB"
+            raise DataError(what, where=f"{path}:{number}", remedy="Expected one JSON object a line")
         head = stream.read(BLOCK)
     if rest:
         yield Block([number], [rest])
@@ -107,7 +111,7 @@ def _lines(head: bytes, stream: BinaryIO) -> Iterator[Block]:
 def _is_line_of_json(first: bytes) -> bool:
     try:
         return isinstance(json.loads(first.split(b"\n", 1)[0]), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -169,6 +173,9 @@ class _Text:
                 line = self._line + self._text.count("\n", self._at, error.pos)
                 what = f"not JSON: {error.msg}"
                 raise DataError(what, where=f"{path}:{line}", remedy="Expected a JSON list of objects") from error
+            except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
+                what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+                raise DataError(what, where=f"{path}:{self._line}") from error
             if end == len(self._text) and self._more():  # a number may go on
                 continue
             line = self._line
@@ -208,7 +215,7 @@ class _Joined(io.RawIOBase):
 
 def _table(path: Path, stream: BinaryIO, delimiter: str) -> Iterator[Block]:
     """Read a table with a header; an empty cell is a field that is absent."""
-    csv.field_size_limit(LONGEST_CELL)
+    csv.field_size_limit(LONGEST_ROW)
     reader = csv.DictReader(
         io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), delimiter=delimiter, strict=True, restkey=""
     )
@@ -232,7 +239,7 @@ def _table(path: Path, stream: BinaryIO, delimiter: str) -> Iterator[Block]:
         yield Block(numbers, rows)
 
 
-def _parquet(file: BinaryIO) -> Iterator[Block]:
+def _parquet(path: Path, file: BinaryIO) -> Iterator[Block]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -242,5 +249,5 @@ def _parquet(file: BinaryIO) -> Iterator[Block]:
             rows = batch.to_pylist()
             yield Block(range(number, number + len(rows)), rows, number / table.metadata.num_rows)
             number += len(rows)
-    except pa.ArrowException as error:
-        raise EOFError(str(error)) from error
+    except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
+        raise DataError(f"not Parquet that can be read: {error!s:.300}", where=path, remedy="Fetch it again") from error

@@ -70,14 +70,27 @@ def turns_of(
 ) -> list[tuple[str, str]]:
     """Return messages as (role, text) turns.
 
+    The content of a message may be a list of parts `{"type": "text", "text": …}`.
+
     Raises:
         DataError: a message has no role or no text; the pictures and tool calls of some are no text.
     """
-    for number, message in enumerate(messages):
-        for name in (role, content):
-            if not isinstance(message.get(name), str):
-                raise DataError(f"expected a text as {name} of message {number + 1}, found {message.get(name)!r:.80}")
-    return [(message[role], message[content]) for message in messages]
+    turns: list[tuple[Any, Any]] = [(message.get(role), _text(message.get(content))) for message in messages]
+    for number, turn in enumerate(turns, 1):
+        for name, found in zip((role, content), turn, strict=True):
+            if not isinstance(found, str):
+                raise DataError(f"expected a text as {name} of message {number}, found {found!r:.80}")
+    return turns
+
+
+def _text(content: Any) -> Any:
+    """Return the text of parts that are all text; anything else as it is."""
+    if isinstance(content, list) and content:
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+        if len(texts) == len(content):
+            return "\n\n".join(texts)
+    return content
 
 
 def _role(name: str) -> str:

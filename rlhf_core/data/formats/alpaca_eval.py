@@ -31,10 +31,11 @@ class AnnotationRow(ForeignRow):
     instruction: str
     output_1: str
     output_2: str
-    generator_1: str
-    generator_2: str
     preference: float | None = Field(ge=0, le=2)
+    generator_1: str = "output_1"
+    generator_2: str = "output_2"
     annotator: str = "unknown"
+    annotator_index: int | str | None = None
     dataset: str = ""
 
 
@@ -53,10 +54,11 @@ def _vote(row: AnnotationRow, reading: Reading) -> Iterator[PairVote]:
         for side, name, text in (("a", row.generator_1, row.output_1), ("b", row.generator_2, row.output_2))
     }
     about = asked([("user", row.instruction)], reading)
-    person = row.annotator.startswith(PEOPLE)
+    person = row.annotator_index is not None or row.annotator.startswith(PEOPLE)
+    name = row.annotator if row.annotator_index is None else row.annotator_index
     rest = {
         "verdict": verdict,
-        "labeller": reading.pseudonym(row.annotator) if person else row.annotator,
+        "labeller": reading.pseudonym(name) if person else row.annotator,
         "category": row.dataset,
         "automatic": not person,
     }
@@ -96,7 +98,8 @@ FORMATS = (
         AnnotationRow,
         read={"votes": _vote},
         write={"votes": _annotation_row},
-        cannot_hold="Criteria, reasons and times are left out, turns become one text, and two bad answers are a tie. "
-        "An annotator whose name does not begin with `human` is taken for a model.",
+        cannot_hold="Ids, criteria, strengths, reasons and times are left out, turns become one text, and two bad answers are a "
+        "tie. People become pseudonyms; an annotator whose name does not begin with `human` and who has no "
+        "`annotator_index` is taken for a model.",
     ),
 )

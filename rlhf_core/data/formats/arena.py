@@ -15,6 +15,8 @@ from rlhf_core.errors import DataError
 
 VERDICTS = {"model_a": "a", "model_b": "b", "tie": "tie", "tie (bothbad)": "both_bad", "both_bad": "both_bad"}
 WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
+MODELS = ("gpt-", "gpt4")
+"""What the names of judges begin with that are models."""
 LAST_MOMENT = 253402300799.0
 """Seconds from 1970 to the end of the year 9999."""
 
@@ -29,14 +31,16 @@ class BattleRow(ForeignRow):
     conversation_b: list[dict[str, Any]]
     question_id: str | int = ""
     judge: str = "unknown"
-    tstamp: float | None = Field(default=None, ge=0, le=LAST_MOMENT)
+    tstamp: float | None = Field(default=None, ge=0, le=LAST_MOMENT, allow_inf_nan=False)
+    turn: int | None = Field(default=None, ge=1)
     language: str = ""
 
 
 def _vote(row: BattleRow, reading: Reading) -> Iterator[PairVote]:
     if row.model_a == row.model_b:
         raise Dropped("both answers are of one model")
-    first, second = (turns_of(talk) for talk in (row.conversation_a, row.conversation_b))
+    judged = None if row.turn is None else 2 * row.turn  # later turns were written after the vote
+    first, second = (turns_of(talk)[:judged] for talk in (row.conversation_a, row.conversation_b))
     if [text for role, text in first if role == "user"] != [text for role, text in second if role == "user"]:
         raise DataError("the two conversations ask different things")
     if first[:-1] != second[:-1]:
@@ -46,9 +50,12 @@ def _vote(row: BattleRow, reading: Reading) -> Iterator[PairVote]:
         "a": {"contender": row.model_a, "text": text_a},
         "b": {"contender": row.model_b, "text": with_reply(second, reading)[1]},
     }
+    automatic = row.judge.startswith(MODELS)
+    known = row.judge == "unknown" or automatic
     rest = {
         "verdict": VERDICTS[row.winner],
-        "labeller": row.judge if row.judge == "unknown" else reading.pseudonym(row.judge),
+        "labeller": row.judge if known else reading.pseudonym(row.judge),
+        "automatic": automatic,
         "prompt_id": str(row.question_id),
         "category": row.language,
         "created_at": "" if row.tstamp is None else datetime.fromtimestamp(row.tstamp, UTC).isoformat(),
@@ -73,10 +80,13 @@ def _row(vote: PairVote) -> Iterator[Row]:
 
 
 def _seconds(moment: str) -> float | None:
+    """Return an ISO time in seconds from 1970, None where it is none or before; without a zone it is UTC."""
     try:
-        return datetime.fromisoformat(moment).timestamp()
-    except ValueError:
+        when = datetime.fromisoformat(moment)
+        seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
+    return seconds if seconds >= 0 else None
 
 
 FORMATS = (
@@ -86,6 +96,8 @@ FORMATS = (
         BattleRow,
         read={"votes": _vote},
         write={"votes": _row},
-        cannot_hold="Reasons, strengths and criteria are left out; a category goes into `language`; judges become pseudonyms.",
+        cannot_hold="Ids, reasons, strengths and criteria are left out; a category goes into `language`, a vote's id into "
+        "`question_id` where its prompt has none; a time comes back in UTC; judges become pseudonyms, but for models, whose "
+        "names begin with `gpt`. Battles of several turns whose earlier answers differ are dropped.",
     ),
 )

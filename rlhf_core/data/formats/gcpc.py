@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from rlhf_core.data.exchange.format import Dropped, ForeignRow, Format, Reading, Row, preference
-from rlhf_core.data.exchange.talk import asked, turns_of
+from rlhf_core.data.exchange.talk import asked, messages_of, turns_of, with_reply
 from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, PairVote, Preference, Prompt, transcript
 
-LOST = "Ids and categories are left out."
+LOST = "Ids, categories, weights, where a judgement comes from, and whether a prompt is held out are left out."
 AUTORATER = "autorater"
+CHOICES = {
+    **dict.fromkeys(("a", "model a"), "a"),
+    **dict.fromkeys(("b", "model b"), "b"),
+    **dict.fromkeys(("tie", "same"), "tie"),
+    "error": None,
+}
+"""What AutoSxS writes, in small letters → a verdict."""
 
 
 class ChoiceRow(ForeignRow):
@@ -57,8 +64,15 @@ class PredictionRow(ForeignRow):
     prediction: str
 
 
+class TalkRow(ForeignRow):
+    """A conversation of authors: up to a user's message a prompt, up to an assistant's an example to learn."""
+
+    messages: list[dict[str, Any]]
+    context: str = ""
+
+
 class JudgementRow(ForeignRow):
-    """One line of AutoSxS's judgements; `choice` is A or B."""
+    """One line of AutoSxS's judgements; `choice` is A or B, or an error where the model gave none."""
 
     response_a: str
     response_b: str
@@ -66,15 +80,36 @@ class JudgementRow(ForeignRow):
     confidence: float | None = None
     explanation: str = ""
     inference_instruction: str | None = None
+    inference_context: str | None = None
     input_text: str | None = None
     prompt: str | None = None
+
+    @field_validator("choice")
+    @classmethod
+    def _known(cls, choice: str) -> str:
+        if choice.strip().lower() not in CHOICES:
+            raise ValueError(f"expected A or B, found {choice!r:.40}")
+        return choice
 
 
 def _asked(row: ChoiceRow, reading: Reading) -> Row:
     if row.messages is None:
         return asked([("user", row.input_text or "")], reading)
-    context = [("system", row.context)] if row.context else []
-    return asked(context + turns_of(row.messages, role="author"), reading)
+    return asked(_turns(row.messages, row.context), reading)
+
+
+def _turns(messages: list[dict[str, Any]], context: str) -> list[tuple[str, str]]:
+    return [*([("system", context)] if context else []), *turns_of(messages, role="author")]
+
+
+def _prompt_of_talk(row: TalkRow, reading: Reading) -> Iterator[Prompt]:
+    turns = _turns(row.messages, row.context)
+    yield Prompt.model_validate(asked(turns if turns and turns[-1][0] == "user" else turns[:-1], reading))
+
+
+def _demonstration_of_talk(row: TalkRow, reading: Reading) -> Iterator[Demonstration]:
+    about, reply = with_reply(_turns(row.messages, row.context), reading)
+    yield Demonstration.model_validate(about | {"response": reply})
 
 
 def _prompt(row: InputRow, reading: Reading) -> Iterator[Prompt]:
@@ -97,19 +132,27 @@ def _completion(row: PredictionRow, reading: Reading) -> Iterator[ContenderCompl
 
 
 def _judgement(row: JudgementRow, reading: Reading) -> Iterator[PairVote]:
-    prompt = row.inference_instruction or row.input_text or row.prompt
+    parts = [row.inference_instruction or row.input_text or row.prompt, row.inference_context]
+    prompt = "\n\n".join(part for part in parts if part and part.strip())
     if not prompt:
-        raise Dropped("no field names the prompt (inference_instruction, input_text or prompt)")
-    verdict = {"A": "a", "B": "b"}.get(row.choice.strip().upper(), "tie")
+        raise Dropped("no field names the prompt (inference_instruction, inference_context, input_text or prompt)")
+    if (verdict := CHOICES[row.choice.strip().lower()]) is None:
+        raise Dropped("the judging model gave no choice")
     answers = {"a": {"contender": "a", "text": row.response_a}, "b": {"contender": "b", "text": row.response_b}}
     about = {"verdict": verdict, "labeller": AUTORATER, "automatic": True, "reason": row.explanation}
     yield PairVote.model_validate(asked([("user", prompt)], reading) | answers | about)
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _input(record: Asked) -> Row:
-    if not record.history:
-        return {"input_text": record.prompt}
-    return {"messages": [{"author": turn.role, "content": turn.content} for turn in record.conversation]}
+    return {"messages": _authored(record)} if record.history else {"input_text": record.prompt}
+
+
+def _authored(record: Asked, reply: str | None = None) -> list[Row]:
+    return [{"author": turn["role"], "content": turn["content"]} for turn in messages_of(record, reply)]
 
 
 FORMATS = (
@@ -140,18 +183,31 @@ FORMATS = (
         cannot_hold=LOST + " A conversation becomes one text.",
     ),
     Format(
+        "gcpc-chat",
+        "Google Cloud's conversations: `messages` of `author` and `content`, and `context`",
+        TalkRow,
+        read={"prompts": _prompt_of_talk, "demonstrations": _demonstration_of_talk},
+        write={
+            "prompts": lambda r: [{"messages": _authored(r)}],
+            "demonstrations": lambda r: [{"messages": _authored(r, r.response)}],
+        },
+        tells=lambda row: any(isinstance(turn, dict) and "author" in turn for turn in _listed(row["messages"])),
+        cannot_hold=LOST,
+    ),
+    Format(
         "gcpc-prediction",
         "Google Cloud's batch predictions: `inputs.inputs_pretokenized` and `prediction`",
         PredictionRow,
         read={"completions": _completion},
         write={"completions": lambda r: [{"inputs": {"inputs_pretokenized": r.prompt}, "prediction": r.text}]},
-        cannot_hold="Who wrote a completion is left out; a file is one contender's.",
+        cannot_hold="Who wrote a completion, its category, tokens and end are left out; a file is one contender's, which is called "
+        "`prediction`. Ids of prompts are left out.",
     ),
     Format(
         "autosxs",
         "AutoSxS's judgements, made by a model: `response_a`, `response_b`, `choice`, `confidence`, `explanation`",
         JudgementRow,
         read={"votes": _judgement},
-        cannot_hold="The autorater's confidence is no vote of people and is left out.",
+        cannot_hold="The autorater's confidence is left out. The file names no models: its answers are those of `a` and `b`.",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rlhf_core.data.exchange.format import Dropped, ForeignRow, Format, Reading
-from rlhf_core.data.formats.hh_rlhf import Pair, parse_pair
+from rlhf_core.data.formats.hh_rlhf import SPEAKER, Pair, parse_pair
 from rlhf_core.data.records import Preference
 from rlhf_core.errors import DataError
 
@@ -30,8 +30,14 @@ def _preference(row: TranscriptRow, reading: Reading) -> Iterator[Preference]:
 
 
 def _row(record: Preference) -> Iterator[dict[str, str]]:
+    if any(SPEAKER.search(f"\n\n{text}") for text in _texts(record)):
+        raise Dropped("a text has a line that begins as a turn does, Human: or Assistant:")
     talk = "".join(f"\n\n{SPEAKERS[turn.role]}: {turn.content}" for turn in record.conversation)
     yield {side: f"{talk}\n\nAssistant: {getattr(record, side)}" for side in ("chosen", "rejected")}
+
+
+def _texts(record: Preference) -> list[str]:
+    return [*(turn.content for turn in record.conversation), record.chosen, record.rejected]
 
 
 FORMATS = (
@@ -42,6 +48,7 @@ FORMATS = (
         read={"preferences": _preference},
         write={"preferences": _row},
         tells=lambda row: str(row["chosen"]).lstrip().startswith("Human:"),
-        cannot_hold="Ids, categories and weights are left out; white space around a turn is lost on reading it back.",
+        cannot_hold="Ids, categories, weights and where a judgement comes from are left out; white space around a turn is lost on "
+        "reading it back.",
     ),
 )

@@ -1,4 +1,4 @@
-"""Instruction data: Alpaca's, ShareGPT's conversations, DialogSum's dialogues, and plain prompts with responses."""
+"""Instruction data: Alpaca's, ShareGPT's conversations, DialogSum's dialogues."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class ShareGptRow(ForeignRow):
 class DialogSumRow(ForeignRow):
     """A dialogue and its summary; the test split has three."""
 
-    fname: str
     dialogue: str
+    fname: str = ""
+    id: str = ""
     topic: str = ""
     summary: str | None = None
     summary1: str | None = None
@@ -61,7 +62,7 @@ def _dialogsum(row: DialogSumRow, reading: Reading) -> Iterator[Demonstration]:
     for number, summary in enumerate(summaries, 1):
         about = asked([("user", f"Summarise this conversation.\n\n{row.dialogue}")], reading)
         own = f"{reading.id}-{number}" if len(summaries) > 1 else reading.id
-        rest = {"id": own, "response": summary, "prompt_id": row.fname}
+        rest = {"id": own, "response": summary, "prompt_id": row.fname or row.id}
         yield Demonstration.model_validate(about | rest)
 
 
@@ -93,8 +94,9 @@ FORMATS = (
     ),
     Format(
         "dialogsum",
-        "DialogSum's `fname`, `dialogue`, `summary` (or `summary1` to `summary3`)",
+        "DialogSum's `fname` (or `id`), `dialogue`, `summary` (or `summary1` to `summary3`)",
         DialogSumRow,
+        tells=lambda row: not row.keys().isdisjoint(("summary", "summary1")),
         read={"demonstrations": _dialogsum},
         cannot_hold="Topics are left out.",
     ),

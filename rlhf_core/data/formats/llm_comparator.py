@@ -27,7 +27,7 @@ class Model(ForeignRow):
 class RaterScore(ForeignRow):
     """One judgement: above 0 the first answer is better, whichever of the two the rater saw first."""
 
-    score: float
+    score: float = Field(allow_inf_nan=False)
     rationale: str = ""
     rating_label: str = ""
     is_flipped: bool = False
@@ -39,7 +39,7 @@ class Example(ForeignRow):
     input_text: str
     output_text_a: str
     output_text_b: str
-    score: float | None = None
+    score: float | None = Field(default=None, allow_inf_nan=False)
     tags: list[str] = Field(default=[])
     individual_rater_scores: list[RaterScore] = Field(default=[])
 
@@ -134,7 +134,8 @@ FORMATS = (
         ComparisonDocument,
         read={"votes": _votes},
         join={"votes": document},
-        cannot_hold="Who judged, when, and by which criterion is left out; turns become one text. Its raters are models, "
-        "so votes read from it are marked as automatic.",
+        cannot_hold="Ids, who judged, when, and by which criterion are left out; turns become one text, two bad answers a tie, and "
+        "the answers of one model stand on one side. A vote without a strength comes back with 2, a tie without one. Its "
+        "raters are models, so votes read from it are marked as automatic.",
     ),
 )

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
-from rlhf_core.data.exchange.format import Dropped, ForeignRow, Format, Reading
+from rlhf_core.data.exchange.format import Dropped, ForeignRow, Format, Reading, Row
 from rlhf_core.data.exchange.talk import asked
 from rlhf_core.data.records import Demonstration, Prompt, Ranking
 
 MOST = 9  # completions of a ranking
+ROLES = {"user": "prompter", "assistant": "assistant"}
 
 
 class Node(ForeignRow):
@@ -78,12 +79,25 @@ def _prompt(row: TreeRow, reading: Reading) -> Iterator[Prompt]:
     yield Prompt.model_validate(asked([(row.prompt.role, row.prompt.text)], reading))
 
 
+def _tree(record: Ranking) -> Iterator[Row]:
+    """Yield a tree that is one branch down to the prompt, and there the completions with their ranks."""
+    texts = {completion.id: completion.text for completion in record.completions}
+    ranked = [(rank, texts[name]) for rank, group in enumerate(record.ranking) for name in group]
+    below: list[Row] = [{"text": text, "role": "assistant", "rank": rank, "replies": []} for rank, text in ranked]
+    for turn in reversed(record.conversation):
+        below = [{"text": turn.content, "role": ROLES[turn.role], "replies": below}]
+    yield {"message_tree_id": record.prompt_id or record.id, "prompt": below[0]}
+
+
 FORMATS = (
     Format(
         "oasst",
         "OpenAssistant's trees: `message_tree_id` and `prompt` with its `replies`",
         TreeRow,
         read={"rankings": _rankings, "demonstrations": _demonstrations, "prompts": _prompt},
-        cannot_hold="Labels, emojis and languages of messages are left out; of a tree's replies, nine are ranked at most.",
+        write={"rankings": _tree},
+        cannot_hold="Labels, emojis and languages of messages are left out; of a tree's replies, nine are ranked at most. Of a "
+        "ranking, its id and the ids and sources of its completions, its category, weight and where it comes from are left "
+        "out; its completions stand in their order, the best first; where it names no prompt, its id becomes the prompt's.",
     ),
 )

@@ -1,15 +1,15 @@
-"""OpenAI's summarize-from-feedback (Stiennon et al. 2020, arXiv 2009.01325): comparisons of two summaries, by named workers."""
+"""OpenAI's summarize-from-feedback (Stiennon et al. 2020, arXiv 2009.01325): comparisons of two summaries, ratings of one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from rlhf_core.data.exchange.format import ForeignRow, Format, Reading
 from rlhf_core.data.exchange.talk import asked
-from rlhf_core.data.records import PairVote
+from rlhf_core.data.records import ContenderCompletion, PairVote
 
 
 class Info(ForeignRow):
@@ -38,11 +38,45 @@ class ComparisonRow(ForeignRow):
     worker: str | None = None
 
 
+class Ratings(ForeignRow):
+    """What somebody gave a summary, 1 to 7 on each axis."""
+
+    axes: dict[str, Any]
+
+
+class RatedSummary(Summary, Ratings):
+    """A summary with its ratings."""
+
+
+class RatedRow(ForeignRow):
+    """One summary, rated by itself."""
+
+    info: Info
+    summary: RatedSummary
+    worker: str | None = None
+
+
+def _rated(row: RatedRow, reading: Reading) -> Iterator[ContenderCompletion]:
+    reading.notes["ratings on axes left out: a completion has no place for them"] += 1
+    yield ContenderCompletion.model_validate(
+        {
+            "prompt_id": row.info.id,
+            "prompt": _request(row.info),
+            "category": row.info.subreddit or "",
+            "contender": row.summary.policy,
+            "text": row.summary.text.strip(),
+        }
+    )
+
+
+def _request(info: Info) -> str:
+    title = f"Title: {info.title}\n\n" if info.title else ""
+    return f"Summarise this text.\n\n{title}{info.post or info.article or ''}"
+
+
 def _vote(row: ComparisonRow, reading: Reading) -> Iterator[PairVote]:
     info = row.info
-    text = info.post or info.article or ""
-    title = f"Title: {info.title}\n\n" if info.title else ""
-    about = asked([("user", f"Summarise this text.\n\n{title}{text}")], reading)
+    about = asked([("user", _request(info))], reading)
     first, second = row.summaries
     names = [first.policy, second.policy]
     if names[0] == names[1]:
@@ -67,5 +101,12 @@ FORMATS = (
         ComparisonRow,
         read={"votes": _vote},
         cannot_hold="Batches, notes and confidences are left out; workers become pseudonyms.",
+    ),
+    Format(
+        "summarize-from-feedback-axis",
+        "OpenAI's ratings of single summaries: `info`, `summary` with `axes` (overall, accuracy, coverage, coherence)",
+        RatedRow,
+        read={"completions": _rated},
+        cannot_hold="The ratings themselves are left out, and workers with them: summaries come as completions of their policies.",
     ),
 )

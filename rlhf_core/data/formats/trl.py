@@ -44,6 +44,26 @@ class CompletionRow(ForeignRow):
     completion: Talk
 
 
+class TextRow(ForeignRow):
+    """A text."""
+
+    text: str
+
+
+class StepsRow(ForeignRow):
+    """A prompt, the steps of an answer, and whether each is right."""
+
+    prompt: str
+    completions: list[str]
+    labels: list[bool]
+
+    @model_validator(mode="after")
+    def _a_label_for_each(self) -> StepsRow:
+        if len(self.completions) != len(self.labels):
+            raise ValueError(f"{len(self.completions)} completions and {len(self.labels)} labels; expected as many")
+        return self
+
+
 class LabelledRow(CompletionRow):
     """A prompt, an answer, and whether it is a good one."""
 
@@ -63,10 +83,15 @@ class PromptRow(ForeignRow):
 
 
 def _preference(row: PreferenceRow, reading: Reading) -> Iterator[Preference]:
-    yield _preferred(row.prompt, row.chosen, row.rejected, reading)
+    if isinstance(row.chosen, list) and row.chosen and row.chosen[0].get("role") != "assistant":
+        yield from _implicit(row, reading)  # the prompt is there too, before the answers
+    else:
+        yield _preferred(row.prompt, row.chosen, row.rejected, reading)
 
 
 def _implicit(row: ImplicitRow, reading: Reading) -> Iterator[Preference]:
+    if row.chosen == row.rejected:
+        raise Dropped("the two answers are the same")
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(row.chosen, row.rejected, strict=False)))
     if isinstance(row.chosen, str):
         shared = len(re.sub(r"\S+$", "", row.chosen[:shared]))  # not within a word
@@ -109,12 +134,21 @@ def _labelled(row: LabelledRow, reading: Reading) -> Iterator[Demonstration]:
     yield from _completion(row, reading)
 
 
+def _steps(row: StepsRow, reading: Reading) -> Iterator[Demonstration]:
+    if not all(row.labels):
+        raise Dropped("a step is labelled as wrong")
+    answer = "\n".join(row.completions)
+    if not answer.strip():
+        raise Dropped("the reply is empty")
+    yield Demonstration.model_validate(_asked(row.prompt, reading) | {"response": answer})
+
+
 def _messages(row: MessagesRow, reading: Reading) -> Iterator[Demonstration]:
     about, reply = with_reply(turns_of(row.messages), reading)
     yield Demonstration.model_validate(about | {"response": reply})
 
 
-def _prompt(row: PromptRow | CompletionRow, reading: Reading) -> Iterator[Prompt]:
+def _prompt(row: PromptRow | CompletionRow | StepsRow, reading: Reading) -> Iterator[Prompt]:
     yield Prompt.model_validate(_asked(row.prompt, reading))
 
 
@@ -184,5 +218,18 @@ FORMATS = (
         read={"prompts": _prompt},
         write={"prompts": lambda r: [{"prompt": messages_of(r)}]},
         cannot_hold=LOST + " So is whether a prompt is held out.",
+    ),
+    Format(
+        "trl-stepwise",
+        "TRL's stepwise supervision: `prompt`, `completions` (steps), `labels`",
+        StepsRow,
+        read={"demonstrations": _steps, "prompts": _prompt},
+        cannot_hold="Steps become the lines of one answer, and answers with a wrong step are dropped.",
+    ),
+    Format(
+        "trl-text",
+        "TRL's language modelling data: `text`",
+        TextRow,
+        instead="A text says not where a prompt ends: `rlhf pretrain` learns from it as it is",
     ),
 )

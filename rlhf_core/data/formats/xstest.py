@@ -55,7 +55,7 @@ def _prompt(row: dict[str, str | None], where: str) -> RefusalPrompt:
 class TestedRow(ForeignRow):
     """One prompt."""
 
-    id: str
+    id: str | int
     prompt: str
     label: Literal["safe", "unsafe"]
     type: str
