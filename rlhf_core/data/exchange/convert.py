@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from rlhf_core.data.exchange.format import Dropped, Format, Reader, Reading
 from rlhf_core.data.exchange.registry import FORMATS
@@ -91,13 +92,17 @@ def convert(block: Block, job: Job) -> Converted:
         reading = Reading(f"{form.name}-{number:06d}", job.salt)
         try:
             records = list(reader(_checked(raw, form), reading))
+            lines = [record.model_dump_json(exclude_none=True) + "\n" for record in records]
+            keys = [digest(record) for record in records if isinstance(record, Prompt)]
         except Dropped as reason:
             done.dropped[str(reason)] += 1
         except (DataError, ValidationError) as error:
             done.problems.append((number, explain(error)))
+        except (UnicodeEncodeError, PydanticSerializationError):
+            done.problems.append((number, ["holds half of a surrogate pair, which is no text"]))
         else:
-            done.lines += [record.model_dump_json(exclude_none=True) + "\n" for record in records]
-            done.keys += [digest(record) for record in records if isinstance(record, Prompt)]
+            done.lines += lines
+            done.keys += keys
             done.notes += reading.notes
             done.dropped += reading.dropped
     return done

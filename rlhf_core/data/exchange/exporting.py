@@ -100,7 +100,7 @@ def _kind_of(first: Row, where: str) -> str:
 def _shape(kind: str, to: str) -> tuple[Format, str]:
     """Return the format, and the kind it is written from: the file's own, or one that follows from it."""
     among = named(to)
-    follows = [kind, *(other for other, holders in HELD.items() if kind in holders)]
+    follows = [kind, *(other for other in reversed(HELD) if kind in HELD[other])]  # what holds more first
     for wanted in follows:
         for form in among:
             if wanted in form.write or wanted in form.join:

@@ -216,17 +216,18 @@ class _Joined(io.RawIOBase):
 def _table(path: Path, stream: BinaryIO, delimiter: str) -> Iterator[Block]:
     """Read a table with a header; an empty cell is a field that is absent."""
     csv.field_size_limit(LONGEST_ROW)
-    reader = csv.DictReader(
-        io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), delimiter=delimiter, strict=True, restkey=""
-    )
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    reader = csv.DictReader(text, delimiter=delimiter, strict=True, restkey="")
     numbers: list[int] = []
     rows: list[Any] = []
+    line = 1
     try:
-        line = 2
+        names = len(reader.fieldnames or [])
+        line = reader.line_num + 1
         for row in reader:
             if "" in row:
-                where, names = f"{path}:{line}", len(reader.fieldnames or [])
-                raise DataError(f"more cells than the {names} of the header", where=where, value=row[""])
+                what = f"more cells than the {names} of the header"
+                raise DataError(what, where=f"{path}:{line}", value=row[""])
             numbers.append(line)
             rows.append({name: cell for name, cell in row.items() if cell})
             line = reader.line_num + 1
@@ -234,7 +235,9 @@ def _table(path: Path, stream: BinaryIO, delimiter: str) -> Iterator[Block]:
                 yield Block(numbers, rows)
                 numbers, rows = [], []
     except csv.Error as error:
-        raise DataError(f"not CSV: {error}", where=f"{path}:{reader.line_num}") from error
+        raise DataError(f"not CSV: {error}", where=f"{path}:{line}") from error
+    finally:
+        text.detach()  # what opened the stream closes it
     if rows:
         yield Block(numbers, rows)
 

@@ -122,7 +122,7 @@ def _example(votes: list[PairVote], first: str) -> Row:
 def _rater_score(vote: PairVote, first: str) -> Row:
     flipped = vote.a.contender != first
     size = STEP * (vote.strength or CLEAR) * {"a": 1, "b": -1, "tie": 0, "both_bad": 0}[vote.verdict]
-    label = "same" if not size else "A is better" if (size > 0) != flipped else "B is better"
+    label = "same" if not size else "A is better" if size > 0 else "B is better"  # as the rater saw them
     score = -size if flipped else size
     return {"is_flipped": flipped, "score": score + 0.0, "rating_label": label, "rationale": vote.reason}
 
