@@ -52,7 +52,7 @@ def import_data(
     Example: rlhf data import train.parquet rankings.jsonl --as preferences
     """
     from rlhf_core.data.exchange.importing import ImportRequest, import_file, preview
-    from rlhf_core.terminal import share_bar
+    from rlhf_core.data_terminal import share_bar
 
     request = ImportRequest(source, kind, form, skip_bad)
     if dry_run:
@@ -86,6 +86,6 @@ def export_data(
 @app.command()
 def formats() -> None:
     """List the formats: what each can be read as, and written from."""
-    from rlhf_core.terminal import print_formats
+    from rlhf_core.data_terminal import print_formats
 
     print_formats()

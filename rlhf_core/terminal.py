@@ -5,22 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from rlhf_core.config import PipelineConfig
@@ -154,32 +144,6 @@ def _print_refusals(run: RunReader, contenders: tuple[str, str]) -> None:
     cells = [(row.category, str(row.n), row.contender, row.share, row.change) for row in rows]
     _print_table(("prompts", "n", "contender", "declined [95%]", "change against base [95%]"), cells)
     _print_line(refusals.blind_spots)
-
-
-def print_formats() -> None:
-    """Print each format, what it can be read as and written from."""
-    from rlhf_core.data.exchange.format import KINDS
-    from rlhf_core.data.exchange.registry import FORMATS
-
-    console = Console(markup=False, emoji=False, highlight=False)
-    for form in FORMATS.values():
-        console.print(f"{form.name}: {form.about}")
-        read = ", ".join(kind for kind in KINDS if form.reads(kind))
-        console.print(Padding(f"read as {read}" if read else form.instead, (0, 0, 0, 4)))
-        if written := [*form.write, *form.join]:
-            console.print(Padding("written from " + ", ".join(written), (0, 0, 0, 4)))
-
-
-@contextmanager
-def share_bar(what: str) -> Iterator[Callable[[float], None]]:
-    """Show how much of one piece of work is done, and the time left; give what is told the share, from 0 to 1."""
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"),
-        TimeRemainingColumn(), console=Console(stderr=True), transient=True,
-    )  # fmt: skip
-    with bar:
-        task = bar.add_task(one_line(what), total=1.0)
-        yield lambda share: bar.update(task, completed=share)
 
 
 def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -64,7 +64,7 @@ def export_file(source: Path, out: Path, to: str) -> Exported:
         else:
             file.writelines(_line(row) + b"\n" for row in rows)
         if not about.written:
-            why = "; ".join(about.describe()[1:]) if about.dropped else None
+            why = "; ".join(about.describe()[1 : 1 + len(about.dropped)]) or None
             raise DataError(f"holds nothing that {form.name} can hold", where=source, value=why)
     return about
 

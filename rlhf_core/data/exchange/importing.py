@@ -87,7 +87,7 @@ def preview(request: ImportRequest) -> tuple[str, list[str]]:
             done = convert(Block([number], [row]), job)
             if done.problems and not request.skip_bad:
                 raise _refusal(request, job, done.problems, more=True)
-            shown += done.lines
+            shown += [line.rstrip("\n") for line in done.lines]
             if len(shown) >= PREVIEW:
                 return job.format, shown[:PREVIEW]
     return job.format, shown

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rlhf_core.data.exchange.format import KINDS, Format, ForeignRow, Reading, turn_into
+from rlhf_core.data.exchange.format import KINDS, ForeignRow, Format, Reading, turn_into
 from rlhf_core.data.exchange.registry import FORMATS, detect, named
 from rlhf_core.data.records import PairVote
 from rlhf_core.errors import DataError
