@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from rlhf_core.data.exchange.format import Dropped, ForeignRow, Format, Reading, Row
-from rlhf_core.data.exchange.talk import messages_of, turns_of, with_reply
+from rlhf_core.data.exchange.talk import asked, messages_of, turns_of
 from rlhf_core.data.records import PairVote
 from rlhf_core.errors import DataError
 
@@ -45,10 +45,12 @@ def _vote(row: BattleRow, reading: Reading) -> Iterator[PairVote]:
         raise DataError("the two conversations ask different things")
     if first[:-1] != second[:-1]:
         raise Dropped("the conversations differ before their last answers")
-    about, text_a = with_reply(first, reading)
+    if any(not talk or talk[-1][0] != "assistant" for talk in (first, second)):
+        raise DataError("expected two conversations that end with the assistant")
+    about = asked(first[:-1], reading)
     answers = {
-        "a": {"contender": row.model_a, "text": text_a},
-        "b": {"contender": row.model_b, "text": with_reply(second, reading)[1]},
+        "a": {"contender": row.model_a, "text": first[-1][1]},
+        "b": {"contender": row.model_b, "text": second[-1][1]},
     }
     automatic = row.judge.startswith(MODELS)
     known = row.judge == "unknown" or automatic

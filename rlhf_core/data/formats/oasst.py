@@ -81,6 +81,8 @@ def _prompt(row: TreeRow, reading: Reading) -> Iterator[Prompt]:
 
 def _tree(record: Ranking) -> Iterator[Row]:
     """Yield a tree that is one branch down to the prompt, and there the completions with their ranks."""
+    if len(record.ranking) < 2:
+        raise Dropped("all completions are tied")
     texts = {completion.id: completion.text for completion in record.completions}
     ranked = [(rank, texts[name]) for rank, group in enumerate(record.ranking) for name in group]
     below: list[Row] = [{"text": text, "role": "assistant", "rank": rank, "replies": []} for rank, text in ranked]
@@ -98,6 +100,7 @@ FORMATS = (
         write={"rankings": _tree},
         cannot_hold="Labels, emojis and languages of messages are left out; of a tree's replies, nine are ranked at most. Of a "
         "ranking, its id and the ids and sources of its completions, its category, weight and where it comes from are left "
-        "out; its completions stand in their order, the best first; where it names no prompt, its id becomes the prompt's.",
+        "out; its completions stand in their order, the best first; where it names no prompt, its id becomes the prompt's. "
+        "Rankings in which all are tied are left out.",
     ),
 )

@@ -146,7 +146,7 @@ READ: dict[tuple[str, str], list[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("form", "kind"), READ, ids="-as-".join)
+@pytest.mark.parametrize(("form", "kind"), READ)
 def test_a_row_becomes_the_records_it_should(tmp_path: Path, form: str, kind: str) -> None:
     about, records = imported(write_rows(tmp_path / "rows.jsonl", ROWS[form]), kind)
     assert about.format == form

@@ -84,7 +84,7 @@ WRITTEN: dict[tuple[str, str], list[Row]] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "to"), WRITTEN, ids="-to-".join)
+@pytest.mark.parametrize(("kind", "to"), WRITTEN)
 def test_records_become_rows_as_the_project_writes_them(tmp_path: Path, out: Path, kind: str, to: str) -> None:
     about = export_file(saved(tmp_path, kind), out, to)
     assert read_rows(out) == WRITTEN[kind, to]
