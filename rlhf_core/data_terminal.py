@@ -28,10 +28,11 @@ def print_formats() -> None:
 
 @contextmanager
 def share_bar(what: str) -> Iterator[Callable[[float], None]]:
-    """Show how much of one piece of work is done, and the time left; give what is told the share, from 0 to 1."""
+    """Show on a terminal how much of one piece of work is done, and the time left; give what is told the share, 0 to 1."""
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"),
-        TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+        TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
     )  # fmt: skip
     with bar:
         task = bar.add_task(one_line(what), total=1.0)

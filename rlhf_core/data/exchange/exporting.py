@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from pydantic import ValidationError
 
 from rlhf_core.data.exchange.convert import digest, value_of
-from rlhf_core.data.exchange.format import HELD, KINDS, Dropped, Format, Row, turn_into
+from rlhf_core.data.exchange.format import HELD, KINDS, Dropped, Format, Row, counted, turn_into
 from rlhf_core.data.exchange.importing import check_target
 from rlhf_core.data.exchange.registry import FORMATS, named
 from rlhf_core.data.exchange.source import SPACE, read_blocks
@@ -35,7 +35,7 @@ class Exported:
 
     def describe(self) -> list[str]:
         """Return it in lines for people."""
-        lines = [f"{self.read:,} {self.kind} read, {self.written:,} rows of {self.format} written"]
+        lines = [f"{counted(self.read, self.kind)} read, {counted(self.written, 'rows')} of {self.format} written"]
         lines += [f"{count:,} left out: {why}" for why, count in self.dropped.most_common()]
         lines += [f"{self.merged:,} merged with the same prompt before them"] if self.merged else []
         return lines + ([self.cannot_hold] if self.cannot_hold else [])

@@ -38,9 +38,14 @@ HELD = {
 }
 """Kind → kinds that hold it too, so that a format which can be read as one of these can be read as it."""
 
-PSEUDONYMS = "judgements by somebody who got a pseudonym, so that nobody is known by name"
+PSEUDONYMS = "a judge's name became a pseudonym, so that nobody is known by it"
 
 Row: TypeAlias = dict[str, Any]
+
+
+def counted(number: int, things: str) -> str:
+    """Return a number with what is counted, whose name in the plural ends in s."""
+    return f"{number:,} {things if number != 1 else things.removesuffix('s')}"
 
 
 class ForeignRow(BaseModel):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rlhf_core.data.exchange.convert import Converted, Job, as_line, convert, convert_all, value_of
-from rlhf_core.data.exchange.format import KINDS, Format
+from rlhf_core.data.exchange.format import KINDS, Format, counted
 from rlhf_core.data.exchange.registry import AUTO, detect, named
 from rlhf_core.data.exchange.repeats import Repeats
 from rlhf_core.data.exchange.source import SPACE, Block, read_blocks
@@ -47,10 +47,10 @@ class Imported:
 
     def describe(self) -> list[str]:
         """Return it in lines for people."""
-        lines = [f"{self.read:,} rows read as {self.format}, {self.written:,} {self.kind} written"]
+        lines = [f"{counted(self.read, 'rows')} read as {self.format}, {counted(self.written, self.kind)} written"]
         lines += [f"{count:,} dropped: {why}" for why, count in self.dropped.most_common()]
         lines += [f"{self.merged:,} merged with the same prompt before them"] if self.merged else []
-        lines += [f"{count:,} {what}" for what, count in self.notes.most_common()]
+        lines += [f"{count:,} × {what}" for what, count in self.notes.most_common()]
         return lines + ([f"{self.rejected:,} rejected"] if self.rejected else [])
 
 

@@ -14,7 +14,7 @@ ROLES = {
     **dict.fromkeys(("assistant", "gpt", "bot", "chatgpt", "model", "Assistant"), "assistant"),
     **dict.fromkeys(("system", "developer"), "system"),
 }
-SYSTEM = "system prompts put before the first message"
+SYSTEM = "a system prompt was put before the first message"
 
 
 def asked(turns: Sequence[tuple[str, str]], reading: Reading) -> Row:

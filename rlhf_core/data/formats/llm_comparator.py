@@ -65,7 +65,7 @@ def _votes(row: ComparisonDocument, reading: Reading) -> Iterator[PairVote]:
         if not scores and example.score is not None:
             scores = [RaterScore(score=example.score)]
         if not scores:
-            reading.notes["examples without a score passed over"] += 1
+            reading.notes["an example without a score was passed over"] += 1
         for rater, given in enumerate(scores, 1):
             rest = {
                 "id": f"{prompt_id}-{rater}",

@@ -57,7 +57,7 @@ class RatedRow(ForeignRow):
 
 
 def _rated(row: RatedRow, reading: Reading) -> Iterator[ContenderCompletion]:
-    reading.notes["ratings on axes left out: a completion has no place for them"] += 1
+    reading.notes["a rating on axes was left out: a completion has no place for it"] += 1
     yield ContenderCompletion.model_validate(
         {
             "prompt_id": row.info.id,

@@ -230,6 +230,6 @@ FORMATS = (
         "trl-text",
         "TRL's language modelling data: `text`",
         TextRow,
-        instead="A text says not where a prompt ends: `rlhf pretrain` learns from it as it is",
+        instead="A text does not say where its prompt ends: `rlhf pretrain` learns from it as it is",
     ),
 )

@@ -17,7 +17,7 @@ def test_an_import_says_the_format_and_what_it_did(tmp_path: Path, capsys: pytes
     said = succeed(capsys, "data", "import", source, tmp_path / "votes.jsonl", "--as", "votes")
     assert said.splitlines() == [
         "2 rows read as summarize-from-feedback, 2 votes written",
-        "2 judgements by somebody who got a pseudonym, so that nobody is known by name",
+        "2 × a judge's name became a pseudonym, so that nobody is known by it",
     ]
     assert len(read_rows(tmp_path / "votes.jsonl")) == 2
 
@@ -57,7 +57,7 @@ def test_an_unknown_kind_is_refused_with_those_there_are(tmp_path: Path, fail) -
 def test_an_export_says_what_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write_rows(tmp_path / "votes.jsonl", ROWS["studio-votes"])
     said = succeed(capsys, "data", "export", source, tmp_path / "o.jsonl", "--to", "arena").splitlines()
-    assert said == ["1 votes read, 1 rows of arena written", FORMATS["arena"].cannot_hold]
+    assert said == ["1 vote read, 1 row of arena written", FORMATS["arena"].cannot_hold]
 
 
 def test_every_format_is_listed_with_what_it_is_good_for(capsys: pytest.CaptureFixture[str]) -> None:

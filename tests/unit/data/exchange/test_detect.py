@@ -62,7 +62,7 @@ def test_a_format_without_the_kind_says_what_it_holds() -> None:
 
 def test_a_text_alone_says_what_to_do_with_it() -> None:
     assert refusal({"text": "Once."}, "prompts") == (
-        "x:1: trl-text holds no prompts. A text says not where a prompt ends: `rlhf pretrain` learns from it as it is"
+        "x:1: trl-text holds no prompts. A text does not say where its prompt ends: `rlhf pretrain` learns from it as it is"
     )
 
 

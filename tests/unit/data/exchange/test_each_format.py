@@ -172,7 +172,7 @@ def test_the_name_of_a_worker_is_nowhere_in_what_is_written(tmp_path: Path) -> N
         assert len({vote["labeller"] for vote in votes}) == 1
         assert votes[0]["labeller"].startswith("labeller-")
         assert votes[0]["labeller"] != again[0]["labeller"]
-        assert "2 judgements by somebody who got a pseudonym, so that nobody is known by name" in about.describe()
+        assert "2 × a judge's name became a pseudonym, so that nobody is known by it" in about.describe()
 
 
 def change(form: str, **fields: Any) -> dict[str, Any]:

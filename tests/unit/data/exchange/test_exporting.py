@@ -104,7 +104,7 @@ def test_a_history_goes_along(tmp_path: Path, out: Path) -> None:
 def test_ties_and_transcript_marks_are_left_out_and_told(tmp_path: Path, out: Path) -> None:
     votes = saved(tmp_path, "votes", {}, {"verdict": "tie"}, {"b": {"contender": "tuned", "text": "x\n\nHuman: y"}})
     assert export_file(votes, out, "hh-rlhf").describe()[:3] == [
-        "3 votes read, 1 rows of hh-rlhf written",
+        "3 votes read, 1 row of hh-rlhf written",
         "1 left out: the vote is a tie",
         "1 left out: a text has a line that begins as a turn does, Human: or Assistant:",
     ]
