@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -64,7 +65,12 @@ def convert_all(blocks: Iterable[Block], job: Job, processes: int) -> Iterator[t
             yield block, convert(block, job)
         return
     waiting: deque[tuple[Block, Future[Converted]]] = deque()
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        processes,
+        get_context("spawn"),
+        signal.signal,
+        (signal.SIGINT, signal.SIG_IGN),  # this process ends the others
+    ) as pool:
         try:
             for block in blocks:
                 waiting.append((block, pool.submit(convert, block, job)))
@@ -103,8 +109,9 @@ def convert(block: Block, job: Job) -> Converted:
         else:
             done.lines += lines
             done.keys += keys
-            done.notes += reading.notes
-            done.dropped += reading.dropped
+            if reading.notes or reading.dropped:
+                done.notes += reading.notes
+                done.dropped += reading.dropped
     return done
 
 

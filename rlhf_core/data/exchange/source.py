@@ -19,8 +19,8 @@ from rlhf_core.data.io import BOM, GZIP, parse_json
 from rlhf_core.errors import DataError
 
 BLOCK = 1024 * 1024  # bytes
-ROWS = 2000
-"""Rows of a block of what is not JSONL."""
+ROWS = 500
+"""Most rows of a block of what is not JSONL; rows of more than a block's size end it sooner."""
 ZSTD = b"\x28\xb5\x2f\xfd"
 PARQUET = b"PAR1"
 SPACE = b" \t\r\n"
@@ -137,9 +137,9 @@ def _list(path: Path, head: bytes, stream: BinaryIO) -> Iterator[Block]:
         line, value = found
         numbers.append(line)
         rows.append(value)
-        if len(rows) == ROWS:
+        if len(rows) == ROWS or text.taken > BLOCK:
             yield Block(numbers, rows)
-            numbers, rows = [], []
+            numbers, rows, text.taken = [], [], 0
     if rows:
         yield Block(numbers, rows)
 
@@ -150,6 +150,7 @@ class _Text:
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
         self._decode = io.TextIOWrapper(io.BufferedReader(_Joined(head, stream)), encoding="utf-8", newline="\n")
         self._text, self._at, self._line = "", 0, 1
+        self.taken = 0  # characters of elements, for who counts them
 
     def skip(self, sign: str) -> None:
         """Step over a sign that is known to come."""
@@ -180,6 +181,7 @@ class _Text:
                 continue
             line = self._line
             self._line += self._text.count("\n", self._at, end)
+            self.taken += end - self._at
             self._at = end
             return line, value
 
@@ -220,7 +222,7 @@ def _table(path: Path, stream: BinaryIO, delimiter: str) -> Iterator[Block]:
     reader = csv.DictReader(text, delimiter=delimiter, strict=True, restkey="")
     numbers: list[int] = []
     rows: list[Any] = []
-    line = 1
+    line, size = 1, 0
     try:
         names = len(reader.fieldnames or [])
         line = reader.line_num + 1
@@ -231,9 +233,10 @@ def _table(path: Path, stream: BinaryIO, delimiter: str) -> Iterator[Block]:
             numbers.append(line)
             rows.append({name: cell for name, cell in row.items() if cell})
             line = reader.line_num + 1
-            if len(rows) == ROWS:
+            size += sum(len(cell or "") for cell in row.values())
+            if len(rows) == ROWS or size > BLOCK:
                 yield Block(numbers, rows)
-                numbers, rows = [], []
+                numbers, rows, size = [], [], 0
     except csv.Error as error:
         raise DataError(f"not CSV: {error}", where=f"{path}:{line}") from error
     finally:
@@ -247,10 +250,12 @@ def _parquet(path: Path, file: BinaryIO) -> Iterator[Block]:
     import pyarrow.parquet as pq
 
     try:
-        table, number = pq.ParquetFile(file), 1
-        for batch in table.iter_batches(ROWS):
+        table, number = pq.ParquetFile(file, buffer_size=BLOCK, pre_buffer=False), 1
+        about = table.metadata
+        size = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+        for batch in table.iter_batches(max(1, min(ROWS, BLOCK * about.num_rows // max(1, size)))):
             rows = batch.to_pylist()
-            yield Block(range(number, number + len(rows)), rows, number / table.metadata.num_rows)
+            yield Block(range(number, number + len(rows)), rows, number / about.num_rows)
             number += len(rows)
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
         raise DataError(f"not Parquet that can be read: {error!s:.300}", where=path, remedy="Fetch it again") from error

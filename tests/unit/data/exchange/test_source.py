@@ -150,3 +150,12 @@ def test_a_line_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.M
 def test_a_missing_file_says_where_to_look(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x\.jsonl: no such file\. Check the path in the command"):
         rows_of(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.csv"])
+def test_long_rows_make_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Rows of 60 characters, blocks of 100: two rows pass 100, so that each block has two."""
+    monkeypatch.setattr(source, "BLOCK", 100)
+    rows = [{"a": "x" * 60} for _ in range(6)]
+    content = json.dumps(rows) if name == "x.json" else "a\n" + "".join(row["a"] + "\n" for row in rows)
+    assert [len(block.rows) for block in read_blocks(saved(tmp_path, name, content.encode()))] == [2, 2, 2]
