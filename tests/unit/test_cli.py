@@ -65,7 +65,7 @@ def test_every_promised_command_is_there() -> None:
         "runs",
     }
     assert commands().keys() == {(name,) for name in single} | {
-        ("data", "check"),
+        *(("data", name) for name in ("check", "import", "export", "formats")),
         ("models", "fetch"),
         ("models", "list"),
         *(("task", name) for name in ("create", "list", "show", "open", "pause", "close", "export")),

@@ -40,7 +40,7 @@ def test_what_is_shown_cannot_act_on_the_terminal(tmp_path: Path, capsys: pytest
 def test_a_named_format_is_asked_of_every_row(tmp_path: Path, fail) -> None:
     source = write_rows(tmp_path / "rows.jsonl", ROWS["alpaca"])
     said = fail("data", "import", source, tmp_path / "o.jsonl", "--as", "demonstrations", "--format", "sharegpt")
-    assert said == f"error: {source}:1: sharegpt has conversations; this row has: input, instruction, output\n"
+    assert said == f"error: {source}:1: sharegpt has conversations; this row has: input, instruction, output"
 
 
 def test_bad_rows_can_be_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
