@@ -11,6 +11,7 @@ import typer
 
 from rlhf_core.auto_judge_commands import auto_judge
 from rlhf_core.contender_commands import app as contender_app
+from rlhf_core.data_commands import app as data_app
 from rlhf_core.errors import RlhfError
 from rlhf_core.people_commands import app as people_app
 from rlhf_core.stopping import Stop
@@ -32,7 +33,6 @@ app = typer.Typer(
     result blind on its Judge page, then write it up with `rlhf report runs/quickstart`.
     """,
 )
-data_app = typer.Typer(no_args_is_help=True, help="Check the data a pipeline learns from.")
 models_app = typer.Typer(no_args_is_help=True, help="The models that come as packages.")
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
@@ -312,15 +312,6 @@ def runs(run_root: RunRoot = Path("runs")) -> None:
     from rlhf_core.terminal import print_runs
 
     print_runs(run_root)
-
-
-@data_app.command("check")
-def data_check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) -> None:
-    """Check JSONL files of prompts, demonstrations or rankings, alone and against each other."""
-    from rlhf_core.data.check import check_files
-
-    for line in check_files(files):
-        typer.echo(one_line(line))
 
 
 @models_app.command("fetch")

@@ -43,6 +43,8 @@ def check_name(name: str) -> str:
     Raises:
         ValueError: says which characters do.
     """
+    if name.isascii() and name.isprintable():
+        return name
     if (shown := one_line(name)) != name:
         raise ValueError(f"holds characters that do not show; expected a name in one line, found {shown}")
     return name

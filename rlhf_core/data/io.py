@@ -7,8 +7,9 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -33,18 +34,13 @@ def read_jsonl(path: str | Path, record: type[R]) -> list[R]:
     for number, line in enumerate(_lines(Path(path)), 1):
         if line.strip():
             try:
-                rows.append(record.model_validate(_parse(line)))
+                rows.append(record.model_validate(parse_row(line)))
             except (DataError, ValidationError) as error:
-                problems += [f"{path}:{number}: {text}" for text in _explain(error)]
+                problems += [f"{path}:{number}: {text}" for text in explain(error)]
     _refuse(problems, path, record)
     if not rows:
         raise DataError("holds no rows", where=path, remedy=f"Expected one JSON {record.__name__} a line")
     return rows
-
-
-def explain_fields(error: ValidationError) -> list[str]:
-    """Return what is wrong with a record, field by field, as `field: what is wrong (found …)`."""
-    return [_field_problem(e) for e in error.errors(include_url=False)]
 
 
 def iterate_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -58,7 +54,7 @@ def iterate_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
             line = line.removeprefix(BOM) if number == 1 else line
             if line.strip():
                 try:
-                    yield number, _parse(line)
+                    yield number, parse_row(line)
                 except DataError as error:
                     raise DataError(error.what, where=f"{path}:{number}") from error
 
@@ -72,7 +68,7 @@ def first_object(path: str | Path) -> tuple[int, dict[str, Any]]:
     for number, line in enumerate(_lines(Path(path)), 1):
         if line.strip():
             try:
-                return number, _parse(line)
+                return number, parse_row(line)
             except DataError as error:
                 raise DataError(error.what, where=f"{path}:{number}") from error
     raise DataError("holds no rows", where=path, remedy="Expected one JSON object a line")
@@ -108,14 +104,24 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write `content` to `path` through a neighbour file and an atomic rename."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a neighbour file that takes the place of `path` once the block has ended well, and goes otherwise."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -125,7 +131,10 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: not UTF-8, not JSON, or half of a pair.
     """
     text = text.decode("utf-8") if isinstance(text, bytes) else text
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if "\\u" in text:
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -134,6 +143,32 @@ def parse_json(text: str | bytes) -> Any:
                 f"holds half of a surrogate pair, {error.object[error.start]!a}, which is no text"
             ) from error
     return value
+
+
+def parse_row(line: bytes) -> dict[str, Any]:
+    """Return the object of one line.
+
+    Raises:
+        DataError: says why the line is none.
+    """
+    try:
+        value = parse_json(line)
+    except UnicodeDecodeError as error:
+        raise DataError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"not JSON: {error.msg} at column {error.colno}") from error
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if not isinstance(value, dict):
+        raise DataError(f"expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def explain(error: DataError | ValidationError) -> list[str]:
+    """Return what is wrong with a row, one `field: what (found …)` for each problem."""
+    if isinstance(error, DataError):
+        return [str(error)]
+    return [_field_problem(e) for e in error.errors(include_url=False)]
 
 
 def _plain(row: BaseModel | Mapping[str, Any]) -> Any:
@@ -150,26 +185,6 @@ def _lines(path: Path) -> list[bytes]:
         except (EOFError, OSError, zlib.error) as error:
             raise DataError(f"not a whole gzip file: {error}", where=path, remedy="Fetch it again") from error
     return content.removeprefix(BOM).split(b"\n")
-
-
-def _parse(line: bytes) -> Any:
-    try:
-        value = parse_json(line)
-    except UnicodeDecodeError as error:
-        raise DataError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise DataError(f"not JSON: {error.msg} at column {error.colno}") from error
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    if not isinstance(value, dict):
-        raise DataError(f"expected a JSON object, found {type(value).__name__}")
-    return value
-
-
-def _explain(error: DataError | ValidationError) -> list[str]:
-    if isinstance(error, DataError):
-        return [str(error)]
-    return explain_fields(error)
 
 
 def _field_problem(error: Any) -> str:

@@ -178,6 +178,29 @@ class Ranking(Asked):
         ]
 
 
+class Answer(Record):
+    """One side of a vote: what was answered, and by which contender."""
+
+    contender: Id
+    text: str
+
+
+class PairVote(Asked):
+    """What one judge said of two answers to one prompt. People's votes name a pseudonym; `automatic` says a model judged."""
+
+    a: Answer
+    b: Answer
+    verdict: Literal["a", "b", "tie", "both_bad"]
+    labeller: Name
+    criterion: Name = "overall"
+    prompt_id: Name = ""
+    strength: int | None = Field(default=None, ge=1, le=3)
+    """How much better, where the judge said so: 1 a little to 3 much."""
+    reason: str = ""
+    created_at: Name = ""
+    automatic: bool = Field(default=False, exclude_if=lambda automatic: not automatic)
+
+
 class ContenderCompletion(Record):
     """What one contender answered to one prompt: a row of `completions/<contender>.jsonl`.
 
@@ -189,9 +212,10 @@ class ContenderCompletion(Record):
     category: Name = ""
     contender: Id
     text: str
-    tokens: int = Field(ge=0)
-    finished: bool
-    """True when the model ended its answer itself, False when the token limit cut it off."""
+    tokens: int | None = Field(default=None, ge=0, exclude_if=lambda tokens: tokens is None)
+    """None where another program wrote the answer and did not say."""
+    finished: bool | None = Field(default=None, exclude_if=lambda finished: finished is None)
+    """True when the model ended its answer itself, False when the token limit cut it off, None when that is not known."""
 
 
 class GivenAnswer(Record):
@@ -202,8 +226,8 @@ class GivenAnswer(Record):
     prompt: str = ""
     category: Name = ""
     contender: Name = ""
-    tokens: int = Field(default=0, ge=0)
-    finished: bool = True
+    tokens: int | None = Field(default=None, ge=0)
+    finished: bool | None = None
 
     @model_validator(mode="after")
     def _answers_something(self) -> GivenAnswer:

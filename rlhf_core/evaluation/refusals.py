@@ -35,10 +35,10 @@ def refusal_rates(completions: Sequence[ContenderCompletion]) -> dict[str, Estim
 def refusal_report(answers: Answers, *, bootstrap: int = 2000) -> dict[str, Any]:
     """Return the content of `evaluation/refusals.json`: a row for each contender and category of prompts.
 
-    `declined` is a share with its 95% interval (`low`, `high`) over `n` answers, of which `empty` hold no word and `cut` were
-    ended by the token limit. `difference` is the mean over prompts of contender − base, a share with its 95% interval;
-    `newly` and `no_longer` count the prompts that only the contender, or only base, declines. All five are None for base
-    itself and where base has not answered.
+    `declined` is a share with its 95% interval (`low`, `high`) over `n` answers, of which `empty` hold no word and `cut` are
+    known to have been ended by the token limit. `difference` is the mean over prompts of contender − base, a share with its
+    95% interval; `newly` and `no_longer` count the prompts that only the contender, or only base, declines. All five are
+    None for base itself and where base has not answered.
     """
     changes = _changes(answers, bootstrap)
     rows = [
@@ -63,7 +63,7 @@ def _rate(rate: Estimate, completions: Sequence[ContenderCompletion]) -> Row:
         "high": rate.high,
         "method": rate.method,
         "empty": sum(not c.text.strip() for c in completions),
-        "cut": sum(not c.finished for c in completions),
+        "cut": sum(c.finished is False for c in completions),
     }
 
 

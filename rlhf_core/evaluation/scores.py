@@ -39,14 +39,15 @@ INDEPENDENT = (
 
 
 def text_rows(completions: Sequence[ContenderCompletion]) -> list[Row]:
-    """Return words, finished (1 or 0) and refusal (1 or 0, by the stated phrases) of each completion."""
+    """Return words, finished (1 or 0, where it is known) and refusal (1 or 0, by the stated phrases) of each completion."""
     texts = [c.text for c in completions]
-    values = {
-        "words": [float(len(text.split())) for text in texts],
-        "finished": [float(c.finished) for c in completions],
-        "refusal": load_measurement("refusal").compute(predictions=texts)["refusal"] if texts else [],
-    }
-    return _rows(completions, "text", values)
+    ended = [c for c in completions if c.finished is not None]
+    refusals = load_measurement("refusal").compute(predictions=texts)["refusal"] if texts else []
+    return [
+        *_rows(completions, "text", {"words": [float(len(text.split())) for text in texts]}),
+        *_rows(ended, "text", {"finished": [float(c.finished is True) for c in ended]}),
+        *_rows(completions, "text", {"refusal": refusals}),
+    ]
 
 
 def describe_scorers(scorers: Iterable[ToxicityScorer], reward_model: str, *, optimised: bool) -> dict[str, Row]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator
 
-from rlhf_core.data.io import explain_fields, parse_json
+from rlhf_core.data.io import explain, parse_json
 from rlhf_core.data.records import Asked, Id, Record
 from rlhf_core.errors import DataError, shorten
 
@@ -135,7 +135,7 @@ def parse_request(line: bytes) -> Request | Stop:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise DataError("; ".join(explain_fields(error)), where="request") from error
+        raise DataError("; ".join(explain(error)), where="request") from error
 
 
 def parse_event(line: bytes) -> Event:

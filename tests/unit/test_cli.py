@@ -69,7 +69,7 @@ def test_every_promised_command_is_there() -> None:
         "runs",
     }
     assert commands().keys() == {(name,) for name in single} | {
-        ("data", "check"),
+        *(("data", name) for name in ("check", "import", "export", "formats")),
         ("models", "fetch"),
         ("models", "list"),
         ("contender", "add"),

@@ -9,16 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 from pydantic import ValidationError, field_validator
 
-from rlhf_core.data.records import Record
+from rlhf_core.data.exchange.format import Format, Reading
+from rlhf_core.data.exchange.talk import asked
+from rlhf_core.data.records import PairVote, Record
 from rlhf_core.errors import DataError, shorten
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CRITERION = "overall"
 ANNOTATORS = ("annotator1", "annotator2", "annotator3")
+VERDICTS = {0: "tie", 1: "a", 2: "b"}
 OUTCOMES = {0: ("tie", 0.5), 1: ("baseline", 0.0), 2: ("contender", 1.0)}
 REMEDY = "Expected PandaLM's testset-v1.json, a JSON list of objects"
 BETWEEN = ", \t\r\n"
@@ -114,6 +119,8 @@ def _explain(error: ValidationError) -> list[str]:
 
 
 def _votes(pairs: Sequence[JudgedPair]) -> pd.DataFrame:
+    import pandas as pd  # here, for who imports formats alone needs none
+
     prompts: dict[tuple[str, str], str] = {}
     rows = []
     for pair in pairs:
@@ -135,3 +142,27 @@ def _votes(pairs: Sequence[JudgedPair]) -> pd.DataFrame:
         repeat_of=pd.array([pd.NA] * len(rows), dtype="Int64"),
         gold=None,
     )
+
+
+def _pair_votes(row: JudgedPair, reading: Reading) -> Iterator[PairVote]:
+    baseline, contender = row.cmp_key.split("_")
+    prompt = f"{row.instruction}\n\n{row.input}" if row.input.strip() else row.instruction
+    about = asked([("user", prompt)], reading) | {"category": row.motivation_app, "prompt_id": reading.id}
+    answers = {
+        "a": {"contender": baseline, "text": row.response1},
+        "b": {"contender": contender, "text": row.response2},
+    }
+    for annotator in ANNOTATORS:
+        own = {"id": f"{reading.id}-{annotator}", "labeller": annotator, "verdict": VERDICTS[getattr(row, annotator)]}
+        yield PairVote.model_validate(about | answers | own)
+
+
+FORMATS = (
+    Format(
+        "pandalm",
+        "PandaLM's test set: `instruction`, `response1`, `response2`, and what three annotators said (0 a tie, 1, 2)",
+        JudgedPair,
+        read={"votes": _pair_votes},
+        cannot_hold="Keys of comparisons are left out.",
+    ),
+)

@@ -6,10 +6,12 @@ Columns: id, prompt, type, label, focus, note. How many of the safe ones a model
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
-from rlhf_core.data.records import RefusalPrompt
+from rlhf_core.data.exchange.format import ForeignRow, Format, Reading
+from rlhf_core.data.records import Prompt, RefusalPrompt
 from rlhf_core.errors import DataError
 
 COLUMNS = ("id", "prompt", "label")
@@ -48,3 +50,28 @@ def _prompt(row: dict[str, str | None], where: str) -> RefusalPrompt:
     if not text.strip():
         raise DataError("the prompt is empty", where=where)
     return RefusalPrompt.model_validate({"id": f"xstest-{row['id']}", "prompt": text, "category": label})
+
+
+class TestedRow(ForeignRow):
+    """One prompt."""
+
+    id: str | int
+    prompt: str
+    label: Literal["safe", "unsafe"]
+    type: str
+
+
+def _held_out(row: TestedRow, reading: Reading) -> Iterator[Prompt]:
+    about = {"id": f"xstest-{row.id}", "prompt": row.prompt, "category": row.label}
+    yield Prompt.model_validate(about | {"split": "eval"})
+
+
+FORMATS = (
+    Format(
+        "xstest",
+        "XSTest's prompts, a test of refusals: `id`, `prompt`, `type`, `label`; held out",
+        TestedRow,
+        read={"prompts": _held_out},
+        cannot_hold="Types, focus words and notes are left out.",
+    ),
+)

@@ -123,7 +123,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
 def test_any_text_comes_back_as_it_went(text: str) -> None:
     """Line separators, controls, right-to-left marks, emoji and markup are text like any other."""
     line = io.json.dumps({"id": "c", "text": text}, ensure_ascii=False)
-    assert Completion.model_validate(io._parse(line.encode())).text == text
+    assert Completion.model_validate(io.parse_row(line.encode())).text == text
 
 
 STRANGE = [

@@ -152,3 +152,11 @@ def test_a_history_that_does_not_alternate_up_to_a_reply_is_refused(roles: str) 
 )
 def test_a_turn_is_a_users_or_an_assistants_and_says_something(turn: dict[str, str], problem: str) -> None:
     assert problem in message(ranking([["a"], ["b"], ["c"]], history=[turn, turn]))
+
+
+def test_what_is_not_known_of_a_completion_is_not_written():
+    theirs = ContenderCompletion(prompt_id="p", prompt="Why?", contender="theirs", text="So.")
+    assert (theirs.tokens, theirs.finished) == (None, None)
+    assert theirs.model_dump().keys() == {"prompt_id", "prompt", "category", "contender", "text"}
+    ours = ContenderCompletion(prompt_id="p", prompt="Why?", contender="ours", text="", tokens=0, finished=False)
+    assert ours.model_dump()["tokens"] == 0 and ours.model_dump()["finished"] is False

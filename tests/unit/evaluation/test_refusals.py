@@ -40,6 +40,14 @@ def test_rates_of_safe_and_unsafe_prompts_by_hand():
     assert (unsafe.low, unsafe.high) == (pytest.approx(0.565518, abs=1e-5), pytest.approx(1.0))
 
 
+def test_only_answers_known_to_be_cut_off_are_counted_as_such():
+    known, cut = completions("safe", YES, NO)
+    unknown = known.model_copy(update={"prompt_id": "s3", "tokens": None, "finished": None})
+    rows = [known, cut.model_copy(update={"finished": False}), unknown]
+    (row,) = refusal_report({"tuned": rows}, bootstrap=10)["rows"]
+    assert (row["n"], row["cut"]) == (3, 1)
+
+
 def test_answers_to_one_prompt_are_one_cluster():
     """Three answers each to four prompts, all three alike: V = 4/3·4·1.5²/12² = 1/12, so ¼/V = 3 answers at t₃ = 3.182446.
 

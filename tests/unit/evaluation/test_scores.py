@@ -26,6 +26,19 @@ def test_text_rows_by_hand():
     assert values == {("words", 0): 5.0, ("finished", 1): 0.0, ("refusal", 2): 1.0}
 
 
+def test_what_is_not_known_of_another_programs_answer_is_no_row():
+    """Whether it was cut off is unknown, which is neither 0 nor 1."""
+    imported = ContenderCompletion(prompt_id="p2", prompt="Why?", contender="theirs", text="Because.")
+    rows = text_rows([completion("Yes.", False), imported])
+    assert [(r["measure"], r["contender"], r["value"]) for r in rows] == [
+        ("words", "tuned", 1.0),
+        ("words", "theirs", 1.0),
+        ("finished", "tuned", 0.0),
+        ("refusal", "tuned", 0.0),
+        ("refusal", "theirs", 0.0),
+    ]
+
+
 def test_rows_carry_prompt_category_and_contender():
     (row,) = reward_rows([completion("Yes.")], [1.5])
     assert row == {

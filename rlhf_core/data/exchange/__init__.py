@@ -1,0 +1,1 @@
+"""Data of other projects, read and written: files as rows, rows as records, and back."""

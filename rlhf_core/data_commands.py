@@ -1,0 +1,91 @@
+"""`rlhf data`: check the data of a pipeline; read and write the files of other projects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rlhf_core.visible import one_line
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Check the data a pipeline learns from; read and write the files of other projects.
+
+    What others call a preference file becomes data.rankings of a pipeline with `rlhf data import FILE --as preferences OUT.jsonl`;
+    `rlhf data formats` lists what can be read and written.
+    """,
+)
+Kind = Literal["prompts", "demonstrations", "preferences", "rankings", "completions", "votes"]
+
+
+@app.command()
+def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) -> None:
+    """Check JSONL files of prompts, demonstrations or rankings, alone and against each other."""
+    from rlhf_core.data.check import check_files
+
+    for line in check_files(files):
+        typer.echo(one_line(line))
+
+
+@app.command("import")
+def import_data(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSONL, JSON, CSV, TSV or Parquet; gzip or Zstandard.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl")],
+    kind: Annotated[Kind, typer.Option("--as", help="What the rows become.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="NAME|auto", help="`rlhf data formats` lists the names.")
+    ] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show five rows as they will be; write nothing.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Write the good rows, and the others to OUT.rejects.jsonl.")
+    ] = False,
+) -> None:
+    """Read another project's file as records of this one.
+
+    The format is told by the fields of the first row, and said. Every row is checked first: nothing is written when one is
+    wrong, unless `--skip-bad` is given. Names of people become pseudonyms.
+
+    Example: rlhf data import train.parquet rankings.jsonl --as preferences
+    """
+    from rlhf_core.data.exchange.importing import ImportRequest, import_file, preview
+    from rlhf_core.data_terminal import share_bar
+
+    request = ImportRequest(source, kind, form, skip_bad)
+    if dry_run:
+        name, lines = preview(request)
+        typer.echo(f"{one_line(str(source))} reads as {name}. The first {kind} would be:")
+        for line in lines:
+            typer.echo(one_line(line))
+        return
+    with share_bar(f"import {source.name}") as progress:
+        done = import_file(request, out, progress)
+    for line in done.describe():
+        typer.echo(one_line(line))
+
+
+@app.command("export")
+def export_data(
+    source: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Records of this project, of any kind.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="OUT.json is one list; any other name is JSONL.")],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="`rlhf data formats` lists the names.")],
+) -> None:
+    """Write records of this project as another project's file.
+
+    Example: rlhf data export rankings.jsonl train.jsonl --to trl
+    """
+    from rlhf_core.data.exchange.exporting import export_file
+
+    for line in export_file(source, out, to).describe():
+        typer.echo(one_line(line))
+
+
+@app.command()
+def formats() -> None:
+    """List the formats: what each can be read as, and written from."""
+    from rlhf_core.data_terminal import print_formats
+
+    print_formats()
