@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FAST = ("ppo.iterations=8", "ppo.optim.lr=0.02")
 """Few steps, and so large that the tuned model answers otherwise than the one before."""
 PAIRS = 16
+WHOLE = 300_000
+"""Milliseconds in which what is left of a round is done, on a busy machine too."""
 
 
 @pytest.fixture
@@ -47,10 +49,10 @@ def test_from_votes_to_the_result_of_the_next_round(judged: Dashboard, page: Pag
 
     page.goto(f"{judged.address}/results?run=first")
     page.get_by_role("link", name="Round 2: first-round2").click()
-    expect(page.get_by_text("A later round goes on with its own command")).to_be_visible()
-    said = to_its_end(shown_command(page))
-    assert "was begun before: its data stay as they are" in said and "Task 2 (first-round2) is open" in said
-
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_test_id("stCode").filter(has_text="Task 2 (first-round2) is open")).to_be_visible(timeout=WHOLE)
+    printed = " ".join((judged.root / "runs" / "first-round2.log").read_text().split())
+    assert "was begun before: its data stay as they are" in printed
     expect(page.get_by_text("Complete in ")).to_be_visible()
     settle(page)
     page.get_by_role("link", name="Its curves").click()
@@ -101,13 +103,6 @@ def stopped_on_the_way(command: list[str], run: Path) -> None:
 def at_work(run: Path, stage: str) -> bool:
     """Say whether a stage is running, by the run's files."""
     return run.is_dir() and any(s.name == stage and s.state == "running" for s in RunReader(run).status().stages)
-
-
-def to_its_end(command: list[str]) -> str:
-    """Run a command that must end well, and return what it prints, on one line."""
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return " ".join(done.stdout.split())
 
 
 def judge_some(page: Page, judged: Dashboard, run: Path) -> Counter[tuple[str, str]]:

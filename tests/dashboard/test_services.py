@@ -87,11 +87,11 @@ def test_headline_says_worse_and_unclear(studio: Studio) -> None:
         for row in content["rows"]:
             row |= {"difference": (low + high) / 2, "low": low, "high": high}
         path.write_text(json.dumps(content))
-        assert text in build_headline(entry, Judged(None, None)).sentence
+        assert text in build_headline(entry, Judged(None, None, None)).sentence
 
 
 def test_headline_reads_the_checks(studio: Studio) -> None:
-    checks = build_headline(entry_of(studio), Judged(None, None)).checks
+    checks = build_headline(entry_of(studio), Judged(None, None, None)).checks
     # The factory: accuracy from 70.8%, KL up to 7.7 nats, 2 of 12 prompts worse, more answers finished; nobody judged.
     assert [check.reading for check in checks] == ["holds"] * 4 + ["not measured"] * 2
 

@@ -260,8 +260,9 @@ def test_images_in_instructions_are_not_fetched():
 
 def test_names_in_figures_are_text():
     figure = intervals(["<b>1</b>", "2", "%{x}\u202e"], [(0.5, 0.4, 0.6)] * 3, LIGHT, reference=0.5, x_title="x")
-    assert [trace.y[0] for trace in figure.data] == ["&lt;b&gt;1&lt;/b&gt;", "2", "%\u200b{x}⟨U+202E⟩"]
-    assert figure.layout.yaxis.type == "category"  # else "2" is a height
+    names = ["&lt;b&gt;1&lt;/b&gt;", "2", "%\u200b{x}⟨U+202E⟩"]
+    assert [figure.layout.yaxis.ticktext[trace.y[0]] for trace in figure.data] == names
+    assert [trace.hovertemplate.partition(":")[0] for trace in figure.data] == names
     assert clip("x" * 99) == "x" * 59 + "…"
 
 
