@@ -135,7 +135,7 @@ def _ask(endpoint: EndpointConfig, prompts: Sequence[Prompt], place: Place, repo
     rows = [
         ContenderCompletion(
             prompt_id=p.id, prompt=p.transcript, category=p.category, contender=place.name,
-            text=reply.text, tokens=reply.tokens or 0, finished=not reply.cut,
+            text=reply.text, tokens=reply.tokens, finished=not reply.cut,
         )
         for p, reply in zip(prompts, replies, strict=True)
     ]  # fmt: skip
@@ -196,7 +196,7 @@ def _write(rows: Sequence[ContenderCompletion], place: Place, unanswered: int = 
 
 
 def _written(rows: Sequence[ContenderCompletion], place: Place, unanswered: int = 0) -> Written:
-    empty, cut = sum(not row.text.strip() for row in rows), sum(not row.finished for row in rows)
+    empty, cut = sum(not row.text.strip() for row in rows), sum(row.finished is False for row in rows)
     return Written(place.answers, len(rows), empty, cut, unanswered)
 
 

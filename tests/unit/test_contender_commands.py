@@ -228,7 +228,7 @@ def test_answers_that_are_there_are_matched_by_id_or_by_text(
     rows = answers(config, "human")
     assert [(r.prompt_id, r.text, r.contender, r.tokens, r.finished) for r in rows] == [
         (prompts[0].id, "one", "human", 3, False),
-        (prompts[1].id, "two", "human", 0, True),
+        (prompts[1].id, "two", "human", None, None),
     ]
     assert source(config, "human")["file"] == str(tmp_path / "given.jsonl")
 
