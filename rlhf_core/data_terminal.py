@@ -16,6 +16,7 @@ def print_formats() -> None:
     """Print each format, what it can be read as and written from."""
     from rlhf_core.data.exchange.format import KINDS
     from rlhf_core.data.exchange.registry import FORMATS
+    from rlhf_core.runs.foreign import FORMATS as CURVES
 
     console = Console(markup=False, emoji=False, highlight=False)
     for form in FORMATS.values():
@@ -24,6 +25,9 @@ def print_formats() -> None:
         console.print(Padding(f"read as {read}" if read else form.instead, (0, 0, 0, 4)))
         if written := [*form.write, *form.join]:
             console.print(Padding("written from " + ", ".join(written), (0, 0, 0, 4)))
+    for name, curves in CURVES.items():
+        console.print(f"{name}: {curves.title}")
+        console.print(Padding("read as curves", (0, 0, 0, 4)))
 
 
 @contextmanager

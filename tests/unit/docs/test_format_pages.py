@@ -16,7 +16,9 @@ from rlhf_core.data.exchange.registry import FORMATS
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "docs" / "formats"
 INDEX = (FOLDER / "README.md").read_text(encoding="utf-8")
-PAGES = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md") if path.name != "README.md"}
+APART = ("README", "curves")
+"""The index; and curves, whose examples have a test of their own."""
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md") if path.stem not in APART}
 ROWS = dict(re.findall(r"^\| \[`([^`]+)`\]\(([^)]+)\.md\) \|", INDEX, re.M))
 
 

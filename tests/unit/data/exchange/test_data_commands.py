@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rlhf_core.cli import main
 from rlhf_core.data.exchange.registry import FORMATS
+from rlhf_core.runs.foreign import FORMATS as CURVES
+from rlhf_core.runs.reader import RunReader
 from tests.command import succeed
 from tests.exchange_rows import ROWS, read_rows, write_rows
 
@@ -65,3 +68,33 @@ def test_every_format_is_listed_with_what_it_is_good_for(capsys: pytest.CaptureF
     for form in FORMATS.values():
         assert f"{form.name}: " in said
     assert "written from votes" in said and "`rlhf pretrain` learns from it" in said.replace("\n", " ")
+
+
+def test_curves_become_a_run_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = tmp_path / "log.csv", tmp_path / "runs" / "theirs"
+    source.write_text("step,loss,learning_rate\n1,2.5,0.1\n2,2.25,0.05\n")
+    command = ("data", "import", source, out, "--as", "curves", "--stage", "sft")
+    assert f"{out}: would be written" in succeed(capsys, *command, "--dry-run") and not out.exists()
+    said = succeed(capsys, *command)
+    assert f"{source}: CSV" in said and f"{out}: written" in said
+    assert RunReader(out).metrics("sft")["train/loss"].tolist() == [2.5, 2.25]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--as", "curves", "--skip-bad"), "curves are imported whole or not at all"),
+        (("--as", "votes", "--stage", "sft"), "only curves are of a stage"),
+    ],
+)
+def test_options_that_say_nothing_are_refused(
+    options: tuple[str, ...], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["data", "import", str(tmp_path / "a"), str(tmp_path / "b"), *options])
+    assert caught.value.code == 2 and why in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_curve_formats_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    said = succeed(capsys, "data", "formats")
+    assert all(f"{name}: {form.title}" in said for name, form in CURVES.items()) and "read as curves" in said
