@@ -18,6 +18,7 @@ REFINES = {
     "ScorerError": ValueError,
     "PeopleError": ValueError,
     "AccessError": PermissionError,
+    "EndpointError": ConnectionError,
 }
 
 
