@@ -22,6 +22,7 @@ def fail(capsys: pytest.CaptureFixture[str]):
     """Run a command that must fail; return what it says."""
 
     def run(*arguments: object, status: int = 1) -> str:
+        capsys.readouterr()  # what was said before the command is not its
         with pytest.raises(SystemExit) as caught:
             main([str(a) for a in arguments])
         text = caught.value.code if isinstance(caught.value.code, str) else ""
