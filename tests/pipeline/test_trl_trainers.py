@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from rlhf_core.data.exchange.exporting import export_file
 from rlhf_core.data.io import write_jsonl
-from tests.trl_peers import MISSING, train_with_trl
+from tests.trl_peers import MISSING, ROOT, train_with_trl
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 
@@ -68,6 +69,29 @@ def test_trl_trains_on_every_row_of_the_shape(trained: dict[tuple[str, str], Row
         row = trained[trainer, shape]
         assert (row["rows"], row["taken"], row["steps"]) == (6, 6, 2), row
         assert math.isfinite(row["loss"])
+
+
+EXPORTS = {
+    "trl-preference": ("rankings", ("reward", "dpo")),
+    "trl-implicit": ("rankings", ("reward", "dpo")),
+    "trl-unpaired": ("rankings", ("kto",)),
+    "trl-completion": ("demonstrations", ("sft",)),
+    "trl-messages": ("demonstrations", ("sft",)),
+    "trl-prompt": ("prompts", ("grpo",)),
+}
+"""Shape → our sample data it is exported from, and whose it is."""
+
+
+def test_trl_trains_on_what_is_exported(tmp_path: Path):
+    asked, written = [], {}
+    for shape, (kind, trainers) in EXPORTS.items():
+        few, out = tmp_path / f"{kind}.jsonl", tmp_path / f"{shape}.jsonl"
+        lines = (ROOT / "sample_data" / f"{kind}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        few.write_text("".join(lines[:2]), encoding="utf-8")
+        written[shape] = export_file(few, out, shape).written
+        asked += [(trainer, out) for trainer in trainers]
+    for row in train_with_trl(asked):
+        assert row["rows"] == written[Path(row["file"]).stem] and row["steps"] == 2 and math.isfinite(row["loss"]), row
 
 
 def test_a_file_that_is_of_another_shape_is_refused(tmp_path: Path):
