@@ -14,7 +14,7 @@ from dashboard.services.configuration import seed_groups
 from dashboard.services.curve_names import BANDS
 from rlhf_core.runs.downsample import keep_extremes
 
-POINTS = 2000
+POINTS = 1200
 """Of each line, at most; a chart's payload stays far below 2 MB."""
 TOKENS = "tokens/batch"
 CLOCK = "clock"

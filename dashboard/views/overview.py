@@ -80,14 +80,12 @@ def _checks(checks: tuple[Check, ...]) -> None:
 
 
 def _provenance(entry: RunEntry, updated: float | None) -> str:
-    environment = entry.reader.environment
-    if not environment:  # of an imported run nothing more is known
-        return f"last written {wording.ago(updated)}"
-    commit = str(environment.get("commit") or "unknown")[:10]
-    hardware = environment.get("accelerator") or environment.get("cpu")
-    origin = entry.reader.lineage()
-    came = f"round {origin.round}, from {origin.brief}" if origin else ""
-    parts = [came, f"seed {environment.get('seed', 'unknown')}", f"commit {commit}", hardware]
+    environment, origin = entry.reader.environment, entry.reader.lineage()
+    parts = [f"round {origin.round}, from {origin.brief}" if origin else ""]
+    if environment:  # of an imported run nothing is known
+        commit = str(environment.get("commit") or "unknown")[:10]
+        hardware = environment.get("accelerator") or environment.get("cpu")
+        parts += [f"seed {environment.get('seed', 'unknown')}", f"commit {commit}", hardware]
     when = "recorded" if entry.recorded else "last written"
     return " · ".join([f"{when} {wording.ago(updated)}", *(part for part in parts if part)])
 

@@ -141,7 +141,7 @@ def test_every_format_is_offered_and_the_preview_is_the_file(address: str, page:
 
 @pytest.mark.parametrize(
     ("where", "heading", "place"),
-    [("toxicity", "Prompts that moved most", (75 + 25, 35 + 36)), ("results", "The votes", (25, 35 + 18))],
+    [("toxicity", "Prompts that moved most", (75 + 25, 35 + 48)), ("results", "The votes", (25, 35 + 18))],
 )
 def test_from_a_row_to_both_answers_in_one_click(
     dashboard: Dashboard, page: Page, where: str, heading: str, place: tuple[int, int]

@@ -293,7 +293,11 @@ def test_an_interrupted_command_goes_on_where_it_was(tmp_path: Path, served: Ser
     served.seconds, out = 0.2, tmp_path / "expert.jsonl"
     words = ["contender", "write", tmp_path / "p.jsonl", out, "--endpoint", served.url, "--model", "m"]
     line = [sys.executable, "-m", "rlhf_core", *map(str, words), "--set", "concurrency=1"]
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # tests in the background ignore Ctrl-C, and who they start
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, before)
         while len(served.bodies) < 4:
             assert process.poll() is None
             time.sleep(0.01)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -161,6 +163,9 @@ def test_one_process_and_two_write_the_same_bytes(rows: Path, tmp_path: Path, mo
     vote = ROWS["summarize-from-feedback"][0]
     add(write_rows(rows, [vote | {"worker": f"w{n % 7}", "choice": n % 2} for n in range(40)]), b"{\n")
     monkeypatch.setattr(source, "BLOCK", 2000)
+    monkeypatch.setitem(
+        sys.modules, "__main__", ModuleType("__main__")
+    )  # tests of pages leave theirs, which a process would run
     written = []
     for processes in (1, 2):
         monkeypatch.setattr(importing, "LARGE", 0)
