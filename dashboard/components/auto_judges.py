@@ -5,12 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import charts
+from dashboard.components.judges import agreement_chart
 from dashboard.components.look import current_palette, data_behind, show_figure
 from dashboard.services import wording
 from dashboard.services.auto_judges import numbers
 from rlhf_core.report.auto_judges import NOT_PEOPLE, judge_sentences, share_or_dash
 from rlhf_core.report.judge_parts import AutoJudge
-from rlhf_core.report.judged_words import share_of, the
+from rlhf_core.report.judged_words import the
 
 LETTERS = 30
 """Of a row's name, so that its number of items is never cut."""
@@ -53,14 +54,4 @@ def _agreement(judges: tuple[AutoJudge, ...]) -> None:
     found = [one for judge in judges for one in judge.people]
     if not found:
         return
-    st.markdown("**The same choice as most people**")
-    palette = current_palette()
-    whose = [f"{one.scorer}, {one.category}" if one.category else one.scorer for one in found]
-    named = [f"{charts.cut(name, LETTERS)} (n = {one.items:,})" for name, one in zip(whose, found, strict=True)]
-    rows = [(one.agreement.value, one.agreement.low, one.agreement.high) for one in found]
-    colours = [palette.base if one.category else palette.tuned for one in found]
-    figure = charts.intervals(
-        named, rows, palette, reference=0.5, x_title="share of items, 95% interval", share=True, colours=colours
-    )
-    said = "; ".join(f"{name} {share_of(one.agreement)}" for name, one in zip(named, found, strict=True))
-    show_figure(figure, "auto-judges-agreement", f"Share of items with the same choice as most people: {said}")
+    agreement_chart(found, "auto-judges-agreement")

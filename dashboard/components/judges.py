@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -28,14 +30,15 @@ def judges_section(results: Results, pair: Votes) -> None:
     st.markdown("\n".join(f"- {wording.plain(judge_sentence(judge))}" for judge in overall))
     left, right = st.columns(2, gap="medium")
     with left:
-        _by_category(judges)
+        agreement_chart(judges, "judges")
     with right:
         _confusion(results, overall)
     st.caption(JUDGED_HOW)
     data_behind(_table(judges), "data-judges", "Data behind the judges")
 
 
-def _by_category(judges: list[Judge]) -> None:
+def agreement_chart(judges: Sequence[Judge], key: str) -> None:
+    """Draw how often each judge, and of each category, chooses as most people do."""
     st.markdown("**The same choice as most people**")
     palette = current_palette()
     whose = [f"{j.scorer}, {j.category}" if j.category else j.scorer for j in judges]
@@ -46,7 +49,7 @@ def _by_category(judges: list[Judge]) -> None:
         named, rows, palette, reference=0.5, x_title="share of items, 95% interval", share=True, colours=colours
     )
     said = "; ".join(f"{name} {share_of(j.agreement)}" for name, j in zip(named, judges, strict=True))
-    show_figure(figure, "judges", f"Share of items with the same choice as most people: {said}")
+    show_figure(figure, key, f"Share of items with the same choice as most people: {said}")
 
 
 def _confusion(results: Results, overall: list[Judge]) -> None:
