@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from rlhf_core.report.auto_judges import NOT_PEOPLE, judge_sentences, share_or_dash
 from rlhf_core.report.blocks import Block, Bullets, Heading, Prose, Table, Track
-from rlhf_core.report.judge_parts import AutoJudge
+from rlhf_core.report.judge_parts import AutoJudge, Judge
 from rlhf_core.report.judged_words import decided_of, kappa_of, share_of
 from rlhf_core.report.parts import Facts
 from rlhf_core.report.words import contender_name, label
@@ -48,21 +51,22 @@ def _agreement(facts: Facts) -> list[Block]:
     found = [one for judge in facts.auto_judges for one in judge.people]
     if not found:
         return []
+    tracks = [Track(one.agreement.value, one.agreement.low, one.agreement.high, (0.0, 1.0), 0.5) for one in found]
+    table = agreement_table(found, [one.scorer for one in found])
+    return [Heading("How far they agree with people", 2), replace(table, tracks=tracks)]
+
+
+def agreement_table(judges: Sequence[Judge], names: Sequence[str]) -> Table:
+    """Return how far judges agree with people, a row for each under its name."""
     header = (
-        "Judge",
-        "Criterion",
-        "Category",
-        "Same choice as most people",
-        "Where both decided",
-        "Cohen’s κ",
-        "Items",
+        *("Judge", "Criterion", "Category"),
+        *("Same choice as most people", "Where both decided", "Cohen’s κ", "Items"),
     )
     rows = [
         (
-            *(one.scorer, one.criterion, label(one.category) or "all"),
+            *(name, one.criterion, label(one.category) or "all"),
             *(share_of(one.agreement), decided_of(one), kappa_of(one), str(one.items)),
         )
-        for one in found
+        for name, one in zip(names, judges, strict=True)
     ]
-    tracks = [Track(one.agreement.value, one.agreement.low, one.agreement.high, (0.0, 1.0), 0.5) for one in found]
-    return [Heading("How far they agree with people", 2), Table(header, rows, right=3, tracks=tracks)]
+    return Table(header, rows, right=3)

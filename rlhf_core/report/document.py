@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlhf_core.report import pictures, sections
-from rlhf_core.report.auto_judge_blocks import auto_judge_blocks
+from rlhf_core.report.auto_judge_blocks import agreement_table, auto_judge_blocks
 from rlhf_core.report.blocks import Block, Bullets, Heading, Prose, Table, Track, Verbatim
 from rlhf_core.report.figures import axis_of
 from rlhf_core.report.judged_words import (
     JUDGED_HOW,
     agreement_sentence,
-    decided_of,
     judged_sentences,
-    kappa_of,
-    share_of,
     votes_sentence,
 )
 from rlhf_core.report.judges import REWARD, TEXT
@@ -99,23 +96,8 @@ def _on(facts: Facts, criterion: str) -> str:
 def _judges(facts: Facts) -> list[Block]:
     if not facts.judges:
         return []
-    header = (
-        "Judge",
-        "Criterion",
-        "Category",
-        "Same choice as most people",
-        "Where both decided",
-        "Cohen’s κ",
-        "Items",
-    )
-    rows = [
-        (
-            *(f"{j.scorer}, {label(j.measure)}", j.criterion, label(j.category) or "all"),
-            *(share_of(j.agreement), decided_of(j), kappa_of(j), str(j.items)),
-        )
-        for j in facts.judges
-    ]
-    return [Heading("Automatic judges against people"), Table(header, rows, right=3), Prose(JUDGED_HOW, "quiet")]
+    table = agreement_table(facts.judges, [f"{j.scorer}, {label(j.measure)}" for j in facts.judges])
+    return [Heading("Automatic judges against people"), table, Prose(JUDGED_HOW, "quiet")]
 
 
 def _toxicity(facts: Facts) -> list[str]:
