@@ -29,6 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their number: packed ones may hold the time, and every worker must find the same names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 def pytest_collection_finish() -> None:
     """Take what importing made out of every later garbage collection: it stays, and walking it takes half a second each."""
     gc.collect()

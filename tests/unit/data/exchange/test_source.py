@@ -47,8 +47,8 @@ def saved(folder: Path, name: str, content: bytes) -> Path:
         ("x.jsonl", LINES.rstrip()),
         ("x.json", LINES),
         ("x", LINES),
-        ("x.jsonl.gz", gzip.compress(LINES)),
-        ("x.jsonl", gzip.compress(LINES)),
+        ("x.jsonl.gz", gzip.compress(LINES, mtime=0)),
+        ("x.jsonl", gzip.compress(LINES, mtime=0)),
         ("x.jsonl.zst", zstd(LINES)),
     ],
 )
@@ -112,7 +112,7 @@ DEEP = b"[" * 100_000
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.jsonl", gzip.compress(LINES * 50)[:-20], r"x\.jsonl: cannot be read to its end: .*Fetch it again"),
+        ("x.jsonl", gzip.compress(LINES * 50, mtime=0)[:-20], r"x\.jsonl: cannot be read to its end: .*Fetch it again"),
         ("x.jsonl", zstd(LINES * 50)[:-5], r"x\.jsonl: cannot be read to its end|not JSON"),
         ("x.json", b'{"a": 1\n "b"', r"x\.json:2: not JSON: Expecting ',' delimiter at column 2\. Expected one JSON object"),
         ("x.json", b'[{"a": 1},\n nope]', r"x\.json:2: not JSON: Expecting value\. Expected a JSON list of objects"),
