@@ -134,7 +134,7 @@ def _ask(endpoint: EndpointConfig, prompts: Sequence[Prompt], place: Place, repo
     replies = ask_all(endpoint, requests, report)
     rows = [
         ContenderCompletion(
-            prompt_id=p.id, prompt=p.transcript, category=p.category, contender=place.name,
+            prompt_id=p.id, prompt=p.transcript, history=p.history, category=p.category, contender=place.name,
             text=reply.text, tokens=reply.tokens, finished=not reply.cut,
         )
         for p, reply in zip(prompts, replies, strict=True)

@@ -13,7 +13,15 @@ import pandas as pd
 
 from rlhf_core.config.task import TaskConfig
 from rlhf_core.data.io import read_jsonl, write_jsonl
-from rlhf_core.data.records import Completion, ContenderCompletion, Preference, Provenance, Ranking
+from rlhf_core.data.records import (
+    Completion,
+    ContenderCompletion,
+    Message,
+    Preference,
+    Provenance,
+    Ranking,
+    last_message,
+)
 from rlhf_core.errors import DataError
 from rlhf_core.evaluation.ballots import pair_items
 from rlhf_core.evaluation.consensus import consensus
@@ -121,9 +129,7 @@ def export_task(
         raise DataError("unknown format", value=form, remedy=f"Expected {' or '.join(FORMATS)}")
     with closing(VoteStore(database)) as store:
         info = store.task(task_id)
-        chosen = criterion or info.criteria[0]
-        if chosen not in info.criteria:
-            raise DataError("unknown criterion", value=chosen, remedy=f"Expected one of {', '.join(info.criteria)}")
+        (chosen,) = checked_criteria(info, criterion or info.criteria[0])
         votes, texts = store.votes(task_id), store.texts(task_id)
     votes = votes.loc[(votes["criterion"] == chosen) & ~votes["simulated"]]
     if votes.empty:
@@ -165,6 +171,19 @@ def preferences(ranking: Ranking) -> list[Preference]:
     ]
 
 
+def checked_criteria(info: TaskInfo, criterion: str | None) -> tuple[str, ...]:
+    """Return the criterion that is asked for, or all of a task's.
+
+    Raises:
+        DataError: it is not one of the task's.
+    """
+    if criterion is None:
+        return info.criteria
+    if criterion not in info.criteria:
+        raise DataError("unknown criterion", value=criterion, remedy=f"Expected one of {', '.join(info.criteria)}")
+    return (criterion,)
+
+
 def _called_by_run(rows: Sequence[ContenderCompletion], file: Path) -> list[ContenderCompletion]:
     if file.parent.name != "completions":
         return list(rows)
@@ -192,9 +211,11 @@ def _ranking(
     decided = [pair for pair in pairs if pair["outcome"] in POINTS]
     if len(levels) < 2:
         return None
+    history = [Message.model_validate(turn) for turn in item["history"]]
     return Ranking(
         id=f"task-{pairs[0]['task_id']}-{item_id}",
-        prompt=item["prompt"],
+        prompt=last_message(item["prompt"], history),
+        history=history,
         prompt_id=item["prompt_id"],
         category=item["category"],
         completions=[Completion(id=name, text=text, source=name) for name, text in item["texts"].items()],

@@ -151,6 +151,7 @@ def complete(
         ContenderCompletion(
             prompt_id=p.id,
             prompt=p.transcript,
+            history=p.history,
             category=p.category,
             contender=contender,
             text=text,

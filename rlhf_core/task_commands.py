@@ -32,10 +32,23 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, e.g. --set overlap=3. May repeat."),
 ]
-Form = Annotated[Literal["rankings", "preferences"], typer.Option("--format", help="One row a prompt, or one a pair.")]
+Form = Annotated[
+    Literal["rankings", "preferences", "votes"],
+    typer.Option("--format", help="People's consensus, one row a prompt or one a pair; or each judgement by itself."),
+]
 Method = Annotated[
-    Literal["majority", "dawid_skene", "mace", "noisy_bradley_terry"],
-    typer.Option(help="How votes become one verdict."),
+    Literal["majority", "dawid_skene", "mace", "noisy_bradley_terry"] | None,
+    typer.Option(help="How votes become one verdict. Default: majority. Not for votes."),
+]
+Criterion = Annotated[
+    str | None, typer.Option(help="Default: the task's first; of votes all, a row for each.", metavar="NAME")
+]
+Between = Annotated[
+    tuple[str, str] | None,
+    typer.Option(help="Only votes on these two contenders, for formats that compare two.", metavar="NAME NAME"),
+]
+Simulated = Annotated[
+    bool, typer.Option("--simulated", help="Votes that no person gave, marked as such, instead of people's.")
 ]
 BESIDE_THE_RUNS = "runs/votes.db"
 
@@ -100,16 +113,50 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT.jsonl")],
     votes: Votes = BESIDE_THE_RUNS,
     form: Form = "rankings",
-    method: Method = "majority",
-    criterion: Annotated[str | None, typer.Option(help="Default: the task's first.")] = None,
+    method: Method = None,
+    criterion: Criterion = None,
+    between: Between = None,
+    simulated: Simulated = False,
 ) -> None:
-    """Write people's consensus as data for the next reward model: name the file as data.rankings."""
+    """Write what people said: their consensus for the next reward model, or their votes one by one for other programs.
+
+    Rankings and preferences are named as data.rankings. Votes (`--format votes`) say who wrote A and B, the verdict, reason
+    and time, and a pseudonym of the labeller: new in every export, never a name. Reasons stand as they were typed. Then
+    `rlhf data export OUT.jsonl FILE --to arena`, `--to llm-comparator` or `--to alpaca-eval` writes another project's
+    file. Skipped items, votes taken back, gold items and hidden repeats are left out.
+    """
+    with _store(votes):
+        if form == "votes":
+            if method:
+                raise typer.BadParameter("votes are taken as they were given", param_hint="--method")
+            lines = _export_votes(votes, task, out, criterion, between, simulated)
+        else:
+            if between or simulated:
+                raise typer.BadParameter(
+                    "only --format votes can take some of the votes", param_hint="--between, --simulated"
+                )
+            lines = _export_consensus(votes, task, form, out, method or "majority", criterion)
+    for line in lines:
+        typer.echo(one_line(line))
+
+
+def _export_votes(
+    votes: str, task: int, out: Path, criterion: str | None, between: tuple[str, str] | None, simulated: bool
+) -> list[str]:
+    from rlhf_core.judgements import Judgements, export_votes
+
+    done = export_votes(votes, task, out, Judgements(criterion, between, simulated))
+    return [f"{out}: {done.rows} votes", *done.describe()]
+
+
+def _export_consensus(votes: str, task: int, form: str, out: Path, method: str, criterion: str | None) -> list[str]:
     from rlhf_core.judging import export_task
 
-    with _store(votes):
-        done = export_task(votes, task, form, out, method, criterion)
-    typer.echo(f"{out}: {done.rows} {form}")
-    typer.echo(f"left out: {done.undecided} items without an order, {done.without_votes} without votes")
+    done = export_task(votes, task, form, out, method, criterion)
+    return [
+        f"{out}: {done.rows} {form}",
+        f"left out: {done.undecided} items without an order, {done.without_votes} without votes",
+    ]
 
 
 def _set_state(task: int, state: str, votes: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from rlhf_core.visible import check_name
 
@@ -44,21 +44,37 @@ def transcript(messages: Sequence[Message]) -> str:
     return "\n\n".join(f"{message.role.capitalize()}: {message.content}" for message in messages)
 
 
+def last_message(text: str, history: Sequence[Message]) -> str:
+    """Return the message that a transcript ends with, `history` being the turns before it.
+
+    Raises:
+        ValueError: the transcript does not begin with these turns, or nothing follows them.
+    """
+    if not history:
+        return text
+    before = f"{transcript(history)}\n\nUser: "
+    if not text.startswith(before) or not text[len(before) :].strip():
+        raise ValueError("history: the prompt is not the transcript of these turns and a message after them")
+    return text[len(before) :]
+
+
+def _alternates(turns: list[Message]) -> list[Message]:
+    roles = [turn.role for turn in turns]
+    if roles != ["user", "assistant"] * (len(roles) // 2):
+        raise ValueError(f"expected turns of user and assistant in alternation up to an assistant's, found {roles}")
+    return turns
+
+
+History = Annotated[list[Message], AfterValidator(_alternates)]
+
+
 class Asked(Record):
     """What is asked: a user's message, `prompt`, and the turns before it, `history`, when it goes on a conversation."""
 
     id: Id
     prompt: Text
-    history: list[Message] = Field(default=[], exclude_if=lambda turns: not turns)
+    history: History = Field(default=[], exclude_if=lambda turns: not turns)
     category: Name = ""
-
-    @field_validator("history")
-    @classmethod
-    def _alternates(cls, turns: list[Message]) -> list[Message]:
-        roles = [turn.role for turn in turns]
-        if roles != ["user", "assistant"] * (len(roles) // 2):
-            raise ValueError(f"expected turns of user and assistant in alternation up to an assistant's, found {roles}")
-        return turns
 
     @property
     def conversation(self) -> list[Message]:
@@ -186,7 +202,7 @@ class Answer(Record):
 
 
 class PairVote(Asked):
-    """What one judge said of two answers to one prompt. People's votes name a pseudonym; `automatic` says a model judged."""
+    """What one judge said of two answers to one prompt. People's votes name a pseudonym; `automatic` says that no person judged."""
 
     a: Answer
     b: Answer
@@ -204,11 +220,12 @@ class PairVote(Asked):
 class ContenderCompletion(Record):
     """What one contender answered to one prompt: a row of `completions/<contender>.jsonl`.
 
-    `prompt` is the transcript of what was asked.
+    `prompt` is the transcript of what was asked, whole; `history` says which turns of it came before the last message.
     """
 
     prompt_id: Id
     prompt: Text
+    history: History = Field(default=[], exclude_if=lambda turns: not turns)
     category: Name = ""
     contender: Id
     text: str
@@ -216,6 +233,16 @@ class ContenderCompletion(Record):
     """None where another program wrote the answer and did not say."""
     finished: bool | None = Field(default=None, exclude_if=lambda finished: finished is None)
     """True when the model ended its answer itself, False when the token limit cut it off, None when that is not known."""
+
+    @model_validator(mode="after")
+    def _leads_to_the_prompt(self) -> ContenderCompletion:
+        last_message(self.prompt, self.history)
+        return self
+
+    @property
+    def last_message(self) -> str:
+        """The message that was answered."""
+        return last_message(self.prompt, self.history)
 
 
 class GivenAnswer(Record):
@@ -240,6 +267,7 @@ class GivenAnswer(Record):
         return ContenderCompletion(
             prompt_id=prompt.id,
             prompt=prompt.transcript,
+            history=prompt.history,
             category=prompt.category,
             contender=contender,
             text=self.text,

@@ -61,7 +61,7 @@ def votes_frame(connection: sa.Connection, task_id: int, kinds: Sequence[str] = 
     prompt's and all answers'; `length_difference` is the contender's words less the baseline's.
     """
     shown = _shown(connection, task_id)
-    query = _joined(task_id).where(in_force(), votes.c.action == "vote")
+    query = log_rows(task_id).where(in_force(), votes.c.action == "vote")
     rows = [
         row
         for given in connection.execute(query)
@@ -73,7 +73,7 @@ def votes_frame(connection: sa.Connection, task_id: int, kinds: Sequence[str] = 
 
 def log_frame(connection: sa.Connection, task_id: int) -> pd.DataFrame:
     """Return every row ever written, skips and undos included; `supersedes` is the vote an undo takes back."""
-    rows = [dict(row._mapping) for row in connection.execute(_joined(task_id))]
+    rows = [dict(row._mapping) for row in connection.execute(log_rows(task_id))]
     return pd.DataFrame(rows, columns=list(LOG_COLUMNS)).astype({"supersedes": "Int64", "strength": "Int64"})
 
 
@@ -83,7 +83,8 @@ def log_size(connection: sa.Connection, task_id: int) -> int:
     return connection.execute(rows).scalar_one()
 
 
-def _joined(task_id: int) -> sa.Select[Any]:
+def log_rows(task_id: int) -> sa.Select[Any]:
+    """Return every row of a task's log with what it is about, in the order of the log, verdicts by criterion."""
     joined = votes.join(assignments, assignments.c.id == votes.c.assignment_id).join(items).outerjoin(verdicts)
     joined = joined.join(instructions, instructions.c.id == assignments.c.instructions_id)
     columns = (

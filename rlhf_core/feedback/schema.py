@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration: what a store must be at to be used."""
 APPEND_ONLY = (
     *("task_states", "instructions", "assignments", "votes", "verdicts"),
@@ -98,6 +98,9 @@ items = sa.Table(
     sa.Column("prompt", AnyText, nullable=False),
     sa.Column("category", sa.String, nullable=False),
     sa.Column("gold", sa.String),  # the right verdict on the completions in their stored order
+    sa.Column(
+        "history", sa.JSON(none_as_null=True)
+    ),  # turns in `prompt` before its last message; NULL: it is one message
     sa.UniqueConstraint("task_id", "number"),
 )
 

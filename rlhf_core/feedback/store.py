@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
+from rlhf_core.data.records import PairVote
 from rlhf_core.errors import VoteError
 from rlhf_core.feedback import task_rows
 from rlhf_core.feedback.assign import last_vote, next_assignment, show
@@ -21,6 +22,7 @@ from rlhf_core.feedback.database import Database
 from rlhf_core.feedback.frames import in_force, log_frame, log_size, votes_frame
 from rlhf_core.feedback.locks import lock
 from rlhf_core.feedback.overview import overview, reading_times, versions
+from rlhf_core.feedback.pair_votes import VoteCounts, Wanted, count_votes, pair_votes
 from rlhf_core.feedback.records import Assignment, InstructionVersion, Progress, TaskInfo, TaskProgress
 from rlhf_core.feedback.schema import NOT_UNDO, STATES, assignments, completions, items, verdicts, votes
 from rlhf_core.feedback.tasks import TaskSpec
@@ -207,8 +209,22 @@ class VoteStore:
         with self._reading(task_id) as connection:
             return votes_frame(connection, task_id, kinds)
 
+    def pair_votes(self, wanted: Wanted) -> Iterator[PairVote]:
+        """Yield judgements in force as records of their own, in the order they were given. Not for labellers."""
+        with self._reading(wanted.task) as connection:
+            yield from pair_votes(connection, wanted)
+
+    def count_votes(self, task_id: int) -> VoteCounts:
+        """Return how many votes in force are people's or simulated, and how many are on gold items and repeats."""
+        with self._reading(task_id) as connection:
+            return count_votes(connection, task_id)
+
     def texts(self, task_id: int) -> dict[int, dict[str, Any]]:
-        """Return what each item shows, by its id: prompt, prompt_id, category, and texts by contender. Not for labellers."""
+        """Return what each item shows, by its id; not for labellers.
+
+        `prompt` is shown as it is, and `history` the turns in it before its last message, as far as these are known;
+        prompt_id, category, and `texts` by contender.
+        """
         with self._reading(task_id) as connection:
             return task_rows.texts(connection, task_id)
 

@@ -61,6 +61,7 @@ def insert(connection: sa.Connection, spec: TaskSpec, state: str, now: str) -> i
     for number, item in zip(numbers, spec.items, strict=True):
         row = {name: getattr(item, name) for name in ("prompt_id", "prompt", "category", "gold")}
         row |= {"task_id": task_id, "number": number, "kind": "gold" if item.gold else "item"}
+        row["history"] = [turn.model_dump() for turn in item.history] or None
         item_id = connection.execute(sa.insert(items).values(row).returning(items.c.id)).scalar_one()
         texts = [
             {"item_id": item_id, "place": place, "contender": contender, "text": text}
@@ -101,13 +102,15 @@ def texts(connection: sa.Connection, task_id: int) -> dict[int, dict[str, Any]]:
         items.c.prompt,
         items.c.prompt_id,
         items.c.category,
+        items.c.history,
         completions.c.contender,
         completions.c.text,
     )
     query = sa.select(*columns).select_from(completions.join(items)).where(items.c.task_id == task_id)
     shown: dict[int, dict[str, Any]] = {}
     for one in connection.execute(query.order_by(items.c.id, completions.c.place)):
-        asked = {"prompt": one.prompt, "prompt_id": one.prompt_id, "category": one.category, "texts": {}}
+        asked = {"prompt": one.prompt, "history": one.history or []}
+        asked |= {"prompt_id": one.prompt_id, "category": one.category, "texts": {}}
         shown.setdefault(one.id, asked)["texts"][one.contender] = one.text
     return shown
 

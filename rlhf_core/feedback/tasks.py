@@ -10,7 +10,7 @@ from functools import cached_property
 from string import ascii_lowercase
 from typing import Any, Literal
 
-from rlhf_core.data.records import ContenderCompletion, Ranking, transcript
+from rlhf_core.data.records import ContenderCompletion, Message, Ranking
 from rlhf_core.errors import DataError
 from rlhf_core.feedback.leaks import Leak, find_leaks
 from rlhf_core.feedback.matching import EVERY_PROMPT, LeftOut, Selection, by_prompt, match
@@ -39,13 +39,17 @@ class TaskDesign:
 
 @dataclass(frozen=True)
 class TaskItem:
-    """One prompt with completions in their stored order, each (contender, text); `gold` is the right verdict, if known."""
+    """One prompt with completions in their stored order, each (contender, text); `gold` is the right verdict, if known.
+
+    `prompt` is what is shown, a transcript; `history` the turns in it before the last message.
+    """
 
     prompt_id: str
     prompt: str
     category: str
     completions: tuple[tuple[str, str], ...]
     gold: str | None = None
+    history: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,12 @@ class TaskSpec:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The SHA-256 of what is judged and how; instructions may be revised within a task."""
+        """The SHA-256 of what is judged and how; instructions may be revised within a task, and a prompt shows its history."""
         content = {
             name: value for name, value in asdict(self).items() if name not in ("instructions", "leaks", "left_out")
         }
+        for item in content["items"]:
+            del item["history"]
         return _digest(content)
 
     @property
@@ -147,7 +153,9 @@ def build_task(
 
 def _item(group: Sequence[ContenderCompletion]) -> TaskItem:
     first = group[0]
-    return TaskItem(first.prompt_id, first.prompt, first.category, tuple((row.contender, row.text) for row in group))
+    history = next((row.history for row in group if row.history), ())
+    texts = tuple((row.contender, row.text) for row in group)
+    return TaskItem(first.prompt_id, first.prompt, first.category, texts, history=tuple(history))
 
 
 def _gold_item(ranking: Ranking, design: TaskDesign) -> TaskItem:
@@ -167,7 +175,7 @@ def _gold_item(ranking: Ranking, design: TaskDesign) -> TaskItem:
     if design.form == "pairwise":
         verdict = verdict[0]
     texts = tuple((f"gold:{row.id}", row.text) for row in kept)
-    return TaskItem(ranking.id, transcript(ranking.conversation), ranking.category, texts, verdict)
+    return TaskItem(ranking.id, ranking.transcript, ranking.category, texts, verdict, tuple(ranking.history))
 
 
 def _checked_names(names: list[str], where: str, design: TaskDesign) -> tuple[str, ...]:

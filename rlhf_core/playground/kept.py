@@ -80,7 +80,7 @@ def pair_of(request: Request, answers: Sequence[Done], now: float | None = None)
     number = f"kept-{_digest(content)}"
     first, second = (
         ContenderCompletion(
-            prompt_id=number, prompt=request.transcript, category=request.category, contender=name,
+            prompt_id=number, prompt=request.transcript, history=request.history, category=request.category, contender=name,
             text=texts[name].text, tokens=texts[name].tokens, finished=texts[name].finished,
         )
         for name in names

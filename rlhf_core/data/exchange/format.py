@@ -48,6 +48,11 @@ def counted(number: int, things: str) -> str:
     return f"{number:,} {things if number != 1 else things.removesuffix('s')}"
 
 
+def pseudonym(name: str, salt: bytes) -> str:
+    """Return what a person is called: the same for the same name and key, and without the key no way back to it."""
+    return f"labeller-{blake2b(name.encode(), key=salt, digest_size=5).hexdigest()}"
+
+
 class ForeignRow(BaseModel):
     """Base of the rows of other projects' files: fields that we have no use for are passed over."""
 
@@ -71,9 +76,9 @@ class Reading:
     dropped: Counter[str] = field(default_factory=Counter)
 
     def pseudonym(self, name: object) -> str:
-        """Return what a person is called here: the same for the same name in one import, and no way back to it."""
+        """Return what a person is called here, and note it; see `pseudonym`."""
         self.notes[PSEUDONYMS] += 1
-        return f"labeller-{blake2b(str(name).encode(), key=self.salt, digest_size=5).hexdigest()}"
+        return pseudonym(str(name), self.salt)
 
 
 Reader: TypeAlias = Callable[[Any, Reading], Iterable[Record]]
@@ -144,8 +149,8 @@ def turn_into(kind: str, record: Record) -> Iterator[Record]:
     elif kind == "prompts" and isinstance(record, Asked):
         yield Prompt.model_validate(_asked(record))
     elif kind == "prompts" and isinstance(record, ContenderCompletion):
-        about = {"id": record.prompt_id, "prompt": record.prompt, "category": record.category}
-        yield Prompt.model_validate(about)
+        about = {"id": record.prompt_id, "prompt": record.last_message, "history": record.history}
+        yield Prompt.model_validate(about | {"category": record.category})
     elif isinstance(record, PairVote):
         yield from turn_into(kind, _preference_of(record))
     elif kind == "demonstrations" and isinstance(record, Preference):
