@@ -11,10 +11,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from rlhf_core.data.records import Message
 from rlhf_core.feedback.database import Database
 from rlhf_core.feedback.schema import metadata, places
 from rlhf_core.feedback.store import VoteStore
-from tests.vote_factory import judge, make_spec, shown
+from rlhf_core.feedback.tasks import build_task
+from tests.vote_factory import completion, judge, make_spec, shown
 
 VERSION_1 = """
 CREATE TABLE tasks (id INTEGER PRIMARY KEY, fingerprint VARCHAR NOT NULL UNIQUE, run_name VARCHAR NOT NULL,
@@ -37,7 +39,9 @@ CREATE TRIGGER votes_refuse_delete BEFORE DELETE ON votes BEGIN SELECT RAISE(ABO
 CREATE TRIGGER votes_refuse_update BEFORE UPDATE ON votes BEGIN SELECT RAISE(ABORT, 'votes are append-only'); END;
 PRAGMA user_version = 1;
 """
+VERSION_4 = ("ALTER TABLE items DROP COLUMN history", "UPDATE vote_store_revision SET version_num = '0004'")
 VERSION_3 = (
+    *VERSION_4,
     "DROP TABLE places",
     "DROP INDEX claims_of_a_labeller",
     "DROP INDEX claims_that_run_out",
@@ -116,6 +120,23 @@ def test_the_places_taken_in_a_store_of_version_3_are_counted(url: str):
         for change in VERSION_3:
             connection.exec_driver_sql(change)
     assert places_taken(url) == before and sum(before.values()) == 5
+
+
+def test_items_of_a_store_of_version_4_have_no_history_and_new_ones_have(url: str):
+    start = [Message(role="user", content="Hi"), Message(role="assistant", content="Well\0, \\")]
+    asked = "User: Hi\n\nAssistant: Well\0, \\\n\nUser: And?"
+    sides = [[completion("p", name, name, asked).model_copy(update={"history": start})] for name in ("base", "tuned")]
+    plain, going_on = make_spec(size=1), build_task("talk", sides, "Choose.", 0)
+    with closing(VoteStore(url)) as store:
+        before = store.ensure_task(plain)
+    with closing(Database(url)) as database, database.write() as connection:
+        for change in VERSION_4:
+            connection.exec_driver_sql(change)
+    with closing(VoteStore(url)) as store:
+        after = store.ensure_task(going_on)
+        assert [item["history"] for item in store.texts(before).values()] == [[]]
+        (item,) = store.texts(after).values()
+    assert item["history"] == [turn.model_dump() for turn in start] and item["prompt"] == asked
 
 
 def test_the_task_of_an_old_store_is_found_again(old: Path):

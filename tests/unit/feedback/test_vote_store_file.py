@@ -134,7 +134,7 @@ def test_a_store_of_a_later_version_is_refused(store: VoteStore, path: Path):
     with closing(sqlite3.connect(path)) as later:
         later.execute("UPDATE vote_store_revision SET version_num = '9999'")
         later.commit()
-    with pytest.raises(VoteError, match=r"made by a later version .found '9999'.. Update this program: .* to 0004"):
+    with pytest.raises(VoteError, match=r"made by a later version .found '9999'.. Update this program: .* to 0005"):
         VoteStore(path)
 
 
