@@ -9,7 +9,7 @@ from typing import Any
 
 from rlhf_core.config import DataConfig, GenerateConfig, PipelineConfig, PolicyConfig
 from rlhf_core.data.io import read_jsonl, write_json, write_jsonl, write_text
-from rlhf_core.data.records import Completion, Demonstration, Message, Prompt, Ranking
+from rlhf_core.data.records import Completion, ContenderCompletion, Demonstration, Message, Prompt, Ranking
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.feedback.tasks import TaskDesign, build_task
 from rlhf_core.runs.directory import STAGES
@@ -46,7 +46,10 @@ def write_parent(root: Path, name: str = "first", *, talks: int = 0) -> Path:
     for folder in ("ppo/model", "reward/model"):
         (run / folder).mkdir(parents=True)
     for contender in ("base", "tuned"):
-        rows = [completion(p.id, contender, f"{contender} {n}", p.transcript) for n, p in enumerate(held_out)]
+        rows = [
+            completion(p.id, contender, f"{contender} {n}", p.transcript).model_copy(update={"history": p.history})
+            for n, p in enumerate(held_out)
+        ]
         write_jsonl(run / "completions" / f"{contender}.jsonl", rows)
     return run
 
@@ -55,10 +58,7 @@ def judge_all(
     run: Path, verdict: Verdict, labellers: tuple[str, ...] = ("ana",), *, simulated: bool = False, **design: Any
 ) -> int:
     """Store the run's pairs of base and tuned as a task, let each labeller say `verdict` of every one, and return its id."""
-    sides = [
-        [completion(f"e{n}", name, f"{name} {n}", prompt) for n, prompt in enumerate(_prompts(run))]
-        for name in ("base", "tuned")
-    ]
+    sides = [read_jsonl(run / "completions" / f"{name}.jsonl", ContenderCompletion) for name in ("base", "tuned")]
     with closing(VoteStore(run.parent / "votes.db")) as store:
         task = store.ensure_task(build_task(run.name, sides, INSTRUCTIONS, 0, TaskDesign(**design)))
         for labeller in labellers:
@@ -67,8 +67,3 @@ def judge_all(
                 said = "tie" if wanted == "tie" else "ab"[[text.split()[0] for text in item.texts].index(wanted)]
                 store.vote(item.token, dict.fromkeys(item.criteria, said), reading_seconds=1.0, simulated=simulated)
     return task
-
-
-def _prompts(run: Path) -> list[str]:
-    held_out = [row for row in read_jsonl(run.parents[1] / "data" / "prompts.jsonl", Prompt) if row.split == "eval"]
-    return [row.transcript for row in held_out]

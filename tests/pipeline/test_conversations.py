@@ -65,6 +65,7 @@ def test_the_base_model_is_tuned_where_none_is_fine_tuned(config: PipelineConfig
     )
     answers = {row.prompt_id: row for row in read_jsonl(run / "completions" / "tuned.jsonl", ContenderCompletion)}
     assert answers["p2"].prompt == expected and answers["p0"].prompt == "Question 0?"
+    assert (answers["p2"].last_message, len(answers["p2"].history)) == ("Question 2?", 4)
     assert expected in RunReader(run).samples("ppo")["prompt"].tolist()
     report = {path.suffix: path for path in write_report(run, tmp_path / "report", votes=None)}
     assert "Question 2?" in report[".html"].read_text()

@@ -98,9 +98,9 @@ def test_a_conversation_is_sent_turn_by_turn_and_read_as_one_text(tmp_path: Path
         "temperature": 0.7,
         "max_tokens": 256,
     }
-    assert [row.prompt for row in read_jsonl(out, ContenderCompletion)] == [
-        "User: Hi\n\nAssistant: Hello\n\nUser: Why?"
-    ]
+    (row,) = read_jsonl(out, ContenderCompletion)
+    assert row.prompt == "User: Hi\n\nAssistant: Hello\n\nUser: Why?"
+    assert [turn.model_dump() for turn in row.history] == turns
 
 
 def test_the_key_is_in_the_request_and_in_nothing_that_is_written(

@@ -10,9 +10,10 @@ import pytest
 
 from rlhf_core.config.files import read_config
 from rlhf_core.config.task import TaskConfig
+from rlhf_core.data.check import check_files
 from rlhf_core.data.datasets import read_rankings
 from rlhf_core.data.io import read_jsonl, write_jsonl
-from rlhf_core.data.records import Preference, Ranking
+from rlhf_core.data.records import Completion, GivenAnswer, Message, Preference, Prompt, Ranking
 from rlhf_core.errors import ConfigError, DataError
 from rlhf_core.feedback.store import VoteStore
 from rlhf_core.judging import create_task, export_task, plan_task, read_contenders
@@ -149,6 +150,38 @@ def test_a_consensus_of_rankings_orders_by_what_each_beats(run: Path, tmp_path: 
     assert row.ranking == [["tuned"], ["new"], ["base"]]
     assert row.weight == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)  # base–new, base–tuned, new–tuned
     assert export_task(database, task, "preferences", out).rows == 12
+
+
+def test_a_conversation_is_exported_turn_by_turn_and_known_again_among_held_out_prompts(run: Path, tmp_path: Path):
+    """The two that go on one talk have its opening in common, by which training data are split."""
+    talk = [Message(role="user", content="Hello!"), Message(role="assistant", content="Hello.\n\nUser: no turn")]
+    asked = [Prompt(id=f"p{n}", prompt=f"Question {n}?", history=talk if n < 2 else []) for n in range(4)]
+    for name in ("base", "tuned"):
+        rows = [GivenAnswer(text=f"{name} {prompt.id}", prompt_id=prompt.id).of(prompt, name) for prompt in asked]
+        write_jsonl(run / "completions" / f"{name}.jsonl", rows)
+    database, out = tmp_path / "votes.db", tmp_path / "out.jsonl"
+    texts = [Completion(id="good", text="Yes."), Completion(id="bad", text="No.")]
+    write_jsonl(
+        tmp_path / "gold.jsonl",
+        [Ranking(id="g", prompt="G?", history=talk, completions=texts, ranking=[["good"], ["bad"]])],
+    )
+    task = create_task(config(run, "base", "tuned", gold=tmp_path / "gold.jsonl"), database).id
+    with closing(VoteStore(database)) as store:
+        while item := store.next_item(task, "ana"):
+            store.vote(item.token, "ab"[item.texts[0].startswith("base")], reading_seconds=1)
+        shown = {item["prompt_id"]: (item["prompt"], len(item["history"])) for item in store.texts(task).values()}
+    start = "User: Hello!\n\nAssistant: Hello.\n\nUser: no turn\n\nUser: "
+    assert (shown["p0"], shown["p2"], shown["g"]) == ((f"{start}Question 0?", 2), ("Question 2?", 0), (f"{start}G?", 2))
+    for form, record in (("rankings", Ranking), ("preferences", Preference)):
+        export_task(database, task, form, out)
+        found = {row.prompt_id: row for row in read_jsonl(out, record)}
+        assert {name: (row.prompt, row.history) for name, row in found.items()} == {
+            prompt.id: (prompt.prompt, prompt.history) for prompt in asked
+        }
+        assert found["p0"].opening == found["p1"].opening == "Hello!"
+        write_jsonl(tmp_path / "prompts.jsonl", [asked[0].model_copy(update={"split": "eval"})])
+        with pytest.raises(DataError, match=r"1 held-out prompts are also training prompts"):
+            check_files([tmp_path / "prompts.jsonl", out])
 
 
 def test_what_cannot_be_exported_is_refused(run: Path, tmp_path: Path):

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from rlhf_core.data.exchange.format import turn_into
 from rlhf_core.data.io import read_jsonl, write_jsonl
-from rlhf_core.data.records import ContenderCompletion, Message, Prompt, Ranking
+from rlhf_core.data.records import ContenderCompletion, GivenAnswer, Message, Prompt, Ranking
 from rlhf_core.errors import DataError
 
 
@@ -152,6 +153,32 @@ def test_a_history_that_does_not_alternate_up_to_a_reply_is_refused(roles: str) 
 )
 def test_a_turn_is_a_users_or_an_assistants_and_says_something(turn: dict[str, str], problem: str) -> None:
     assert problem in message(ranking([["a"], ["b"], ["c"]], history=[turn, turn]))
+
+
+def test_a_completion_shows_a_conversation_whole_and_knows_its_turns():
+    """The reply holds what would begin a turn: the text alone could not be taken apart again."""
+    talk = [Message(role="user", content="Hi"), Message(role="assistant", content="So:\n\nUser: x\n\nAssistant: y")]
+    asked = Prompt(id="p", prompt="Why?", history=talk, category="honest")
+    row = GivenAnswer(text="So.", prompt_id="p").of(asked, "ours")
+    assert row.prompt == "User: Hi\n\nAssistant: So:\n\nUser: x\n\nAssistant: y\n\nUser: Why?"
+    assert (row.history, row.last_message) == (talk, "Why?")
+    assert [one.model_dump() for one in turn_into("prompts", row)] == [asked.model_dump() | {"split": "train"}]
+    alone = ContenderCompletion(prompt_id="p", prompt="Why?", contender="ours", text="")
+    assert alone.last_message == "Why?" and "history" not in alone.model_dump()
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Why?", "User: Hi\n\nAssistant: Ho\n\nUser: ", "User: Hi\n\nAssistant: Hm\n\nUser: Why?"]
+)
+def test_a_completion_whose_turns_are_not_those_of_its_prompt_is_refused(prompt: str):
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
+    row = {"prompt_id": "p", "prompt": prompt, "history": talk, "contender": "ours", "text": "So."}
+    with pytest.raises(
+        ValidationError, match="history: the prompt is not the transcript of these turns and a message after"
+    ):
+        ContenderCompletion.model_validate(row)
+    with pytest.raises(ValidationError, match="expected turns of user and assistant in alternation"):
+        ContenderCompletion.model_validate(row | {"history": talk[:1]})
 
 
 def test_what_is_not_known_of_a_completion_is_not_written():

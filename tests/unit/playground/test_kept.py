@@ -53,7 +53,9 @@ def test_a_pair_keeps_the_turns_before_it_and_labellers_see_them(tmp_path: Path)
     keep_pair(tmp_path, pair)
     (row,) = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
     assert (row["history"], row["prompt"]) == (HISTORY, "Why?") and kept_pairs(tmp_path) == [pair]
-    assert task_of("demo", [pair], "Choose.").items[0].prompt == "User: Hi\n\nAssistant: Yes?\n\nUser: Why?"
+    item = task_of("demo", [pair], "Choose.").items[0]
+    assert item.prompt == "User: Hi\n\nAssistant: Yes?\n\nUser: Why?"
+    assert [turn.model_dump() for turn in item.history] == HISTORY
     assert keep_pair(tmp_path, pair_of(request(), done("old", "new")))  # without the turns it is another pair
 
 
