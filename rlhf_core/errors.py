@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from rlhf_core.passwords import without_password
+
 
 class RlhfError(Exception):
-    """An error a user can act on; its text is `where: what (value). remedy`, the remedy on a line of its own after a list."""
+    """An error a user can act on; its text is `where: what (value). remedy`, the remedy on a line of its own after a list.
+
+    Passwords in addresses are left out of the text.
+    """
 
     def __init__(self, what: str, *, where: object = None, value: object = None, remedy: str | None = None) -> None:
         self.what, self.where, self.value, self.remedy = what, where, value, remedy
@@ -13,7 +18,7 @@ class RlhfError(Exception):
             text += f" (found {shorten(value)})"
         if remedy:
             text += ("\n" if "\n" in text else " " if text.endswith("?") else ". ") + remedy
-        super().__init__(text)
+        super().__init__(without_password(text))
 
 
 class ConfigError(RlhfError, ValueError):
@@ -61,6 +66,6 @@ class ScorerError(RlhfError, ValueError):
 
 
 def shorten(value: object, limit: int = 120) -> str:
-    """Return `repr(value)`, cut to `limit` characters."""
-    text = repr(value)
+    """Return `repr(value)` without passwords, cut to `limit` characters."""
+    text = without_password(repr(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rlhf_core.passwords import without_password
 from rlhf_core.visible import one_line
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def create(config: TaskFile, overrides: Overrides = None, votes: Votes = BESIDE_
     info = create_task(read_config(TaskConfig, config, overrides or []), votes)
     print_task(info)
     if info.state == "draft":
-        typer.echo(f"Not open yet. To let people see them as they are: rlhf task open {info.id} --votes {votes}")
+        typer.echo(
+            f"Not open yet. To let people see them as they are: rlhf task open {info.id} --votes {without_password(votes)}"
+        )
 
 
 @app.command("list")

@@ -55,11 +55,20 @@ def write_parent(root: Path, name: str = "first", *, talks: int = 0) -> Path:
 
 
 def judge_all(
-    run: Path, verdict: Verdict, labellers: tuple[str, ...] = ("ana",), *, simulated: bool = False, **design: Any
+    run: Path,
+    verdict: Verdict,
+    labellers: tuple[str, ...] = ("ana",),
+    *,
+    simulated: bool = False,
+    database: str = "",
+    **design: Any,
 ) -> int:
-    """Store the run's pairs of base and tuned as a task, let each labeller say `verdict` of every one, and return its id."""
+    """Store the run's pairs of base and tuned as a task, let each labeller say `verdict` of every one, and return its id.
+
+    They are stored in votes.db beside the run unless a database is named.
+    """
     sides = [read_jsonl(run / "completions" / f"{name}.jsonl", ContenderCompletion) for name in ("base", "tuned")]
-    with closing(VoteStore(run.parent / "votes.db")) as store:
+    with closing(VoteStore(database or run.parent / "votes.db")) as store:
         task = store.ensure_task(build_task(run.name, sides, INSTRUCTIONS, 0, TaskDesign(**design)))
         for labeller in labellers:
             while (item := store.next_item(task, labeller)) is not None:

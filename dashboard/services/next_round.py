@@ -40,7 +40,7 @@ def next_round(settings: Settings, entry: RunEntry) -> NextRound | None:
 
 
 def _command(settings: Settings, run: Path) -> str:
-    """The command as it is typed in a terminal; a password of the vote database is for the owner to fill in."""
+    """The command as it is typed in a terminal, where PGPASSWORD or ~/.pgpass holds the vote database's password."""
     database = without_password(settings.votes) if "://" in settings.votes else str(Path(settings.votes).resolve())
     beside = database == str(run.parent / "votes.db")
     return shlex.join(["rlhf", "round", str(run), *([] if beside else ["--votes", database])])

@@ -15,11 +15,13 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from rlhf_core.errors import VoteError
 from rlhf_core.feedback.schema import REVISION, metadata
+from rlhf_core.passwords import IN_THE_ENVIRONMENT, without_password
 
 BUSY_MS = 30_000
 VERSION_TABLE = "vote_store_revision"
 SQLITE_VERSION = 2  # PRAGMA user_version: 1 is a store from before migrations
 MIGRATING = 7_261_948  # key of PostgreSQL's advisory lock
+TRY_AGAIN = "Check the disk and its permissions, or the server, or wait for the other writer; then try again"
 EXPECTED = "Expected a path, sqlite:///path or postgresql://user@host/database"
 
 
@@ -53,7 +55,7 @@ class Database:
     def name(self) -> str:
         """The path or URL, its password left out."""
         url = self._engine.url
-        return str(url.database) if self._on_sqlite else without_password(url)
+        return str(url.database) if self._on_sqlite else without_password(url.render_as_string(hide_password=False))
 
     def close(self) -> None:
         """Close all connections."""
@@ -77,10 +79,12 @@ class Database:
             with self._in_turn(), self._engine.execution_options(writes=True).begin() as connection:
                 yield connection
         except OperationalError as error:
+            said = " ".join(str(error.orig).split())
+            unknown = not self._on_sqlite and "password" in said
             raise VoteError(
-                f"the vote store cannot be written: {' '.join(str(error.orig).split())}; nothing was recorded",
+                f"the vote store cannot be written: {said}; nothing was recorded",
                 where=self.name,
-                remedy="Check the disk and its permissions, or the server, or wait for the other writer; then try again",
+                remedy=IN_THE_ENVIRONMENT if unknown else TRY_AGAIN,
             ) from error
 
     @contextmanager
@@ -97,20 +101,17 @@ class Database:
             self._turn.release()
 
 
-def without_password(url: URL | str) -> str:
-    """Return a database URL as it may be shown: with *** for its password."""
-    return make_url(url).render_as_string(hide_password=True)
-
-
 def _checked_url(url_or_path: str | Path) -> URL:
     if isinstance(url_or_path, Path) or "://" not in url_or_path:
         return URL.create("sqlite", database=str(url_or_path))
     try:
         url = make_url(url_or_path)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise VoteError("not a database URL", value=url_or_path, remedy=EXPECTED) from error
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise VoteError("votes are kept in SQLite or PostgreSQL", value=url.drivername, remedy=EXPECTED)
+    if url.get_backend_name() == "postgresql" and url_or_path.count("@") > 1:
+        raise VoteError("holds more than one @", where=url_or_path, remedy="Write an @ in a name or password as %40")
     return url
 
 

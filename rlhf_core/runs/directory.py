@@ -32,6 +32,7 @@ import psutil
 
 from rlhf_core.data.io import append_jsonl, write_json, write_text
 from rlhf_core.errors import RunError
+from rlhf_core.passwords import without_password
 from rlhf_core.runs.sinks import Feed, Trackers
 
 PRETRAIN = "pretrain"
@@ -154,12 +155,14 @@ class StageDirectory:
 def describe_environment(seed: int, accelerator: str | None = None) -> dict[str, Any]:
     """Return what is needed to repeat a run: commit, versions, seed, hardware, command and the folder it was given in.
 
+    The command is without passwords: who gives it again has them in the environment.
+
     `accelerator` names the graphics card models compute on; None is the processor.
     """
     packages = ("torch", "transformers", "peft", "evaluate", "streamlit", "pandas", "numpy")
     return {
         "commit": _git_commit(),
-        "command": shlex.join(["rlhf", *sys.argv[1:]]),
+        "command": shlex.join(["rlhf", *map(without_password, sys.argv[1:])]),
         "folder": str(Path.cwd()),
         "seed": seed,
         "python": platform.python_version(),

@@ -17,6 +17,7 @@ from rlhf_core.data.contenders import in_order
 from rlhf_core.data.io import parse_json, read_jsonl
 from rlhf_core.data.records import ContenderCompletion
 from rlhf_core.errors import RunError
+from rlhf_core.passwords import without_password
 from rlhf_core.runs import lineage
 from rlhf_core.runs.columns import MetricsTail
 from rlhf_core.runs.directory import OTHER, PRETRAIN, STAGES, process_alive
@@ -126,7 +127,10 @@ class RunReader:
     @cached_property
     def environment(self) -> dict[str, Any]:
         """`env.json`: commit, versions, seed, hardware, command; empty when the file is missing."""
-        return self._json(self.path / "env.json") or {}
+        about = self._json(self.path / "env.json") or {}
+        if isinstance(about.get("command"), str):  # older runs wrote it as it was typed
+            about = about | {"command": without_password(about["command"])}
+        return about
 
     def config(self) -> dict[str, Any]:
         """Return `config.yaml` as plain data; empty when it is missing.

@@ -21,7 +21,7 @@ TORCH_FREE = (
     "rlhf_core.evaluation.agreement", "rlhf_core.evaluation.consensus", "rlhf_core.evaluation.labellers",
     "rlhf_core.evaluation.compare", "rlhf_core.evaluation.phrases", "rlhf_core.evaluation.prompt_votes",
     "rlhf_core.evaluation.judges", "rlhf_core.evaluation.auto_judge", "rlhf_core.rounds.begin", "rlhf_core.rounds.reward_test",
-    "rlhf_core.judging",
+    "rlhf_core.judging", "rlhf_core.judgements", "rlhf_core.passwords",
     "rlhf_core.playground.contenders", "rlhf_core.playground.kept", "rlhf_core.playground.protocol",
 )  # fmt: skip
 SERVICES_MAY_USE = (

@@ -13,7 +13,6 @@ from dashboard.services.catalogue import RunEntry
 from dashboard.services.next_round import next_round
 from dashboard.services.settings import read_settings
 from rlhf_core.data.io import write_json
-from rlhf_core.feedback.database import without_password
 from rlhf_core.rounds.begin import RoundRequest, begin_round
 from rlhf_core.runs.lineage import next_folder, next_number
 from tests.dashboard.conftest import Studio, said
@@ -44,10 +43,6 @@ def test_votes_that_lie_elsewhere_are_named_in_the_command(
     monkeypatch.setenv("RLHF_VOTES", str(elsewhere))
     found = next_round(read_settings(), RunEntry(judged))
     assert found and shlex.split(found.command) == ["rlhf", "round", str(judged), "--votes", str(elsewhere)]
-
-
-def test_a_password_is_not_shown() -> None:
-    assert without_password("postgresql://olga:secret@db/votes") == "postgresql://olga:***@db/votes"
 
 
 def test_without_votes_models_or_an_end_there_is_no_next_round(studio: Studio, judged: Path) -> None:
