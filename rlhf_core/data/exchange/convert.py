@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
-from multiprocessing import get_context
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,12 +16,10 @@ from pydantic_core import PydanticSerializationError
 from rlhf_core.data.exchange.format import Dropped, Format, Reader, Reading
 from rlhf_core.data.exchange.registry import FORMATS
 from rlhf_core.data.exchange.source import SPACE, Block
+from rlhf_core.data.exchange.workers import in_processes
 from rlhf_core.data.io import explain, parse_row
 from rlhf_core.data.records import Prompt
 from rlhf_core.errors import DataError
-
-AHEAD = 2
-"""Blocks that wait for each process."""
 
 
 @dataclass(frozen=True)
@@ -59,32 +55,16 @@ class Converted:
 
 
 def convert_all(blocks: Iterable[Block], job: Job, processes: int) -> Iterator[tuple[Block, Converted]]:
-    """Yield every block with what became of it, in order; with several processes a few blocks are worked on at once."""
+    """Yield every block with what became of it, in order; several processes work on one block each.
+
+    Raises:
+        LostProcess: one of several processes was killed.
+    """
+    work = partial(convert, job=job)
     if processes == 1:
-        for block in blocks:
-            yield block, convert(block, job)
-        return
-    waiting: deque[tuple[Block, Future[Converted]]] = deque()
-    with ProcessPoolExecutor(
-        processes,
-        get_context("spawn"),
-        signal.signal,
-        (signal.SIGINT, signal.SIG_IGN),  # this process ends the others
-    ) as pool:
-        try:
-            for block in blocks:
-                waiting.append((block, pool.submit(convert, block, job)))
-                if len(waiting) > processes * AHEAD:
-                    yield _first(waiting)
-            while waiting:
-                yield _first(waiting)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _first(waiting: deque[tuple[Block, Future[Converted]]]) -> tuple[Block, Converted]:
-    block, future = waiting.popleft()
-    return block, future.result()
+        yield from ((block, work(block)) for block in blocks)
+    else:
+        yield from in_processes(work, blocks, processes)
 
 
 def convert(block: Block, job: Job) -> Converted:

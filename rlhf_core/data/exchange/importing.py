@@ -7,24 +7,29 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
+
+import psutil
 
 from rlhf_core.data.exchange.convert import Converted, Job, as_line, convert, convert_all, value_of
 from rlhf_core.data.exchange.format import KINDS, Format, counted
 from rlhf_core.data.exchange.registry import AUTO, detect, named
 from rlhf_core.data.exchange.repeats import Repeats
 from rlhf_core.data.exchange.source import SPACE, Block, read_blocks
+from rlhf_core.data.exchange.workers import LostProcess
 from rlhf_core.data.io import MAX_PROBLEMS, replacing
 from rlhf_core.errors import DataError
 
-LARGE = 16 * 1024 * 1024
+MB = 1024 * 1024
+LARGE = 16 * MB
 """Bytes of a file from which on a second process is worth its start."""
 MOST = 2
-"""Processes: with this one three, which stay under 300 MB together."""
+TAKES = 300
+"""Processes: with this one three, which stay under so many MB together."""
 OTHER_NAMES = (".gz", ".zst", ".parquet", ".csv", ".tsv")
 PREVIEW = 5
 
@@ -98,13 +103,15 @@ def import_file(request: ImportRequest, out: Path, progress: Progress | None = N
 
     Raises:
         DataError: the file is missing or damaged, its format cannot be told or holds nothing of the kind, it holds no rows,
-            or rows are wrong; lists up to 20 problems as `file:line: field: what`.
+            or rows are wrong; lists up to 20 problems as `file:line: field: what`. Or memory ran out, or a process at work on it
+            was killed.
     """
     check_target(request.source, out)
     job, blocks = _begin(request, read_blocks(request.source))
     about = Imported(job.format, request.kind)
     processes = min(os.cpu_count() or 1, MOST) if request.source.stat().st_size > LARGE else 1
     with ExitStack() as files:
+        files.enter_context(_lost_work_told(request.source))
         kept = files.enter_context(replacing(out))
         repeats = files.enter_context(closing(Repeats()))
         rejects = _Rejects(request, job, out, files)
@@ -125,6 +132,24 @@ def import_file(request: ImportRequest, out: Path, progress: Progress | None = N
     if request.skip_bad and not about.rejected:
         _rejects(out).unlink(missing_ok=True)
     return about
+
+
+@contextmanager
+def _lost_work_told(source: Path) -> Iterator[None]:
+    """Say what it means that work was lost, in place of what Python says."""
+    try:
+        yield
+    except (LostProcess, MemoryError) as error:
+        why = "memory ran out"
+        if isinstance(error, LostProcess):
+            killed = f"was killed by signal {error.signal}, as happens when memory runs out"
+            why = f"a process at work on it {killed if error.signal else 'ended by itself'}"
+        free = psutil.virtual_memory().available // MB
+        remedy = (
+            f"An import takes about {TAKES} MB, more where rows are long; {free:,} MB are free now. Close other programs or "
+            "move to a larger machine, then run the same command again"
+        )
+        raise DataError(f"{why}. Nothing was written", where=source, remedy=remedy) from error
 
 
 def check_target(source: Path, out: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 
 from rlhf_core.data.exchange import importing, source
@@ -175,6 +178,45 @@ def test_one_process_and_two_write_the_same_bytes(rows: Path, tmp_path: Path, mo
         rejects = (tmp_path / f"{processes}.rejects.jsonl").read_bytes()
         written.append((about, (tmp_path / f"{processes}.jsonl").read_bytes(), rejects))
     assert written[0] == written[1]
+
+
+def test_a_killed_process_is_told_and_nothing_is_written(rows: Path, tmp_path: Path) -> None:
+    """As the system does when memory runs out: the command as people type it, and one of its processes killed."""
+    big = [
+        {"prompt": f"Why {n}? {'x' * 1000}", "chosen": "So.", "rejected": "No."} for n in range(importing.LARGE // 1000)
+    ]
+    write_rows(rows, big)
+    out = tmp_path / "out.jsonl"
+    out.write_text("as it was")
+    command = [sys.executable, "-m", "rlhf_core", "data", "import", str(rows), str(out), "--as", "preferences"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as importer:
+        killed = None
+        while killed is None and importer.poll() is None:
+            own = psutil.Process(importer.pid).children()
+            killed = next((one for one in own if "spawn_main" in " ".join(one.cmdline())), None)
+        assert killed is not None
+        killed.kill()
+        _, said = importer.communicate(timeout=60)
+    assert importer.returncode == 1 and "Traceback" not in said
+    assert re.search(
+        rf"^error: {rows}: a process at work on it was killed by signal 9, as happens when memory runs out. Nothing was written. "
+        r"An import takes about 300 MB, more where rows are long; [\d,]+ MB are free now. Close other programs or move to a "
+        r"larger machine, then run the same command again$",
+        said,
+        re.M,
+    ), said
+    assert out.read_text() == "as it was" and names(tmp_path) == {"rows.jsonl", "out.jsonl"}
+
+
+def test_memory_that_runs_out_is_told(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(importing, "convert_all", full)
+    assert refusal(write_rows(rows, GOOD)).startswith(
+        f"{rows}: memory ran out. Nothing was written. An import takes about 300"
+    )
+    assert names(tmp_path) == {"rows.jsonl"}
 
 
 def test_a_preview_shows_five_records_and_writes_nothing(rows: Path, tmp_path: Path) -> None:
