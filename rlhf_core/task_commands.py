@@ -19,7 +19,7 @@ app = typer.Typer(
     help="""Let people judge completions side by side, and export what they say.
 
     `rlhf task create configs/judging.yaml` makes a task; people judge it on the dashboard's Judge page; `rlhf task list`
-    shows how far they are; `rlhf task export` writes data for the next reward model.
+    shows how far they are; `rlhf task export` writes data for the next reward model, or the votes for other programs.
     """,
 )
 
