@@ -94,15 +94,15 @@ def pair_votes(connection: sa.Connection, wanted: Wanted) -> Iterator[PairVote]:
         yield from chain.from_iterable(_records(row, shown[row["item_id"]], wanted) for row in given)
 
 
-def _shown(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, list[sa.Row[Any]]]:
+def _shown(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, list[Any]]:
     """Return items' completions in their stored order."""
-    found: dict[int, list[sa.Row[Any]]] = {}
+    found: dict[int, list[Any]] = {}
     for row in connection.execute(_SHOWN, {"items": numbers}):
         found.setdefault(row.item_id, []).append(row)
     return found
 
 
-def _records(given: Mapping[Any, Any], stored: Sequence[sa.Row[Any]], wanted: Wanted) -> Iterator[PairVote]:
+def _records(given: Mapping[Any, Any], stored: Sequence[Any], wanted: Wanted) -> Iterator[PairVote]:
     """Return a record for each pair that a verdict compares, A being the one that was shown first."""
     shown = [stored[int(place)] for place in given["shown"]]
     shared = _shared(given, stored[0].history or [], wanted)
