@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from rlhf_core.data.records import Message
 from rlhf_core.errors import DataError
 from rlhf_core.feedback.leaks import find_leaks
 from rlhf_core.feedback.tasks import build_task
@@ -99,3 +100,13 @@ BASE, TUNED = completion("p", "base", "old"), completion("p", "tuned", "new")
 def test_what_cannot_be_judged_is_refused(base: list, tuned: list, instructions: str, message: str):
     with pytest.raises(DataError, match=message):
         build_task("demo", [base, tuned], instructions, seed=0)
+
+
+def test_what_is_known_of_a_conversation_does_not_make_it_another_task():
+    """Votes on a task from before completions said their turns stay those of the run's own task."""
+    talk = [Message(role="user", content="Hi"), Message(role="assistant", content="Ho")]
+    old = [[completion("p", name, name, "User: Hi\n\nAssistant: Ho\n\nUser: Why?")] for name in ("base", "tuned")]
+    new = [old[0], [old[1][0].model_copy(update={"history": talk})]]  # one of them was made since
+    before, after = (build_task("demo", sides, INSTRUCTIONS, 0) for sides in (old, new))
+    assert before.fingerprint == after.fingerprint and before.items[0].prompt == after.items[0].prompt
+    assert (before.items[0].history, after.items[0].history) == ((), tuple(talk))
