@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
@@ -92,13 +92,11 @@ class _Worker(Generic[T, R]):
 
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that gives the work ends this one
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # it is gone
+        while True:
             thing = pipe.recv()
-        except EOFError:
-            return
-        try:
-            found = work(thing)
-        except Exception as error:
-            found = error
-        pipe.send(found)
+            try:
+                found = work(thing)
+            except Exception as error:
+                found = error
+            pipe.send(found)

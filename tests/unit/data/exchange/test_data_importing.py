@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
 from rlhf_core.data.exchange import importing, source
 from rlhf_core.data.exchange.importing import ImportRequest, import_file, preview
+from rlhf_core.data.exchange.workers import LostProcess
 from rlhf_core.errors import DataError
 from tests.exchange_rows import ROWS, imported, read_rows, write_rows
 
@@ -209,14 +211,12 @@ def test_a_killed_process_is_told_and_nothing_is_written(rows: Path, tmp_path: P
 
 
 def test_memory_that_runs_out_is_told(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(importing, "convert_all", full)
-    assert refusal(write_rows(rows, GOOD)).startswith(
-        f"{rows}: memory ran out. Nothing was written. An import takes about 300"
-    )
-    assert names(tmp_path) == {"rows.jsonl"}
+    for error, what in ((MemoryError(), "memory ran out"), (LostProcess(1), "a process at work on it ended by itself")):
+        monkeypatch.setattr(importing, "convert_all", Mock(side_effect=error))
+        assert refusal(write_rows(rows, GOOD)).startswith(
+            f"{rows}: {what}. Nothing was written. An import takes about 300"
+        )
+        assert names(tmp_path) == {"rows.jsonl"}
 
 
 def test_a_preview_shows_five_records_and_writes_nothing(rows: Path, tmp_path: Path) -> None:
