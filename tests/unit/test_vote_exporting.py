@@ -120,24 +120,27 @@ def test_a_conversation_stands_in_history_and_prompt(tmp_path: Path):
 
 
 def test_what_is_no_judgement_is_left_out_and_counted(tmp_path: Path):
-    """Of 8 items ana skips one and takes one vote back; a gold item and a repeat come between; a simulation votes too."""
+    """Of 8 items ana takes the first vote back, skips that item and judges it last; gold and repeats; a simulation votes too."""
     database, out = tmp_path / "votes.db", tmp_path / "votes.jsonl"
     texts = [Completion(id="good", text="Yes."), Completion(id="bad", text="No.")]
     gold = [Ranking(id="g", prompt="Gold?", completions=texts, ranking=[["good"], ["bad"]])]
     with closing(VoteStore(database)) as store:
         task = make_task(store, prompts=8, gold=gold, gold_every=2, repeat_every=2)
+        for verdict in ("b", "skip"):
+            item = store.next_item(task, "ana")
+            assert item is not None
+            store.vote(item.token, verdict, reading_seconds=1)
+            if verdict == "b":
+                store.undo(task, "ana")
         judge_all(store, task, "ana", lambda item: "a")
-        store.undo(task, "ana")
-        item = store.next_item(task, "ana")
-        assert item is not None
-        store.vote(item.token, "skip", reading_seconds=1)
         judge_all(store, task, "robot", lambda item: "b", simulated=True)
         log = store.log(task)
         judged = store.votes(task)
     done = export_votes(database, task, out)
     rows = read_jsonl(out, PairVote)
     people = judged.loc[~judged["simulated"]]
-    assert done.rows == len(rows) == len(people) and {*log["action"]} == {"vote", "skip", "undo"}
+    assert done.rows == len(rows) == len(people) == 8 and {row.verdict for row in rows} == {"a"}
+    assert {*log["action"]} == {"vote", "skip", "undo"}
     assert [row.id for row in rows] == [f"task-{task}-vote-{number}" for number in people["vote_id"]]
     assert not {"Gold?", "Yes.", "No."} & {text for row in rows for text in (row.prompt, row.a.text, row.b.text)}
     assert done.counts.golds == 2 and done.counts.repeats > 0  # both voters' gold item
