@@ -9,6 +9,7 @@ import yaml
 
 from rlhf_core.cli import main
 from rlhf_core.config import load_config
+from tests.command import succeed
 from tests.unit.gcpc.test_gcpc_rows import asked, compared, write
 
 
@@ -26,15 +27,8 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "params.yaml"
 
 
-def rlhf(*arguments: object) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([str(one) for one in arguments])
-    assert ended.value.code == 0
-
-
 def test_a_dry_run_says_all_and_writes_nothing(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rlhf("gcpc", job, "--dry-run")
-    said = capsys.readouterr().out
+    said = succeed(capsys, "gcpc", job, "--dry-run")
     assert "  kl_coeff = 0.2\n    → ppo.kl_coef: 0.2\n" in said
     assert said.index("Mapped here") < said.index("Done better here") < said.index("2 prompts to train on, 1 held out")
     assert yaml.safe_load(said[said.index("# Made by") : said.index("Nothing was written")])["ppo"]["kl_coef"] == 0.2
@@ -42,25 +36,26 @@ def test_a_dry_run_says_all_and_writes_nothing(job: Path, capsys: pytest.Capture
 
 
 def test_files_are_written_that_a_pipeline_reads(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rlhf("gcpc", job, "--estimate", "--set", "ppo.iterations=3", "--set", "name=moved")
+    said = succeed(capsys, "gcpc", job, "--estimate", "--set", "ppo.iterations=3", "--set", "name=moved")
     config = load_config("data/moved/pipeline.yaml")
     assert config.data.prompts == Path("data/moved/prompts.jsonl").resolve() and config.data.prompts.is_file()
     assert (config.ppo.iterations, config.ppo.kl_coef, config.policy.model) == (3, 0.2, "tiny")
     assert config.run_root == Path("runs").resolve()
-    said = capsys.readouterr().out
     assert "data/moved/pipeline.yaml: from now on `rlhf pipeline data/moved/pipeline.yaml` does the same" in said
     assert "It takes" in said
 
 
-def test_settings_may_name_files_from_the_working_directory(job: Path) -> None:
+def test_settings_may_name_files_from_the_working_directory(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(Path("safe.jsonl"), [{"id": "s", "prompt": "Why?", "category": "safe", "split": "eval"}])
-    rlhf("gcpc", job, "--estimate", "--out", "out", "--set", "data.refusal_prompts=safe.jsonl")
+    succeed(capsys, "gcpc", job, "--estimate", "--out", "out", "--set", "data.refusal_prompts=safe.jsonl")
     assert load_config("out/pipeline.yaml").data.refusal_prompts == Path("safe.jsonl").resolve()
 
 
-def test_a_configuration_that_somebody_made_their_own_is_left_alone(job: Path) -> None:
-    rlhf("gcpc", job, "--estimate", "--out", "out")
-    rlhf("gcpc", job, "--estimate", "--out", "out", "--set", "seed=5")
+def test_a_configuration_that_somebody_made_their_own_is_left_alone(
+    job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    succeed(capsys, "gcpc", job, "--estimate", "--out", "out")
+    succeed(capsys, "gcpc", job, "--estimate", "--out", "out", "--set", "seed=5")
     assert load_config("out/pipeline.yaml").seed == 5
     path = Path("out/pipeline.yaml")
     path.write_text(path.read_text().split("\n", 1)[1])
@@ -85,5 +80,7 @@ def test_wrong_settings_and_data_write_nothing(job: Path) -> None:
 
 def test_rows_longer_than_the_policy_may_read_are_left_out(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(job.parent / "p.jsonl", asked("a", "b" * 200))
-    rlhf("gcpc", job, "--dry-run", "--set", "policy.max_prompt_tokens=100")  # tiny reads a byte a token
-    assert "1 left out: prompt_dataset: longer than prompt_sequence_length" in capsys.readouterr().out
+    said = succeed(
+        capsys, "gcpc", job, "--dry-run", "--set", "policy.max_prompt_tokens=100"
+    )  # tiny reads a byte a token
+    assert "1 left out: prompt_dataset: longer than prompt_sequence_length" in said
