@@ -19,7 +19,8 @@ JOB = ROOT / "sample_data" / "summaries" / "params.yaml"
 SMALL = (
     "policy.model=tiny", "policy.max_prompt_tokens=700", "reward={model: tiny, epochs: 1, normalise_on: 8, max_length: 700}",
     "sft={epochs: 1, max_length: 1000, eval_every: 50}", "ppo.iterations=2", "ppo.batch_size=4", "ppo.minibatch_size=2",
-    "ppo.micro_batch_size=2", "ppo.response_length=8", "ppo.eval_prompts=4", "generate.max_new_tokens=300", "evaluate.bootstrap=200",
+    "ppo.micro_batch_size=2", "ppo.response_length=8", "ppo.eval_prompts=4", "generate.max_new_tokens=300",
+    "evaluate.bootstrap=200",
 )  # fmt: skip
 
 
