@@ -72,8 +72,10 @@ def _print_fates(moved: Migration) -> None:
     from rlhf_core.gcpc.mapping import shown
 
     for becomes in ("mapped", "done better", "not needed"):
-        typer.secho(f"{becomes.capitalize()} here", bold=True)
-        for fate in (fate for fate in moved.fates if fate.becomes == becomes):
+        here = [fate for fate in moved.fates if fate.becomes == becomes]
+        if here:
+            typer.secho(f"{becomes.capitalize()} here", bold=True)
+        for fate in here:
             typer.echo(one_line(f"  {fate.name} = {shown(moved.parameters, fate.name)}"))
             typer.echo(one_line(f"    → {fate.sentence(moved.raw)}"))
     typer.echo()

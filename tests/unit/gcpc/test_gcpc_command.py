@@ -30,6 +30,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_dry_run_says_all_and_writes_nothing(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = succeed(capsys, "gcpc", job, "--dry-run")
     assert "  kl_coeff = 0.2\n    → ppo.kl_coef: 0.2\n" in said
+    assert "Not needed here" not in said  # none of those was given
     assert said.index("Mapped here") < said.index("Done better here") < said.index("2 prompts to train on, 1 held out")
     assert yaml.safe_load(said[said.index("# Made by") : said.index("Nothing was written")])["ppo"]["kl_coef"] == 0.2
     assert list(Path().iterdir()) == []
