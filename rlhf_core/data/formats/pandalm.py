@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError, field_validator
 
-from rlhf_core.data.exchange.format import Format, Reading
+from rlhf_core.data.exchange.format import Format, Reading, Row
+from rlhf_core.data.exchange.sides import by_name
 from rlhf_core.data.exchange.talk import asked
 from rlhf_core.data.records import PairVote, Record
 from rlhf_core.errors import DataError, shorten
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 CRITERION = "overall"
 ANNOTATORS = ("annotator1", "annotator2", "annotator3")
 VERDICTS = {0: "tie", 1: "a", 2: "b"}
+CODES = {"tie": 0, "both_bad": 0, "a": 1, "b": 2}
 OUTCOMES = {0: ("tie", 0.5), 1: ("baseline", 0.0), 2: ("contender", 1.0)}
 REMEDY = "Expected PandaLM's testset-v1.json, a JSON list of objects"
 BETWEEN = ", \t\r\n"
@@ -52,7 +55,8 @@ class JudgedPair(Record):
     @field_validator("cmp_key")
     @classmethod
     def _two_names(cls, key: str) -> str:
-        if len([name for name in key.split("_") if name]) != 2:
+        names = key.split("_")
+        if len(names) != 2 or not all(names):
             raise ValueError(f"expected two names joined by _, found {key!r}")
         return key
 
@@ -157,12 +161,66 @@ def _pair_votes(row: JudgedPair, reading: Reading) -> Iterator[PairVote]:
         yield PairVote.model_validate(about | answers | own)
 
 
+def _rows(votes: Iterable[PairVote], dropped: Counter[str]) -> Iterator[Row]:
+    """Yield a row for each pair that all three people judged.
+
+    Raises:
+        DataError: not three people judged.
+    """
+    kept = [by_name(vote) for vote in votes if _fits(vote, dropped)]
+    people = sorted({vote.labeller for vote in kept})
+    if kept and len(people) != len(ANNOTATORS):
+        what = "PandaLM's pairs are judged by the same three people"
+        raise DataError(what, value=people, remedy="Export the votes of three labellers")
+    pairs: dict[tuple[object, ...], dict[str, PairVote]] = {}
+    for vote in kept:
+        given = pairs.setdefault((vote.prompt_id, vote.transcript, vote.criterion, vote.a, vote.b), {})
+        if vote.labeller in given:
+            dropped["the labeller judged the pair before"] += 1
+        given.setdefault(vote.labeller, vote)
+    number = 0
+    for given in pairs.values():
+        if len(given) < len(ANNOTATORS):
+            dropped["not all three people judged the pair"] += len(given)
+            continue
+        yield _row(number, [given[name] for name in people])
+        number += 1
+
+
+def _fits(vote: PairVote, dropped: Counter[str]) -> bool:
+    if vote.automatic:
+        dropped["a model judged, and PandaLM's annotators are people"] += 1
+    elif "_" in vote.a.contender + vote.b.contender:
+        dropped["a contender's name has a _, which stands between the two names of `cmp_key`"] += 1
+    else:
+        return True
+    return False
+
+
+def _row(number: int, votes: Sequence[PairVote]) -> Row:
+    first = votes[0]
+    about = {
+        "idx": number,
+        "motivation_app": first.category,
+        "cmp_key": f"{first.a.contender}_{first.b.contender}",
+        "instruction": first.transcript,
+        "input": "",
+        "response1": first.a.text,
+        "response2": first.b.text,
+    }
+    return about | {name: CODES[vote.verdict] for name, vote in zip(ANNOTATORS, votes, strict=True)}
+
+
 FORMATS = (
     Format(
         "pandalm",
         "PandaLM's test set: `instruction`, `response1`, `response2`, and what three annotators said (0 a tie, 1, 2)",
         JudgedPair,
         read={"votes": _pair_votes},
-        cannot_hold="Keys of comparisons are left out.",
+        join={"votes": _rows},
+        cannot_hold="Ids, criteria, strengths, reasons and times are left out, turns become one text, and two bad answers are a "
+        "tie; the people who judged become `annotator1` to `annotator3` and the contenders the first and the second, both in the "
+        "order of their names. Pairs that not all three people judged, a person's second vote on a pair, votes of models and "
+        "votes on contenders with a `_` in their names are not written.",
     ),
 )

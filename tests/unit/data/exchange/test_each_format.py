@@ -17,7 +17,7 @@ from tests.exchange_rows import ROWS, imported, read_rows, write_rows
 SYSTEM = "Be brief.\n\nWhat boils?"
 TALK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
 POST = "Summarise this text.\n\nTitle: Kettle\n\nMy kettle is broken."
-DIALOGUE = "Summarise this conversation.\n\n#Person1#: Tea?"
+DIALOGUE = "Summarize the following conversation.\n\n#Person1#: Tea?\n\nSummary:"
 WATER = {"chosen": "Water.", "rejected": "Fire."}
 SIDES = {"a": {"contender": "base", "text": "Fire."}, "b": {"contender": "tuned", "text": "Water."}}
 
@@ -208,6 +208,7 @@ def change(form: str, **fields: Any) -> dict[str, Any]:
         ),
         ("alpaca-eval-annotations", "votes", {"preference": 3}, "preference: Input should be less than or equal to 2"),
         ("pandalm", "votes", {"cmp_key": "one"}, "expected two names joined by _, found 'one'"),
+        ("pandalm", "votes", {"cmp_key": "one__two"}, "expected two names joined by _, found 'one__two'"),
         ("xstest", "prompts", {"label": "odd"}, "label: Input should be 'safe' or 'unsafe' \\(found 'odd'\\)"),
     ],
 )
@@ -235,6 +236,7 @@ def test_what_is_wrong_with_a_row_is_told(
         ("hh-rlhf", "preferences", {"rejected": ROWS["hh-rlhf"][0]["chosen"]}, "the two transcripts are the same"),
         ("alpaca", "demonstrations", {"output": " "}, "the output is empty"),
         ("dialogsum", "demonstrations", {"summary1": "", "summary2": "", "summary3": ""}, "no summary"),
+        ("dialogsum", "demonstrations", {"dialogue": " \r\n"}, "the dialogue is empty"),
         ("arena", "votes", {"model_b": "chatglm-6b"}, "both answers are of one model"),
         ("alpaca-eval-annotations", "votes", {"preference": None}, "the preference is missing"),
         ("alpaca-eval-annotations", "preferences", {"preference": 1.5}, "the vote is a tie"),
