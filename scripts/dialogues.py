@@ -41,7 +41,9 @@ def read_dialogues(file: Path) -> list[Demonstration]:
     """
     with TemporaryDirectory() as folder:
         out = Path(folder) / "demonstrations.jsonl"
-        print("\n".join(import_file(ImportRequest(file, "demonstrations", "dialogsum"), out).describe()))
+        about = import_file(ImportRequest(file, "demonstrations", "dialogsum"), out)
+        for line in about.describe()[1:]:
+            print(f"{file}: {line}")
         return read_jsonl(out, Demonstration)
 
 

@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from rlhf_core.data.exchange.convert import digest, value_of
+from rlhf_core.data.exchange.convert import digest
 from rlhf_core.data.exchange.format import HELD, KINDS, Dropped, Format, Row, Writer, counted, turn_into
 from rlhf_core.data.exchange.importing import check_target
 from rlhf_core.data.exchange.registry import FORMATS, named
-from rlhf_core.data.exchange.source import SPACE, read_blocks
+from rlhf_core.data.exchange.source import read_rows, value_of
 from rlhf_core.data.io import MAX_PROBLEMS, explain, first_object, replacing
 from rlhf_core.data.records import Prompt, Record
 from rlhf_core.errors import DataError
@@ -111,20 +111,17 @@ def _shape(kind: str, to: str) -> tuple[Format, str]:
 
 def _records(source: Path, kind: str, about: Exported) -> Iterator[Record]:
     problems: list[str] = []
-    for block in read_blocks(source):
-        for number, raw in zip(block.numbers, block.rows, strict=True):
-            if isinstance(raw, bytes) and not raw.strip(SPACE):
-                continue
-            about.read += 1
-            try:
-                record = KINDS[kind].model_validate(value_of(raw))
-            except (DataError, ValidationError) as error:
-                problems += [f"{source}:{number}: {text}" for text in explain(error)]
-                if len(problems) > MAX_PROBLEMS:
-                    break
-                continue
-            if not problems:
-                yield record
+    for number, raw in read_rows(source):
+        about.read += 1
+        try:
+            record = KINDS[kind].model_validate(value_of(raw))
+        except (DataError, ValidationError) as error:
+            problems += [f"{source}:{number}: {text}" for text in explain(error)]
+            if len(problems) > MAX_PROBLEMS:
+                break
+            continue
+        if not problems:
+            yield record
     if problems:
         lines = problems[:MAX_PROBLEMS] + ["… there may be more"] * (len(problems) > MAX_PROBLEMS)
         raise DataError("\n".join(lines), remedy=f"Read as {kind} of this project. Nothing was written")
