@@ -10,7 +10,7 @@ import pytest
 from rlhf_core.data.formats.dialogues import build_dialogues
 from rlhf_core.data.records import Demonstration
 from rlhf_core.errors import DataError
-from tests.exchange_rows import imported
+from tests.exchange_rows import ROWS, exported, imported
 
 
 def told(dialogue: str, summary: str) -> Demonstration:
@@ -48,3 +48,23 @@ def test_each_dialogue_is_used_once_and_held_out_ones_are_not_shown():
 def test_too_few_dialogues_are_refused():
     with pytest.raises(DataError, match="4 different dialogues of up to 50 words leave nothing to train on beside 4"):
         build_dialogues([told(f"A: {n}.", "x") for n in range(4)], 4, 50, 0)
+
+
+def test_a_summary_of_a_dialogue_is_dialogsums(tmp_path: Path) -> None:
+    asked = "Summarize the following conversation.\n\n#Person1#: Tea?\n\nSummary:"
+    demonstration = ROWS["studio-demonstrations"][0] | {"prompt": asked, "response": "They have tea."}
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    none = "Summarize the following conversation.\n\nSummary:"
+    rows, left_out = exported(
+        tmp_path,
+        "dialogsum",
+        demonstration,
+        demonstration | {"prompt_id": "train_0"},
+        demonstration | {"history": talk},
+        demonstration | {"prompt": none},
+        ROWS["studio-demonstrations"][0],
+    )
+    assert rows == [
+        {"fname": name, "dialogue": "#Person1#: Tea?", "summary": "They have tea."} for name in ("p1", "train_0")
+    ]
+    assert left_out == ["3 left out: the prompt does not ask for a summary as DialogSum is read here"]
