@@ -266,6 +266,13 @@ def test_a_prompt_inside_both_conversations_is_found_as_binarised_data_writes_it
     assert (record["prompt"], record["chosen"], record["rejected"]) == ("What boils?", "Water.", "Fire.")
 
 
+def test_a_system_prompt_stands_before_the_first_of_several_messages(tmp_path: Path) -> None:
+    row = {"messages": [{"role": "system", "content": "Be brief."}, *TALK, *ROWS["trl-messages"][0]["messages"]]}
+    (record,) = imported(write_rows(tmp_path / "x.jsonl", [row]), "demonstrations")[1]
+    assert [turn["content"] for turn in record["history"]] == ["Be brief.\n\nHi", "Hello."]
+    assert record["prompt"] == "What boils?"
+
+
 def test_parts_that_are_text_are_one_text_and_a_picture_is_refused(tmp_path: Path) -> None:
     parts = [{"type": "text", "text": "What"}, {"type": "text", "text": "boils?"}]
     row = {"prompt": [{"role": "user", "content": parts}]}
