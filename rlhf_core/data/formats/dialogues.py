@@ -22,8 +22,8 @@ class DialogSumRow(ForeignRow):
     """A dialogue and its summary; the test split has three."""
 
     dialogue: str
-    fname: str = ""
-    id: str = ""
+    fname: str | int = ""
+    id: str | int = ""
     summary: str | None = None
     summary1: str | None = None
     summary2: str | None = None
@@ -39,7 +39,7 @@ def _read(row: DialogSumRow, reading: Reading) -> Iterator[Demonstration]:
     for number, summary in enumerate(summaries, 1):
         about = asked([("user", f"{BEFORE}{dialogue}{AFTER}")], reading)
         own = f"{reading.id}-{number}" if len(summaries) > 1 else reading.id
-        rest = {"id": own, "response": summary, "prompt_id": row.fname or row.id}
+        rest = {"id": own, "response": summary, "prompt_id": str(row.id if row.fname == "" else row.fname)}
         yield Demonstration.model_validate(about | rest)
 
 

@@ -33,6 +33,11 @@ def test_jsonl_and_csv_are_read_alike(tmp_path: Path):
         assert (record["response"], record["prompt_id"]) == ("They part.", "train_0")
 
 
+def test_an_id_may_be_a_number(tmp_path: Path):
+    (tmp_path / "a.jsonl").write_text('{"id": 0, "dialogue": "A: Hi.", "summary": "They meet."}\n')
+    assert imported(tmp_path / "a.jsonl", "demonstrations")[1][0]["prompt_id"] == "0"
+
+
 def test_each_dialogue_is_used_once_and_held_out_ones_are_not_shown():
     many = [told(f"A: Number {n}.", f"It is {n}.") for n in range(10)]
     twice = told("a number 3", "The same but for signs and case.")
