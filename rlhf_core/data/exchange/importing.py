@@ -13,11 +13,11 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
-from rlhf_core.data.exchange.convert import Converted, Job, as_line, convert, convert_all, value_of
+from rlhf_core.data.exchange.convert import Converted, Job, as_line, convert, convert_all
 from rlhf_core.data.exchange.format import KINDS, Format, counted
 from rlhf_core.data.exchange.registry import AUTO, detect, named
 from rlhf_core.data.exchange.repeats import Repeats
-from rlhf_core.data.exchange.source import SPACE, Block, read_blocks
+from rlhf_core.data.exchange.source import Block, is_blank, read_blocks, value_of
 from rlhf_core.data.io import MAX_PROBLEMS, replacing
 from rlhf_core.errors import DataError
 
@@ -157,7 +157,7 @@ def _told_by(block: Block, among: list[Format], request: ImportRequest) -> Forma
     """Return the format of the rows of a block, None when all are blank."""
     first: DataError | None = None
     for number, raw in zip(block.numbers, block.rows, strict=True):
-        if isinstance(raw, bytes) and not raw.strip(SPACE):
+        if is_blank(raw):
             continue
         where = f"{request.source}:{number}"
         try:
