@@ -26,7 +26,12 @@ def new_figure(height: int, *, x_title: str = "", y_title: str = "") -> go.Figur
             "uirevision": "keep",
             "font": {"size": FONT_SIZE},
             "dragmode": "zoom",
-            "xaxis": {"title": {"text": x_title, "standoff": 6}, "showgrid": False, "zeroline": False, "automargin": True},
+            "xaxis": {
+                "title": {"text": x_title, "standoff": 6},
+                "showgrid": False,
+                "zeroline": False,
+                "automargin": True,
+            },
             "yaxis": {"title": {"text": y_title, "standoff": 6}, "zeroline": False, "automargin": True, "nticks": 6},
         }
     )

@@ -58,4 +58,4 @@ def test_the_same_command_again_does_nothing_twice(run: Path) -> None:
 
 def test_its_report_is_written(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     succeed(capsys, "report", run, "--out", tmp_path, "--formats", "md")
-    assert "20 " in (tmp_path / "report.md").read_text()
+    assert "20 held-out prompts" in (tmp_path / "report.md").read_text()
