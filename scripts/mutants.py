@@ -108,6 +108,7 @@ def chosen(words: Sequence[str]) -> list[Mutant]:
 
 def caught_by(mutant: Mutant | None) -> str | None:
     """Return the first test that fails with the break in place, or None. Changes the process: folder and modules."""
+    multiprocessing.current_process().daemon = False  # tests may start processes of their own
     with tempfile.TemporaryDirectory(prefix="mutant-") as scratch:
         copy = Path(scratch)
         for name in project_files():

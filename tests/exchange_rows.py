@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from rlhf_core.data.exchange.exporting import export_file
 from rlhf_core.data.exchange.importing import Imported, ImportRequest, import_file
+from rlhf_core.errors import DataError
 
 Row = dict[str, Any]
 
@@ -267,3 +271,19 @@ def imported(
 def read_rows(path: Path) -> list[Row]:
     """Return the values of the lines of a file; U+2028 ends none."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def exported(folder: Path, to: str, *records: Row) -> tuple[list[Row], list[str]]:
+    """Export records; return the rows that were written to `out.jsonl`, and what the export says it left out."""
+    about = export_file(write_rows(folder / "ours.jsonl", records), folder / "out.jsonl", to)
+    rows = read_rows(folder / "out.jsonl")
+    assert about.written == len(rows)
+    return rows, [line for line in about.describe() if "left out:" in line]
+
+
+def export_refusal(folder: Path, to: str, *records: Row) -> str:
+    """Return what is said of records that a format cannot hold; nothing is written."""
+    with pytest.raises(DataError) as caught:
+        exported(folder, to, *records)
+    assert not (folder / "out.jsonl").exists()
+    return str(caught.value)

@@ -25,7 +25,7 @@ def read_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
         ConfigError: file missing, not YAML, unknown key (the nearest one is suggested), or a value out of range.
     """
     path = Path(path)
-    raw = _read_yaml(path, schema.example)
+    raw = read_mapping(path, schema.example)
     anchor_paths(raw, path.resolve().parent, schema.path_keys, schema.model_keys)
     return make_settings(schema, raw, overrides, path, f"`rlhf {schema.command} --help` lists the sections")
 
@@ -71,7 +71,12 @@ def explain(schema: type[BaseModel], problem: Any) -> str:
     return f"{name}: {message} (found {shorten(problem['input'])})" if name else message
 
 
-def _read_yaml(path: Path, example: str) -> dict[str, Any]:
+def read_mapping(path: Path, example: str) -> dict[str, Any]:
+    """Read a YAML or JSON file that holds a mapping; `example` is the file to start from where this one is missing.
+
+    Raises:
+        ConfigError: the file is missing, not YAML, or holds something else.
+    """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -8,6 +8,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -17,27 +18,54 @@ from rlhf_core.errors import DataError, shorten
 
 R = TypeVar("R", bound=BaseModel)
 MAX_PROBLEMS = 20
-GZIP = b"\x1f\x8b"
+PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+"""What packed files begin with → how they are packed."""
+DAMAGED = (EOFError, OSError, zlib.error)
+"""What reading a file raises that is damaged or cut off."""
 BOM = b"\xef\xbb\xbf"
+
+
+class Problems:
+    """What is wrong in a file, as `file:line: field: what (found …), expected …`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.said, self.count = path, [], 0
+
+    def add(self, line: int | str, *problems: str) -> None:
+        """Note what is wrong at a place; only the first twenty are kept in words."""
+        for what in problems:
+            self.count += 1
+            if self.count <= MAX_PROBLEMS:
+                self.said.append(f"{self.path}:{line}: {what}")
+
+    def refuse(self, remedy: str) -> None:
+        """Raise what was noted, if anything.
+
+        Raises:
+            DataError: lists up to twenty problems.
+        """
+        if self.count:
+            more = [f"… and {self.count - MAX_PROBLEMS} more"] if self.count > MAX_PROBLEMS else []
+            raise DataError("\n".join([*self.said, *more]), remedy=f"Nothing was read from {self.path}. {remedy}")
 
 
 def read_jsonl(path: str | Path, record: type[R]) -> list[R]:
     """Read every line of `path` as a `record`.
 
-    Lines end at `\\n` only (U+2028 is text). Blank lines are passed over. A gzip file is read as what it holds.
+    Lines end at `\\n` only (U+2028 is text). Blank lines are passed over. A packed file is read as what it holds.
 
     Raises:
         DataError: the file is missing, holds no rows, or some line is not a `record`; lists up to 20 lines.
     """
     rows: list[R] = []
-    problems: list[str] = []
-    for number, line in enumerate(_lines(Path(path)), 1):
+    problems = Problems(path)
+    for number, line in enumerate(read_content(path).split(b"\n"), 1):
         if line.strip():
             try:
                 rows.append(record.model_validate(parse_row(line)))
             except (DataError, ValidationError) as error:
-                problems += [f"{path}:{number}: {text}" for text in explain(error)]
-    _refuse(problems, path, record)
+                problems.add(number, *explain(error))
+    problems.refuse(f"A {record.__name__} has the fields: {', '.join(record.model_fields)}")
     if not rows:
         raise DataError("holds no rows", where=path, remedy=f"Expected one JSON {record.__name__} a line")
     return rows
@@ -60,12 +88,12 @@ def iterate_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def first_object(path: str | Path) -> tuple[int, dict[str, Any]]:
-    """Return (line number, object) of the first line that is not blank; a gzip file is read as what it holds.
+    """Return (line number, object) of the first line that is not blank; a packed file is read as what it holds.
 
     Raises:
         DataError: the file is missing, holds no rows, or its first row is not a JSON object in UTF-8.
     """
-    for number, line in enumerate(_lines(Path(path)), 1):
+    for number, line in enumerate(read_content(path).split(b"\n"), 1):
         if line.strip():
             try:
                 return number, parse_row(line)
@@ -124,6 +152,40 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         aside.unlink(missing_ok=True)
 
 
+def packing(path: Path) -> str | None:
+    """Return how a file is packed, `gzip` or `zstd`, told by its first bytes; None when it is not."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    return next((name for mark, name in PACKED.items() if start.startswith(mark)), None)
+
+
+def unpacked(file: BinaryIO, how: str | None) -> BinaryIO:
+    """Return what a file holds that is packed in some way, to be read once from its beginning."""
+    if how == "gzip":
+        return gzip.open(file, "rb")  # pyright: ignore[reportReturnType]
+    if how == "zstd":
+        import pyarrow as pa  # only such files need it, and it takes 60 MB
+
+        return BufferedReader(pa.CompressedInputStream(file, how), 1024 * 1024)  # pyright: ignore[reportArgumentType]
+    return file
+
+
+def read_content(path: str | Path, size: int = -1) -> bytes:
+    """Return what a file holds, packed or not, without a byte-order mark: all of it, or as many bytes.
+
+    Raises:
+        DataError: the file is missing, or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError("no such file", where=path, remedy="Check the path in the configuration or the command")
+    try:
+        with path.open("rb") as file:
+            return unpacked(file, packing(path)).read(size).removeprefix(BOM)
+    except DAMAGED as error:
+        raise DataError(f"cannot be read to its end: {error}", where=path, remedy="Fetch it again") from error
+
+
 def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text in UTF-8; JSON can say half of a surrogate pair, which is no text and is refused.
 
@@ -175,33 +237,9 @@ def _plain(row: BaseModel | Mapping[str, Any]) -> Any:
     return row.model_dump() if isinstance(row, BaseModel) else dict(row)
 
 
-def _lines(path: Path) -> list[bytes]:
-    if not path.is_file():
-        raise DataError("no such file", where=path, remedy="Check the path in the configuration or the command")
-    content = path.read_bytes()
-    if content.startswith(GZIP):
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise DataError(f"not a whole gzip file: {error}", where=path, remedy="Fetch it again") from error
-    return content.removeprefix(BOM).split(b"\n")
-
-
 def _field_problem(error: Any) -> str:
     field = ".".join(str(part) for part in error["loc"])
     message = error["msg"].removeprefix("Value error, ")
     known = error["type"] in ("missing", "value_error")
     found = "" if known else f" (found {shorten(error['input'])})"
     return f"{field}: {message}{found}" if field else message
-
-
-def _refuse(problems: list[str], path: str | Path, record: type[BaseModel]) -> None:
-    if not problems:
-        return
-    shown = problems[:MAX_PROBLEMS]
-    if len(problems) > MAX_PROBLEMS:
-        shown.append(f"… and {len(problems) - MAX_PROBLEMS} more")
-    fields = ", ".join(record.model_fields)
-    raise DataError(
-        "\n".join(shown), remedy=f"Nothing was read from {path}. A {record.__name__} has the fields: {fields}"
-    )

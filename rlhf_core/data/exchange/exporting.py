@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from rlhf_core.data.exchange.convert import digest, value_of
-from rlhf_core.data.exchange.format import HELD, KINDS, Dropped, Format, Row, counted, turn_into
+from rlhf_core.data.exchange.convert import digest
+from rlhf_core.data.exchange.format import HELD, KINDS, Dropped, Format, Row, Writer, counted, turn_into
 from rlhf_core.data.exchange.importing import check_target
 from rlhf_core.data.exchange.registry import FORMATS, named
-from rlhf_core.data.exchange.source import SPACE, read_blocks
+from rlhf_core.data.exchange.source import read_rows, value_of
 from rlhf_core.data.io import MAX_PROBLEMS, explain, first_object, replacing
 from rlhf_core.data.records import Prompt, Record
 from rlhf_core.errors import DataError
@@ -57,7 +57,7 @@ def export_file(source: Path, out: Path, to: str) -> Exported:
     about = Exported(kind, form.name, cannot_hold=form.cannot_hold)
     rows = _rows(_records(source, kind, about), form, written_as, about)
     with replacing(out) as file:
-        if written_as in form.join:
+        if form.document:
             _write_document(file, rows)
         elif out.suffix == ".json":
             _write_list(file, rows)
@@ -111,20 +111,17 @@ def _shape(kind: str, to: str) -> tuple[Format, str]:
 
 def _records(source: Path, kind: str, about: Exported) -> Iterator[Record]:
     problems: list[str] = []
-    for block in read_blocks(source):
-        for number, raw in zip(block.numbers, block.rows, strict=True):
-            if isinstance(raw, bytes) and not raw.strip(SPACE):
-                continue
-            about.read += 1
-            try:
-                record = KINDS[kind].model_validate(value_of(raw))
-            except (DataError, ValidationError) as error:
-                problems += [f"{source}:{number}: {text}" for text in explain(error)]
-                if len(problems) > MAX_PROBLEMS:
-                    break
-                continue
-            if not problems:
-                yield record
+    for number, raw in read_rows(source):
+        about.read += 1
+        try:
+            record = KINDS[kind].model_validate(value_of(raw))
+        except (DataError, ValidationError) as error:
+            problems += [f"{source}:{number}: {text}" for text in explain(error)]
+            if len(problems) > MAX_PROBLEMS:
+                break
+            continue
+        if not problems:
+            yield record
     if problems:
         lines = problems[:MAX_PROBLEMS] + ["… there may be more"] * (len(problems) > MAX_PROBLEMS)
         raise DataError("\n".join(lines), remedy=f"Read as {kind} of this project. Nothing was written")
@@ -132,24 +129,29 @@ def _records(source: Path, kind: str, about: Exported) -> Iterator[Record]:
 
 def _rows(records: Iterable[Record], form: Format, kind: str, about: Exported) -> Iterator[Row]:
     wanted = _wanted(records, kind, about)
-    if kind in form.join:
-        rows = form.join[kind](_counted(wanted, about))
-        yield from rows
-        return
-    for record in wanted:
-        try:
-            rows = list(form.write[kind](record))
-        except Dropped as reason:
-            about.dropped[str(reason)] += 1
-            continue
-        about.written += len(rows)
-        yield from rows
+    together = form.join.get(kind)
+    if together and form.document:
+        yield from together(_counted(wanted, about), about.dropped)
+    elif together:
+        yield from _counted(together(wanted, about.dropped), about)
+    else:
+        yield from _counted(_one_by_one(wanted, form.write[kind], about.dropped), about)
 
 
-def _counted(records: Iterable[Any], about: Exported) -> Iterator[Any]:
+def _one_by_one(records: Iterable[Any], write: Writer, dropped: Counter[str]) -> Iterator[Row]:
     for record in records:
+        try:
+            rows = list(write(record))
+        except Dropped as reason:
+            dropped[str(reason)] += 1
+            continue
+        yield from rows
+
+
+def _counted(things: Iterable[Any], about: Exported) -> Iterator[Any]:
+    for thing in things:
         about.written += 1
-        yield record
+        yield thing
 
 
 def _wanted(records: Iterable[Record], kind: str, about: Exported) -> Iterator[Any]:

@@ -39,6 +39,7 @@ HELD = {
 """Kind → kinds that hold it too, so that a format which can be read as one of these can be read as it."""
 
 PSEUDONYMS = "a judge's name became a pseudonym, so that nobody is known by it"
+TIED = "the vote is a tie"
 
 Row: TypeAlias = dict[str, Any]
 
@@ -83,7 +84,8 @@ class Reading:
 
 Reader: TypeAlias = Callable[[Any, Reading], Iterable[Record]]
 Writer: TypeAlias = Callable[[Any], Iterable[Row]]
-Joiner: TypeAlias = Callable[[Iterable[Any]], Iterable[Row]]
+Joiner: TypeAlias = Callable[[Iterable[Any], Counter[str]], Iterable[Row]]
+"""All records → rows; what it leaves out it counts by the reason."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class Format:
         row: the model of one row; it has the fields that are told by name.
         read: kind → records of a checked row.
         write: kind → rows of a record.
-        join: kind → the rows of all records together, for files that are one document.
+        join: kind → the rows of all records together, where a row is of several.
+        document: says that a file is one document, which all its records make.
         tells: says of a row with the fields whether it is of this format, where other formats have the same fields.
         cannot_hold: what is lost on the way there and back, in a sentence.
         instead: what to do with it, where it cannot be read as any kind.
@@ -108,6 +111,7 @@ class Format:
     read: Mapping[str, Reader] = field(default_factory=dict)
     write: Mapping[str, Writer] = field(default_factory=dict)
     join: Mapping[str, Joiner] = field(default_factory=dict)
+    document: bool = False
     tells: Callable[[Row], bool] | None = None
     cannot_hold: str = ""
     instead: str = ""
@@ -192,7 +196,7 @@ def preferences_of(ranking: Ranking) -> Iterator[Preference]:
 
 def _preference_of(vote: PairVote) -> Preference:
     if vote.verdict in ("tie", "both_bad"):
-        raise Dropped("the vote is a tie")
+        raise Dropped(TIED)
     chosen, rejected = (vote.a.text, vote.b.text) if vote.verdict == "a" else (vote.b.text, vote.a.text)
     return preference(_asked(vote) | {"prompt_id": vote.prompt_id}, chosen, rejected)
 

@@ -15,11 +15,11 @@ from typing import BinaryIO
 
 import psutil
 
-from rlhf_core.data.exchange.convert import Converted, Job, as_line, convert, convert_all, value_of
+from rlhf_core.data.exchange.convert import Converted, Job, as_line, convert, convert_all
 from rlhf_core.data.exchange.format import KINDS, Format, counted
 from rlhf_core.data.exchange.registry import AUTO, detect, named
 from rlhf_core.data.exchange.repeats import Repeats
-from rlhf_core.data.exchange.source import SPACE, Block, read_blocks
+from rlhf_core.data.exchange.source import Block, is_blank, read_blocks, value_of
 from rlhf_core.data.exchange.workers import LostProcess
 from rlhf_core.data.io import MAX_PROBLEMS, replacing
 from rlhf_core.errors import DataError
@@ -182,7 +182,7 @@ def _told_by(block: Block, among: list[Format], request: ImportRequest) -> Forma
     """Return the format of the rows of a block, None when all are blank."""
     first: DataError | None = None
     for number, raw in zip(block.numbers, block.rows, strict=True):
-        if isinstance(raw, bytes) and not raw.strip(SPACE):
+        if is_blank(raw):
             continue
         where = f"{request.source}:{number}"
         try:

@@ -11,6 +11,8 @@ from rlhf_core.data.exchange.format import KINDS, Format, Row
 from rlhf_core.data.formats import (
     alpaca_eval,
     arena,
+    autosxs,
+    dialogues,
     gcpc,
     hh_transcripts,
     instructions,
@@ -34,7 +36,10 @@ OWN = tuple(
     )
     for kind, record in KINDS.items()
 )
-HOMES = (trl, gcpc, hh_transcripts, summarize, oasst, instructions, arena, alpaca_eval, llm_comparator, pandalm, xstest)
+HOMES = (
+    trl, gcpc, autosxs, hh_transcripts, summarize, oasst, instructions, dialogues, arena, alpaca_eval, llm_comparator, pandalm,
+    xstest,
+)  # fmt: skip
 FORMATS: dict[str, Format] = {f.name: f for f in (*OWN, *(f for home in HOMES for f in home.FORMATS))}
 AUTO = "auto"
 

@@ -6,29 +6,25 @@ However long the file, only one block of it is in memory.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rlhf_core.data.io import BOM, GZIP, parse_json
+from rlhf_core.data.io import BOM, DAMAGED, packing, parse_json, parse_row, unpacked
 from rlhf_core.errors import DataError
 
 BLOCK = 1024 * 1024  # bytes
 ROWS = 500
 """Most rows of a block of what is not JSONL; rows of more than a block's size end it sooner."""
-ZSTD = b"\x28\xb5\x2f\xfd"
 PARQUET = b"PAR1"
 SPACE = b" \t\r\n"
 LONGEST_ELEMENT = 64 * BLOCK
 """Characters after which an element of a JSON list that has no end is given up."""
 LONGEST_ROW = 64 * BLOCK
 """Bytes after which a line or a cell that has no end is given up."""
-DAMAGED = (EOFError, OSError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -53,13 +49,12 @@ def read_blocks(path: Path) -> Iterator[Block]:
         raise DataError("no such file", where=path, remedy="Check the path in the command")
     try:
         with path.open("rb") as file:
-            start = file.read(4)
-            if start == PARQUET:
+            if file.read(4) == PARQUET:
                 yield from _parquet(path, file)
                 return
             file.seek(0)
             size = path.stat().st_size
-            for block in _text(path, _opened(file, start)):
+            for block in _text(path, unpacked(file, packing(path))):
                 yield replace(block, share=file.tell() / size)
     except UnicodeDecodeError as error:  # of a table or a document; lines are told one by one
         raise DataError(f"byte {error.start + 1} is not UTF-8", where=path, remedy="Save the file as UTF-8") from error
@@ -67,14 +62,30 @@ def read_blocks(path: Path) -> Iterator[Block]:
         raise DataError(f"cannot be read to its end: {error}", where=path, remedy="Fetch it again") from error
 
 
-def _opened(file: BinaryIO, start: bytes) -> BinaryIO:
-    if start.startswith(GZIP):
-        return gzip.open(file, "rb")  # pyright: ignore[reportReturnType]
-    if start.startswith(ZSTD):
-        import pyarrow as pa  # only such files need it, and it takes 60 MB
+def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield (number, row as it stands in its block) of every row of a file that is not blank.
 
-        return io.BufferedReader(pa.CompressedInputStream(file, "zstd"), BLOCK)  # pyright: ignore[reportArgumentType]
-    return file
+    Raises:
+        DataError: as `read_blocks`.
+    """
+    for block in read_blocks(path):
+        for number, raw in zip(block.numbers, block.rows, strict=True):
+            if not is_blank(raw):
+                yield number, raw
+
+
+def is_blank(raw: Any) -> bool:
+    """Say whether a row of a block is a line of nothing but white space."""
+    return isinstance(raw, bytes) and not raw.strip(SPACE)
+
+
+def value_of(raw: Any) -> Any:
+    """Return the value of a row as it stands in a block.
+
+    Raises:
+        DataError: a line is not a JSON object.
+    """
+    return parse_row(raw) if isinstance(raw, bytes) else raw
 
 
 def _text(path: Path, stream: BinaryIO) -> Iterator[Block]:
@@ -169,9 +180,9 @@ class _Text:
             try:
                 value, end = decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
+                line = self._line + self._text.count("\n", self._at, error.pos)
                 if len(self._text) - self._at < LONGEST_ELEMENT and self._more():
                     continue
-                line = self._line + self._text.count("\n", self._at, error.pos)
                 what = f"not JSON: {error.msg}"
                 raise DataError(what, where=f"{path}:{line}", remedy="Expected a JSON list of objects") from error
             except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets

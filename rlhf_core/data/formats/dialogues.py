@@ -1,68 +1,78 @@
-"""Dialogues with summaries, as DialogSum (Chen et al. 2021, arXiv 2105.06762) and SAMSum have them: JSONL, or CSV with a header.
+"""Dialogues with summaries, as DialogSum (Chen et al. 2021, arXiv 2105.06762) and SAMSum have them.
 
-{"id": "train_0", "dialogue": "#Person1#: Hi.\\n#Person2#: …", "summary": "…", "topic": "…"}; other fields are passed over.
+{"fname": "train_0", "dialogue": "#Person1#: Hi.\\n#Person2#: …", "summary": "…", "topic": "…"}; DialogSum's test file has three.
 """
 
 from __future__ import annotations
 
-import csv
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from rlhf_core.data.io import iterate_jsonl
+from rlhf_core.data.exchange.format import Dropped, ForeignRow, Format, Reading, Row
+from rlhf_core.data.exchange.talk import asked
 from rlhf_core.data.records import Demonstration, Prompt
 from rlhf_core.data.splits import normalise
 from rlhf_core.errors import DataError
 
-INSTRUCTION = "Summarize the following conversation.\n\n{dialogue}\n\nSummary:"
+BEFORE, AFTER = "Summarize the following conversation.\n\n", "\n\nSummary:"
 """How FLAN-T5 was asked in its own training mixture (Longpre et al. 2023, arXiv 2301.13688), or nearly so."""
-SUMMARIES = ("summary", "summary1")
 
 
-@dataclass(frozen=True)
-class Dialogue:
-    """One dialogue with its summary."""
+class DialogSumRow(ForeignRow):
+    """A dialogue and its summary; the test split has three."""
 
-    text: str
-    summary: str
-
-    @property
-    def asked(self) -> str:
-        """The prompt."""
-        return INSTRUCTION.format(dialogue=self.text)
-
-    @property
-    def words(self) -> int:
-        """Of the dialogue."""
-        return len(self.text.split())
+    dialogue: str
+    fname: str | int = ""
+    id: str | int = ""
+    summary: str | None = None
+    summary1: str | None = None
+    summary2: str | None = None
+    summary3: str | None = None
 
 
-def read_dialogues(path: Path) -> list[Dialogue]:
-    """Read the dialogues of a file.
+def _read(row: DialogSumRow, reading: Reading) -> Iterator[Demonstration]:
+    summaries = [s.strip() for s in (row.summary, row.summary1, row.summary2, row.summary3) if s and s.strip()]
+    if not summaries:
+        raise Dropped("no summary")
+    if not (dialogue := row.dialogue.replace("\r\n", "\n").strip()):
+        raise Dropped("the dialogue is empty")
+    for number, summary in enumerate(summaries, 1):
+        about = asked([("user", f"{BEFORE}{dialogue}{AFTER}")], reading)
+        own = f"{reading.id}-{number}" if len(summaries) > 1 else reading.id
+        rest = {"id": own, "response": summary, "prompt_id": str(row.id if row.fname == "" else row.fname)}
+        yield Demonstration.model_validate(about | rest)
 
-    Raises:
-        DataError: the file is missing or empty, or a row has no dialogue or no summary.
-    """
-    found = [_dialogue(row, f"{path}:{number}") for number, row in _rows(path)]
-    if not found:
-        raise DataError("holds no dialogues", where=path)
-    return found
+
+def _written(record: Demonstration) -> Iterator[Row]:
+    if (dialogue := dialogue_of(record)) is None:
+        raise Dropped("the prompt does not ask for a summary as DialogSum is read here")
+    yield {"fname": record.prompt_id or record.id, "dialogue": dialogue, "summary": record.response}
+
+
+def dialogue_of(record: Demonstration) -> str | None:
+    """Return the dialogue that a record asks to summarise, None when it asks something else."""
+    prompt = record.prompt
+    if record.history or not (prompt.startswith(BEFORE) and prompt.endswith(AFTER)):
+        return None
+    dialogue = prompt[len(BEFORE) : -len(AFTER)]
+    return dialogue if dialogue.strip() else None
 
 
 def build_dialogues(
-    dialogues: Sequence[Dialogue], eval_prompts: int, max_words: int, seed: int
+    found: Sequence[Demonstration], eval_prompts: int, max_words: int, seed: int
 ) -> tuple[list[Prompt], list[Demonstration]]:
     """Return (prompts, demonstrations): each dialogue once, those longer than `max_words` left out, some held out.
 
-    Demonstrations are the summaries of those that are not held out.
+    Demonstrations are the summaries of those that are not held out; of several of one dialogue, the first.
 
     Raises:
         DataError: nothing would be left to train on.
     """
-    unique = {normalise(one.text): one for one in dialogues if one.words <= max_words}
+    unique: dict[str, Demonstration] = {}
+    for one in found:
+        dialogue = dialogue_of(one) or one.prompt
+        if len(dialogue.split()) <= max_words:
+            unique.setdefault(normalise(dialogue), one)
     kept = list(unique.values())
     if len(kept) <= eval_prompts:
         raise DataError(
@@ -74,30 +84,23 @@ def build_dialogues(
     prompts, shown = [], []
     for number, one in enumerate(kept):
         held_out = number < eval_prompts
-        name = f"dialogue-{number}"
-        prompts.append(Prompt(id=name, prompt=one.asked, category="dialogue", split="eval" if held_out else "train"))
+        about = {"id": f"dialogue-{number}", "prompt": one.prompt, "category": "dialogue"}
+        prompts.append(Prompt.model_validate(about | {"split": "eval" if held_out else "train"}))
         if not held_out:
-            shown.append(Demonstration(id=name, prompt=one.asked, category="dialogue", response=one.summary))
+            shown.append(Demonstration.model_validate(about | {"response": one.response}))
     return prompts, shown
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    if not path.is_file():
-        raise DataError("no such file", where=path)
-    if path.suffix != ".csv":
-        yield from iterate_jsonl(path)
-        return
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            yield reader.line_num, row
-
-
-def _dialogue(row: dict[str, Any], where: str) -> Dialogue:
-    summary = next((row[name] for name in SUMMARIES if row.get(name)), None)
-    if not isinstance(text := row.get("dialogue"), str) or not isinstance(summary, str):
-        known = ", ".join(map(str, row))
-        raise DataError(
-            f"has no dialogue with a summary; its fields: {known}", where=where, remedy="Expected DialogSum"
-        )
-    return Dialogue(text.replace("\r\n", "\n").strip(), summary.strip())
+FORMATS = (
+    Format(
+        "dialogsum",
+        "DialogSum's `fname` (or `id`), `dialogue`, `summary` (or `summary1` to `summary3`)",
+        DialogSumRow,
+        tells=lambda row: not row.keys().isdisjoint(("summary", "summary1")),
+        read={"demonstrations": _read},
+        write={"demonstrations": _written},
+        cannot_hold="Topics, ids and categories are left out; where a demonstration names no prompt, its id becomes the prompt's; "
+        "line ends become `\\n`, and white space around dialogues and summaries goes. What does not ask for a summary in the "
+        "words in which a dialogue is read is not written.",
+    ),
+)

@@ -1,25 +1,17 @@
-"""Google Cloud's RLHF pipeline (`rlhf_pipeline`) and AutoSxS: prompts, preferences, predictions, automatic judgements."""
+"""Google Cloud's RLHF pipeline (`rlhf_pipeline`): prompts, preferences, predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
-from rlhf_core.data.exchange.format import Dropped, ForeignRow, Format, Reading, Row, preference
+from rlhf_core.data.exchange.format import ForeignRow, Format, Reading, Row, preference
 from rlhf_core.data.exchange.talk import asked, messages_of, turns_of, with_reply
-from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, PairVote, Preference, Prompt, transcript
+from rlhf_core.data.records import Asked, ContenderCompletion, Demonstration, Preference, Prompt, transcript
 
 LOST = "Ids, categories, weights, where a judgement comes from, and whether a prompt is held out are left out."
-AUTORATER = "autorater"
-CHOICES = {
-    **dict.fromkeys(("a", "model a"), "a"),
-    **dict.fromkeys(("b", "model b"), "b"),
-    **dict.fromkeys(("tie", "same"), "tie"),
-    "error": None,
-}
-"""What AutoSxS writes, in small letters → a verdict."""
 
 
 class ChoiceRow(ForeignRow):
@@ -71,27 +63,6 @@ class TalkRow(ForeignRow):
     context: str = ""
 
 
-class JudgementRow(ForeignRow):
-    """One line of AutoSxS's judgements; `choice` is A or B, or an error where the model gave none."""
-
-    response_a: str
-    response_b: str
-    choice: str
-    confidence: float | None = None
-    explanation: str = ""
-    inference_instruction: str | None = None
-    inference_context: str | None = None
-    input_text: str | None = None
-    prompt: str | None = None
-
-    @field_validator("choice")
-    @classmethod
-    def _known(cls, choice: str) -> str:
-        if choice.strip().lower() not in CHOICES:
-            raise ValueError(f"expected A or B, found {choice!r:.40}")
-        return choice
-
-
 def _asked(row: ChoiceRow, reading: Reading) -> Row:
     if row.messages is None:
         return asked([("user", row.input_text or "")], reading)
@@ -129,18 +100,6 @@ def _preference(row: ChoiceRow, reading: Reading) -> Iterator[Preference]:
 def _completion(row: PredictionRow, reading: Reading) -> Iterator[ContenderCompletion]:
     about = {"prompt_id": reading.id, "prompt": row.inputs.inputs_pretokenized}
     yield ContenderCompletion.model_validate(about | {"contender": "prediction", "text": row.prediction})
-
-
-def _judgement(row: JudgementRow, reading: Reading) -> Iterator[PairVote]:
-    parts = [row.inference_instruction or row.input_text or row.prompt, row.inference_context]
-    prompt = "\n\n".join(part for part in parts if part and part.strip())
-    if not prompt:
-        raise Dropped("no field names the prompt (inference_instruction, inference_context, input_text or prompt)")
-    if (verdict := CHOICES[row.choice.strip().lower()]) is None:
-        raise Dropped("the judging model gave no choice")
-    answers = {"a": {"contender": "a", "text": row.response_a}, "b": {"contender": "b", "text": row.response_b}}
-    about = {"verdict": verdict, "labeller": AUTORATER, "automatic": True, "reason": row.explanation}
-    yield PairVote.model_validate(asked([("user", prompt)], reading) | answers | about)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -202,12 +161,5 @@ FORMATS = (
         write={"completions": lambda r: [{"inputs": {"inputs_pretokenized": r.prompt}, "prediction": r.text}]},
         cannot_hold="Who wrote a completion, its category, tokens and end are left out; a file is one contender's, which is called "
         "`prediction`. Ids of prompts are left out.",
-    ),
-    Format(
-        "autosxs",
-        "AutoSxS's judgements, made by a model: `response_a`, `response_b`, `choice`, `confidence`, `explanation`",
-        JudgementRow,
-        read={"votes": _judgement},
-        cannot_hold="The autorater's confidence is left out. The file names no models: its answers are those of `a` and `b`.",
     ),
 )

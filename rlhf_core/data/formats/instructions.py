@@ -1,4 +1,4 @@
-"""Instruction data: Alpaca's, ShareGPT's conversations, DialogSum's dialogues."""
+"""Instruction data: Alpaca's, ShareGPT's conversations."""
 
 from __future__ import annotations
 
@@ -28,19 +28,6 @@ class ShareGptRow(ForeignRow):
     system: str = ""
 
 
-class DialogSumRow(ForeignRow):
-    """A dialogue and its summary; the test split has three."""
-
-    dialogue: str
-    fname: str = ""
-    id: str = ""
-    topic: str = ""
-    summary: str | None = None
-    summary1: str | None = None
-    summary2: str | None = None
-    summary3: str | None = None
-
-
 def _alpaca(row: AlpacaRow, reading: Reading) -> Iterator[Demonstration]:
     if not row.output.strip():
         raise Dropped("the output is empty")
@@ -53,17 +40,6 @@ def _sharegpt(row: ShareGptRow, reading: Reading) -> Iterator[Demonstration]:
     system = [("system", row.system)] if row.system else []
     about, reply = with_reply(system + turns, reading)
     yield Demonstration.model_validate(about | {"response": reply})
-
-
-def _dialogsum(row: DialogSumRow, reading: Reading) -> Iterator[Demonstration]:
-    summaries = [s for s in (row.summary, row.summary1, row.summary2, row.summary3) if s and s.strip()]
-    if not summaries:
-        raise Dropped("no summary")
-    for number, summary in enumerate(summaries, 1):
-        about = asked([("user", f"Summarise this conversation.\n\n{row.dialogue}")], reading)
-        own = f"{reading.id}-{number}" if len(summaries) > 1 else reading.id
-        rest = {"id": own, "response": summary, "prompt_id": row.fname or row.id}
-        yield Demonstration.model_validate(about | rest)
 
 
 def _alpaca_row(record: Demonstration) -> Iterator[Row]:
@@ -91,13 +67,5 @@ FORMATS = (
         read={"demonstrations": _sharegpt},
         write={"demonstrations": _sharegpt_row},
         cannot_hold="Ids and categories are left out.",
-    ),
-    Format(
-        "dialogsum",
-        "DialogSum's `fname` (or `id`), `dialogue`, `summary` (or `summary1` to `summary3`)",
-        DialogSumRow,
-        tells=lambda row: not row.keys().isdisjoint(("summary", "summary1")),
-        read={"demonstrations": _dialogsum},
-        cannot_hold="Topics are left out.",
     ),
 )

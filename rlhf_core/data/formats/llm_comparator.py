@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from statistics import mean
@@ -10,9 +11,9 @@ from typing import Any
 from pydantic import Field
 
 from rlhf_core.data.exchange.format import ForeignRow, Format, Reading, Row
+from rlhf_core.data.exchange.sides import two_contenders
 from rlhf_core.data.exchange.talk import asked
 from rlhf_core.data.records import PairVote, transcript
-from rlhf_core.errors import DataError
 
 STEP = 0.5  # of the score for each step of strength
 CLEAR = 2  # the strength of a vote that says none
@@ -80,16 +81,14 @@ def _votes(row: ComparisonDocument, reading: Reading) -> Iterator[PairVote]:
             yield PairVote.model_validate(about | answers | rest)
 
 
-def document(votes: Iterable[PairVote]) -> Iterator[Row]:
+def document(votes: Iterable[PairVote], _: Counter[str]) -> Iterator[Row]:
     """Yield the one document that all votes make; votes on the same two answers are one example's.
 
     Raises:
         DataError: there are more than two contenders.
     """
     rows = sorted(votes, key=_item)
-    names = sorted({side.contender for vote in rows for side in (vote.a, vote.b)})
-    if len(names) != 2:
-        raise DataError("LLM Comparator compares two models", value=names, remedy="Export the votes on two contenders")
+    names = two_contenders(rows, "LLM Comparator")
     yield {
         "metadata": {"source_path": "rlhf-studio", "custom_fields_schema": []},
         "models": [{"name": name} for name in names],
@@ -134,6 +133,7 @@ FORMATS = (
         ComparisonDocument,
         read={"votes": _votes},
         join={"votes": document},
+        document=True,
         cannot_hold="Ids, who judged, when, and by which criterion are left out; turns become one text, two bad answers a tie, and "
         "the answers of one model stand on one side. A vote without a strength comes back with 2, a tie without one. Its "
         "raters are models, so votes read from it are marked as automatic.",

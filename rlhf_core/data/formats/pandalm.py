@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError, field_validator
 
-from rlhf_core.data.exchange.format import Format, Reading
+from rlhf_core.data.exchange.format import Format, Reading, Row
+from rlhf_core.data.exchange.sides import by_name
+from rlhf_core.data.exchange.source import read_rows, value_of
 from rlhf_core.data.exchange.talk import asked
+from rlhf_core.data.io import Problems, explain
 from rlhf_core.data.records import PairVote, Record
-from rlhf_core.errors import DataError, shorten
+from rlhf_core.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +28,9 @@ if TYPE_CHECKING:
 CRITERION = "overall"
 ANNOTATORS = ("annotator1", "annotator2", "annotator3")
 VERDICTS = {0: "tie", 1: "a", 2: "b"}
+CODES = {"tie": 0, "both_bad": 0, "a": 1, "b": 2}
 OUTCOMES = {0: ("tie", 0.5), 1: ("baseline", 0.0), 2: ("contender", 1.0)}
 REMEDY = "Expected PandaLM's testset-v1.json, a JSON list of objects"
-BETWEEN = ", \t\r\n"
-MAX_PROBLEMS = 20
 
 
 class JudgedPair(Record):
@@ -52,7 +55,8 @@ class JudgedPair(Record):
     @field_validator("cmp_key")
     @classmethod
     def _two_names(cls, key: str) -> str:
-        if len([name for name in key.split("_") if name]) != 2:
+        names = key.split("_")
+        if len(names) != 2 or not all(names):
             raise ValueError(f"expected two names joined by _, found {key!r}")
         return key
 
@@ -64,58 +68,25 @@ def read_pandalm(path: str | Path) -> pd.DataFrame:
     file: `contender_side` is the file's order, "b", so that nothing about side bias follows from it.
 
     Raises:
-        DataError: the file is missing, not UTF-8, not a list, or holds objects that are no judged pairs or repeat an
-            `idx`; lists up to 20 as `file:line: field: what`.
+        DataError: the file is missing or damaged, or holds rows that are no judged pairs or repeat an `idx`; lists up to
+            20 as `file:line: field: what`.
     """
     path = Path(path)
     pairs: dict[int, JudgedPair] = {}
-    problems: list[str] = []
-    for line, value in _objects(path):
+    problems = Problems(path)
+    for line, row in read_rows(path):
         try:
-            pair = JudgedPair.model_validate(value)
-        except ValidationError as error:
-            problems += [f"{path}:{line}: {text}" for text in _explain(error)]
+            pair = JudgedPair.model_validate(value_of(row))
+        except (DataError, ValidationError) as error:
+            problems.add(line, *explain(error))
         else:
             if pair.idx in pairs:
-                problems.append(f"{path}:{line}: idx: {pair.idx} occurs twice")
+                problems.add(line, f"idx: {pair.idx} occurs twice")
             pairs[pair.idx] = pair
-    if problems:
-        hidden = [f"… and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
-        raise DataError("\n".join(problems[:MAX_PROBLEMS] + hidden), remedy=f"Nothing was read. {REMEDY}")
+    problems.refuse(REMEDY)
     if not pairs:
         raise DataError("holds no judged pairs", where=path, remedy=REMEDY)
     return _votes(list(pairs.values()))
-
-
-def _objects(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield each element of the list with the line it begins on."""
-    if not path.is_file():
-        raise DataError("no such file", where=path, remedy="Check the path in the configuration or the command")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        whole = json.loads(text)
-    except UnicodeDecodeError as error:
-        raise DataError(f"byte {error.start + 1} is not UTF-8", where=path, remedy="Save the file as UTF-8") from error
-    except json.JSONDecodeError as error:
-        what = f"not JSON: {error.msg} at column {error.colno}"
-        raise DataError(what, where=f"{path}:{error.lineno}", remedy=REMEDY) from error
-    if not isinstance(whole, list):
-        raise DataError(f"expected a list, found {type(whole).__name__}", where=path, remedy=REMEDY)
-    end = text.index("[") + 1
-    line = 1 + text.count("\n", 0, end)
-    for value in whole:
-        start = next(i for i in range(end, len(text)) if text[i] not in BETWEEN)
-        line += text.count("\n", end, start)
-        yield line, value
-        end = json.JSONDecoder().raw_decode(text, start)[1]
-        line += text.count("\n", start, end)
-
-
-def _explain(error: ValidationError) -> list[str]:
-    return [
-        f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg'].removeprefix('Value error, ')} (found {shorten(e['input'])})"
-        for e in error.errors(include_url=False)
-    ]
 
 
 def _votes(pairs: Sequence[JudgedPair]) -> pd.DataFrame:
@@ -157,12 +128,66 @@ def _pair_votes(row: JudgedPair, reading: Reading) -> Iterator[PairVote]:
         yield PairVote.model_validate(about | answers | own)
 
 
+def _rows(votes: Iterable[PairVote], dropped: Counter[str]) -> Iterator[Row]:
+    """Yield a row for each pair that all three people judged.
+
+    Raises:
+        DataError: not three people judged.
+    """
+    kept = [by_name(vote) for vote in votes if _fits(vote, dropped)]
+    people = sorted({vote.labeller for vote in kept})
+    if kept and len(people) != len(ANNOTATORS):
+        what = "PandaLM's pairs are judged by the same three people"
+        raise DataError(what, value=people, remedy="Export the votes of three labellers")
+    pairs: dict[tuple[object, ...], dict[str, PairVote]] = {}
+    for vote in kept:
+        given = pairs.setdefault((vote.prompt_id, vote.transcript, vote.criterion, vote.a, vote.b), {})
+        if vote.labeller in given:
+            dropped["the labeller judged the pair before"] += 1
+        given.setdefault(vote.labeller, vote)
+    number = 0
+    for given in pairs.values():
+        if len(given) < len(ANNOTATORS):
+            dropped["not all three people judged the pair"] += len(given)
+            continue
+        yield _row(number, [given[name] for name in people])
+        number += 1
+
+
+def _fits(vote: PairVote, dropped: Counter[str]) -> bool:
+    if vote.automatic:
+        dropped["a model judged, and PandaLM's annotators are people"] += 1
+    elif "_" in vote.a.contender + vote.b.contender:
+        dropped["a contender's name has a _, which stands between the two names of `cmp_key`"] += 1
+    else:
+        return True
+    return False
+
+
+def _row(number: int, votes: Sequence[PairVote]) -> Row:
+    first = votes[0]
+    about = {
+        "idx": number,
+        "motivation_app": first.category,
+        "cmp_key": f"{first.a.contender}_{first.b.contender}",
+        "instruction": first.transcript,
+        "input": "",
+        "response1": first.a.text,
+        "response2": first.b.text,
+    }
+    return about | {name: CODES[vote.verdict] for name, vote in zip(ANNOTATORS, votes, strict=True)}
+
+
 FORMATS = (
     Format(
         "pandalm",
         "PandaLM's test set: `instruction`, `response1`, `response2`, and what three annotators said (0 a tie, 1, 2)",
         JudgedPair,
         read={"votes": _pair_votes},
-        cannot_hold="Keys of comparisons are left out.",
+        join={"votes": _rows},
+        cannot_hold="Ids, criteria, strengths, reasons and times are left out, turns become one text, and two bad answers are a "
+        "tie; the people who judged become `annotator1` to `annotator3` and the contenders the first and the second, both in the "
+        "order of their names. Pairs that not all three people judged, a person's second vote on a pair, votes of models and "
+        "votes on contenders with a `_` in their names are not written.",
     ),
 )

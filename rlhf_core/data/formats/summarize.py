@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field
 
-from rlhf_core.data.exchange.format import ForeignRow, Format, Reading
+from rlhf_core.data.exchange.format import TIED, Dropped, ForeignRow, Format, Reading, Row
 from rlhf_core.data.exchange.talk import asked
-from rlhf_core.data.records import ContenderCompletion, PairVote
+from rlhf_core.data.records import Asked, ContenderCompletion, PairVote, Preference
+
+REQUEST = "Summarise this text.\n\n"
+UNKNOWN = "unknown"
 
 
 class Info(ForeignRow):
@@ -26,7 +30,7 @@ class Summary(ForeignRow):
     """A summary and the policy that wrote it."""
 
     text: str
-    policy: str = "unknown"
+    policy: str = UNKNOWN
 
 
 class ComparisonRow(ForeignRow):
@@ -71,7 +75,7 @@ def _rated(row: RatedRow, reading: Reading) -> Iterator[ContenderCompletion]:
 
 def _request(info: Info) -> str:
     title = f"Title: {info.title}\n\n" if info.title else ""
-    return f"Summarise this text.\n\n{title}{info.post or info.article or ''}"
+    return f"{REQUEST}{title}{info.post or info.article or ''}"
 
 
 def _vote(row: ComparisonRow, reading: Reading) -> Iterator[PairVote]:
@@ -87,11 +91,44 @@ def _vote(row: ComparisonRow, reading: Reading) -> Iterator[PairVote]:
     }
     rest = {
         "verdict": "ab"[row.choice],
-        "labeller": reading.pseudonym(row.worker) if row.worker else "unknown",
+        "labeller": reading.pseudonym(row.worker) if row.worker else UNKNOWN,
         "prompt_id": info.id,
         "category": info.subreddit or "",
     }
     yield PairVote.model_validate(about | answers | rest)
+
+
+def _vote_row(vote: PairVote) -> Iterator[Row]:
+    if vote.automatic:
+        raise Dropped("a model judged, and the workers of this format are people")
+    if vote.verdict not in ("a", "b"):
+        raise Dropped(TIED)
+    summaries = [_summary(side.text, side.contender) for side in (vote.a, vote.b)]
+    yield _info(vote, vote.prompt_id) | {
+        "summaries": summaries,
+        "choice": "ab".index(vote.verdict),
+        "worker": vote.labeller,
+    }
+
+
+def _preference_row(record: Preference) -> Iterator[Row]:
+    summaries = [_summary(text, UNKNOWN) for text in (record.chosen, record.rejected)]
+    yield _info(record, record.prompt_id) | {"summaries": summaries, "choice": 0, "worker": None}
+
+
+def _summary(text: str, policy: str) -> Row:
+    return {"text": text, "policy": policy, "note": ""}
+
+
+def _info(record: Asked, prompt_id: str) -> Row:
+    """Return the post that `_request` makes a record's prompt of."""
+    if record.history or not record.prompt.startswith(REQUEST):
+        raise Dropped("the prompt does not ask for a summary as this format is read here")
+    text = record.prompt.removeprefix(REQUEST)
+    titled = re.match(r"Title: (.+?)\n\n", text, re.DOTALL)
+    post = text[titled.end() :] if titled else text
+    about = {"id": prompt_id or record.id, "post": post, "title": titled and titled[1], "subreddit": record.category}
+    return {"info": about}
 
 
 FORMATS = (
@@ -100,7 +137,11 @@ FORMATS = (
         "OpenAI's summary comparisons: `info`, two `summaries`, `choice`, `worker`",
         ComparisonRow,
         read={"votes": _vote},
-        cannot_hold="Batches, notes and confidences are left out; workers become pseudonyms.",
+        write={"votes": _vote_row, "preferences": _preference_row},
+        cannot_hold="Batches, notes, confidences and white space around summaries are left out; workers become pseudonyms. Of "
+        "ours, ids, criteria, strengths, reasons, times, weights and where a judgement comes from are left out; a category goes "
+        "into `subreddit`; where a record names no prompt, its id becomes the prompt's; preferences name no policies. Ties, "
+        "votes of models, and what does not ask for a summary in the words in which a post is read are not written.",
     ),
     Format(
         "summarize-from-feedback-axis",

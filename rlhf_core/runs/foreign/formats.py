@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlhf_core.data.io import read_content
 from rlhf_core.errors import DataError
-from rlhf_core.runs.foreign.files import beginning
 from rlhf_core.runs.foreign.series import Series
 from rlhf_core.runs.foreign.tables import read_table
 from rlhf_core.runs.foreign.tensorboard import MARK, find_event_files, read_tensorboard
@@ -15,6 +15,8 @@ from rlhf_core.runs.foreign.trackio import HEADER, read_trackio
 from rlhf_core.runs.foreign.trainer_state import find_states, read_trainer_state
 
 AUTO = "auto"
+BEGINNING = 4096
+"""Bytes by which a format is told."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,9 @@ def find_format(path: Path) -> str:
             return names[0]
         what = "holds TensorBoard files and trainer_state.json" if names else "holds no curves"
         raise DataError(what, where=path, remedy="Name the one file or folder to read, or its format")
-    start = beginning(path)
     if MARK in path.name:
         return "tensorboard"
+    start = read_content(path, BEGINNING)
     if start.startswith(HEADER):
         return "trackio"
     return "trainer-state" if start.lstrip().startswith(b"{") else "csv"

@@ -1,4 +1,4 @@
-"""Curves in CSV files: wide (`step`, a column for each metric), long (`step, metric, value`), as W&B exports them; gzip too.
+"""Curves in CSV files: wide (`step`, a column for each metric), long (`step, metric, value`), as W&B exports them; packed ones too.
 
 Numbers alone are read in blocks by Arrow; a file with anything else is read line by line, which names what is wrong.
 """
@@ -17,19 +17,18 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from rlhf_core.data.io import Problems, packing, read_content
 from rlhf_core.errors import DataError
-from rlhf_core.runs.foreign.files import beginning, is_packed, read_bytes
-from rlhf_core.runs.foreign.problems import (
+from rlhf_core.runs.foreign.series import Floats, Points, Series, Whole, column_of, join_points
+from rlhf_core.runs.foreign.values import (
     LARGEST_STEP,
     LATEST,
-    Problems,
     as_step,
     as_time,
     as_value,
     checked,
     is_number,
 )
-from rlhf_core.runs.foreign.series import Floats, Points, Series, Whole, column_of, join_points
 
 STEPS = ("step", "_step", "global_step", "train/global_step", "trainer/global_step")
 TIMES = ("_timestamp", "timestamp", "time", "wall time", "wall_time")
@@ -41,6 +40,8 @@ ABSENT = ("", "null", "None")
 EXTREMES = ("__MIN", "__MAX")
 """What W&B adds to each curve of an exported chart: the extremes behind a point it has averaged."""
 APART = " - "
+BEGINNING = 65536
+"""Bytes in which the header stands."""
 EXPECTED = "Expected a header with step and a column for each metric, or step, metric, value; a time column is optional"
 
 
@@ -119,10 +120,9 @@ def _first(names: Sequence[str], known: Sequence[str]) -> str:
 
 
 def _header(path: Path) -> list[str]:
-    line = beginning(path).split(b"\n", 1)[0].decode("utf-8", "replace")
+    line = read_content(path, BEGINNING).split(b"\n", 1)[0].decode("utf-8", "replace")
     names = [name.strip() for name in next(csv.reader([line.rstrip("\r")]), [])]
     if not names:
-        read_bytes(path)  # says what is wrong with a packed file
         raise DataError("holds no header", where=f"{path}:1", remedy=EXPECTED)
     return names
 
@@ -139,7 +139,7 @@ def _numbers(path: Path, layout: Layout) -> pd.DataFrame | None:
     }
     convert = arrow_csv.ConvertOptions(include_columns=columns, column_types=types, null_values=list(ABSENT))
     try:
-        with pa.input_stream(str(path), compression="gzip" if is_packed(path) else None) as stream:
+        with pa.input_stream(str(path), compression=packing(path)) as stream:
             table = arrow_csv.read_csv(stream, convert_options=convert)
     except (pa.ArrowException, OSError, EOFError):
         return None
@@ -243,7 +243,7 @@ def _time(layout: Layout, cells: Mapping[str, str]) -> float | None:
 
 
 def _text(path: Path) -> str:
-    content = read_bytes(path)
+    content = read_content(path)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -8,10 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from rlhf_core.data.io import parse_json
+from rlhf_core.data.io import Problems, parse_json
 from rlhf_core.errors import DataError, shorten
-from rlhf_core.runs.foreign.problems import Problems, as_step, as_time, as_value, checked, is_number
 from rlhf_core.runs.foreign.series import Points, Series
+from rlhf_core.runs.foreign.values import as_step, as_time, as_value, checked, is_number
 
 HEADER = b"SQLite format 3\x00"
 COLUMNS = ("run_name", "step", "timestamp", "metrics")

@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rlhf_core.data.io import parse_json
+from rlhf_core.data.io import Problems, parse_json, read_content
 from rlhf_core.errors import DataError, shorten
-from rlhf_core.runs.foreign.files import read_bytes
-from rlhf_core.runs.foreign.problems import Problems, as_step, as_value, checked, is_number
 from rlhf_core.runs.foreign.series import Points, Series
+from rlhf_core.runs.foreign.values import as_step, as_value, checked, is_number
 
 FILE = "trainer_state.json"
 EXPECTED = 'Expected {"global_step": …, "log_history": [{"step": …, "loss": …}, …]}'
@@ -52,7 +51,7 @@ def read_trainer_state(path: Path) -> dict[str, Series]:
 
 def _history(file: Path) -> list[Any]:
     try:
-        content = parse_json(read_bytes(file))  # Python's reader takes bare NaN and Infinity
+        content = parse_json(read_content(file))  # Python's reader takes bare NaN and Infinity
     except json.JSONDecodeError as error:
         raise DataError(f"not JSON: {error.msg}", where=f"{file}:{error.lineno}", remedy=EXPECTED) from error
     except UnicodeDecodeError as error:

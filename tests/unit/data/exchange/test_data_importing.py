@@ -160,6 +160,13 @@ def test_prompts_that_ask_the_same_are_merged(rows: Path) -> None:
     ]
 
 
+def test_prompts_that_end_alike_after_other_turns_are_kept(rows: Path) -> None:
+    talks = [[("user", first), ("assistant", "Yes."), ("user", "Why?")] for first in ("Is it?", "Was it?", "Is it?")]
+    write_rows(rows, [{"prompt": [{"role": role, "content": text} for role, text in talk]} for talk in talks])
+    about, records = imported(rows, "prompts")
+    assert [record["history"][0]["content"] for record in records] == ["Is it?", "Was it?"] and about.merged == 1
+
+
 def test_preferences_on_one_prompt_are_all_kept(rows: Path) -> None:
     assert len(imported(write_rows(rows, [GOOD[0]] * 3), "preferences")[1]) == 3
 

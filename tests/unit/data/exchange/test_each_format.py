@@ -17,7 +17,7 @@ from tests.exchange_rows import ROWS, imported, read_rows, write_rows
 SYSTEM = "Be brief.\n\nWhat boils?"
 TALK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
 POST = "Summarise this text.\n\nTitle: Kettle\n\nMy kettle is broken."
-DIALOGUE = "Summarise this conversation.\n\n#Person1#: Tea?"
+DIALOGUE = "Summarize the following conversation.\n\n#Person1#: Tea?\n\nSummary:"
 WATER = {"chosen": "Water.", "rejected": "Fire."}
 SIDES = {"a": {"contender": "base", "text": "Fire."}, "b": {"contender": "tuned", "text": "Water."}}
 
@@ -208,6 +208,7 @@ def change(form: str, **fields: Any) -> dict[str, Any]:
         ),
         ("alpaca-eval-annotations", "votes", {"preference": 3}, "preference: Input should be less than or equal to 2"),
         ("pandalm", "votes", {"cmp_key": "one"}, "expected two names joined by _, found 'one'"),
+        ("pandalm", "votes", {"cmp_key": "one__two"}, "expected two names joined by _, found 'one__two'"),
         ("xstest", "prompts", {"label": "odd"}, "label: Input should be 'safe' or 'unsafe' \\(found 'odd'\\)"),
     ],
 )
@@ -235,6 +236,7 @@ def test_what_is_wrong_with_a_row_is_told(
         ("hh-rlhf", "preferences", {"rejected": ROWS["hh-rlhf"][0]["chosen"]}, "the two transcripts are the same"),
         ("alpaca", "demonstrations", {"output": " "}, "the output is empty"),
         ("dialogsum", "demonstrations", {"summary1": "", "summary2": "", "summary3": ""}, "no summary"),
+        ("dialogsum", "demonstrations", {"dialogue": " \r\n"}, "the dialogue is empty"),
         ("arena", "votes", {"model_b": "chatglm-6b"}, "both answers are of one model"),
         ("alpaca-eval-annotations", "votes", {"preference": None}, "the preference is missing"),
         ("alpaca-eval-annotations", "preferences", {"preference": 1.5}, "the vote is a tie"),
@@ -262,6 +264,13 @@ def test_a_prompt_inside_both_conversations_is_found_as_binarised_data_writes_it
     }
     (record,) = imported(write_rows(tmp_path / "x.jsonl", [row]), "preferences")[1]
     assert (record["prompt"], record["chosen"], record["rejected"]) == ("What boils?", "Water.", "Fire.")
+
+
+def test_a_system_prompt_stands_before_the_first_of_several_messages(tmp_path: Path) -> None:
+    row = {"messages": [{"role": "system", "content": "Be brief."}, *TALK, *ROWS["trl-messages"][0]["messages"]]}
+    (record,) = imported(write_rows(tmp_path / "x.jsonl", [row]), "demonstrations")[1]
+    assert [turn["content"] for turn in record["history"]] == ["Be brief.\n\nHi", "Hello."]
+    assert record["prompt"] == "What boils?"
 
 
 def test_parts_that_are_text_are_one_text_and_a_picture_is_refused(tmp_path: Path) -> None:

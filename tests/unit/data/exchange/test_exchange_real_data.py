@@ -98,6 +98,21 @@ def test_pandalm_holds_three_votes_for_each_pair(tmp_path: Path) -> None:
     assert len(preferences) == 2997 - sum(about.dropped.values())
 
 
+@needs("pandalm")
+def test_pandalm_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Its contenders stand in the order of their names already; instruction and input are one text."""
+    source = REAL_DATA / "pandalm" / "testset-v1.json"
+    imported(source, "votes", tmp_path / "votes.jsonl")
+    export_file(tmp_path / "votes.jsonl", tmp_path / "back.json", "pandalm")
+    rows, back = json.loads(source.read_text()), json.loads((tmp_path / "back.json").read_text())
+    same = ("idx", "motivation_app", "cmp_key", "annotator1", "annotator2", "annotator3")
+    assert [[row[name] for name in same] for row in back] == [[row[name] for name in same] for row in rows]
+    for one, other in zip(back, rows, strict=True):
+        assert one["instruction"] == other["instruction"] + (other["input"].strip() and f"\n\n{other['input']}")
+        answers = [other[name] for name in ("response1", "response2")]
+        assert [one["response1"], one["response2"]] == ["true" if text is True else text for text in answers]
+
+
 @needs("xstest")
 def test_xstest_is_held_out(tmp_path: Path) -> None:
     source = REAL_DATA / "xstest" / "xstest_prompts.csv"

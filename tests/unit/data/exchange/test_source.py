@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rlhf_core.data.exchange import source
-from rlhf_core.data.exchange.convert import value_of
-from rlhf_core.data.exchange.source import SPACE, read_blocks
+from rlhf_core.data.exchange.source import read_blocks, read_rows, value_of
 from rlhf_core.errors import DataError
 
 ROWS = [{"prompt": "Why?\u2028Now."}, {"prompt": "Ünder"}]
@@ -20,12 +19,7 @@ LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).enco
 
 
 def rows_of(path: Path) -> list[tuple[int, object]]:
-    return [
-        (number, value_of(row))
-        for block in read_blocks(path)
-        for number, row in zip(block.numbers, block.rows, strict=True)
-        if not isinstance(row, bytes) or row.strip(SPACE)
-    ]
+    return [(number, value_of(row)) for number, row in read_rows(path)]
 
 
 def zstd(content: bytes) -> bytes:
@@ -116,6 +110,7 @@ DEEP = b"[" * 100_000
         ("x.jsonl", zstd(LINES * 50)[:-5], r"x\.jsonl: cannot be read to its end|not JSON"),
         ("x.json", b'{"a": 1\n "b"', r"x\.json:2: not JSON: Expecting ',' delimiter at column 2\. Expected one JSON object"),
         ("x.json", b'[{"a": 1},\n nope]', r"x\.json:2: not JSON: Expecting value\. Expected a JSON list of objects"),
+        ("x.json", b'[\n{,\n]', r"x\.json:2: not JSON: Expecting property name"),
         ("x.json", b'[{"a": 1}', r"x\.json:1: not JSON: Expecting value"),
         ("x.json", b'{\n"a": "\xff"}', r"x\.json: byte 9 is not UTF-8\. Save the file as UTF-8"),
         ("x.json", b"[" + b"9" * 5000 + b"]", r"x\.json:1: Exceeds the limit \(4300 digits\)"),

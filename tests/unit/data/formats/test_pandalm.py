@@ -1,4 +1,4 @@
-"""PandaLM's votes from JSON, what is said of a file that is none, and the known agreement of the real file."""
+"""PandaLM's votes from JSON and back, what is said of a file that is none, and the known agreement of the real file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.consensus import held_out, main
+from rlhf_core.data.exchange.exporting import export_file
 from rlhf_core.data.formats.pandalm import read_pandalm
 from rlhf_core.errors import DataError
 from rlhf_core.evaluation.agreement import agreement
 from tests.ballot_factory import ballots
+from tests.exchange_rows import ROWS, Row, export_refusal, exported, imported, write_rows
 from tests.real_data import REAL_DATA, ROOT, needs
 
 FILE = "pandalm/testset-v1.json"
@@ -19,6 +21,8 @@ ROW = {
     "idx": 4, "motivation_app": "Netflix", "cmp_key": "base-7b_tuned-7b", "instruction": "Say it.", "input": "",
     "response1": "A", "response2": "B", "annotator1": 2, "annotator2": 0, "annotator3": 1,
 }  # fmt: skip
+VOTE = ROWS["studio-votes"][0] | {"prompt_id": "q1"}
+SWAPPED = {"a": VOTE["b"], "b": VOTE["a"]}
 
 
 def written(folder: Path, *rows: object) -> Path:
@@ -46,8 +50,11 @@ def test_each_row_is_three_votes(tmp_path: Path):
         ([ROW, ROW | {"idx": 5, "annotator2": 3}], r"p\.json:3: annotator2: Input should be 0, 1 or 2 \(found 3\)"),
         ([ROW | {"cmp_key": "base"}], r"p\.json:2: cmp_key: expected two names joined by _, found 'base'"),
         ([ROW | {"extra": 1}], r"p\.json:2: extra: Extra inputs are not permitted \(found 1\)"),
-        ([ROW, ROW], r"p\.json:3: idx: 4 occurs twice\. Nothing was read\. Expected PandaLM's testset-v1\.json"),
-        ([ROW, [ROW]], r"p\.json:3: row: Input should be a valid dictionary"),
+        (
+            [ROW, ROW],
+            r"p\.json:3: idx: 4 occurs twice\. Nothing was read from .*p\.json\. Expected PandaLM's testset-v1\.json",
+        ),
+        ([ROW, [ROW]], r"p\.json:3: Input should be a valid dictionary"),
         ([], r"p\.json: holds no judged pairs\. Expected PandaLM's"),
     ],
 )
@@ -61,15 +68,15 @@ def test_twenty_problems_at_most_are_listed(tmp_path: Path):
         read_pandalm(written(tmp_path, *[ROW | {"idx": i, "annotator1": 9} for i in range(30)]))
     assert str(caught.value).count("annotator1") == 20
     assert str(caught.value).endswith(
-        "… and 10 more\nNothing was read. Expected PandaLM's testset-v1.json, a JSON list of objects"
+        f"… and 10 more\nNothing was read from {tmp_path / 'p.json'}. Expected PandaLM's testset-v1.json, a JSON list of objects"
     )
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"[\n{,\n]", r"p\.json:2: not JSON: Expecting property name .* at column 2"),
-        (b"{}", r"p\.json: expected a list, found dict\. Expected PandaLM's"),
+        (b"[\n{,\n]", r"p\.json:2: not JSON: Expecting property name"),
+        (b"{}", r"p\.json:1: idx: Field required"),
         (b'["caf\xe9"]', r"p\.json: byte 6 is not UTF-8\. Save the file as UTF-8"),
     ],
 )
@@ -82,6 +89,69 @@ def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes, problem: str
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(DataError, match=r"q\.json: no such file\. Check the path"):
         read_pandalm(tmp_path / "q.json")
+
+
+def by(*verdicts: tuple[str, str], **fields: object) -> list[Row]:
+    """Votes on one pair: who said what."""
+    return [VOTE | {"labeller": who, "verdict": verdict} | fields for who, verdict in verdicts]
+
+
+def test_three_peoples_votes_on_a_pair_are_one_row_of_pandalm(tmp_path: Path) -> None:
+    """Contenders stand in the order of their names: `a` of cy's vote is tuned, so that her a is the second."""
+    cy = VOTE | {"labeller": "cy", "verdict": "a"} | SWAPPED
+    rows, left_out = exported(
+        tmp_path,
+        "pandalm",
+        *by(("ben", "both_bad"), ("ana", "a")),
+        cy,
+        *by(("cy", "tie"), ("ana", "b"), ("ben", "b"), prompt_id="q2", category="physics"),
+    )
+    pair = {
+        "instruction": "What boils at 100 °C?", "input": "", "cmp_key": "base_tuned", "response1": "Fire.", "response2": "Water.",
+    }  # fmt: skip
+    assert rows == [
+        pair | {"idx": 0, "motivation_app": "", "annotator1": 1, "annotator2": 0, "annotator3": 2},
+        pair | {"idx": 1, "motivation_app": "physics", "annotator1": 2, "annotator2": 2, "annotator3": 0},
+    ]
+    assert left_out == []
+    verdicts = [vote["verdict"] for vote in imported(tmp_path / "out.jsonl", "votes", tmp_path / "back.jsonl")[1]]
+    assert verdicts == ["a", "tie", "b", "b", "b", "tie"]
+
+
+def test_what_pandalm_cannot_hold_is_left_out_and_told(tmp_path: Path) -> None:
+    three = [("ana", "a"), ("ben", "a"), ("cy", "b")]
+    rows, left_out = exported(
+        tmp_path,
+        "pandalm",
+        *by(*three),
+        *by(("ana", "b")),  # a second time
+        *by(("ana", "a"), ("ben", "a"), prompt_id="q2"),  # without cy
+        *by(("gpt-4", "a"), automatic=True),
+        *by(*three, a={"contender": "base_2", "text": "Fire."}),
+    )
+    assert [[row[f"annotator{n}"] for n in (1, 2, 3)] for row in rows] == [[1, 1, 2]]
+    assert sorted(left_out) == [
+        "1 left out: a model judged, and PandaLM's annotators are people",
+        "1 left out: the labeller judged the pair before",
+        "2 left out: not all three people judged the pair",
+        "3 left out: a contender's name has a _, which stands between the two names of `cmp_key`",
+    ]
+
+
+def test_pandalm_asks_for_three_people(tmp_path: Path) -> None:
+    assert export_refusal(tmp_path, "pandalm", *by(("ana", "a"), ("ben", "a"))) == (
+        "PandaLM's pairs are judged by the same three people (found ['ana', 'ben']). Export the votes of three labellers"
+    )
+    assert 'holds nothing that pandalm can hold (found "1 left out: a model judged' in export_refusal(
+        tmp_path, "pandalm", *by(("gpt-4", "a"), automatic=True)
+    )
+
+
+def test_a_name_that_ends_in_json_is_a_list_of_what_several_votes_make(tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "ours.jsonl", by(("ana", "a"), ("ben", "a"), ("cy", "b")))
+    about = export_file(source, tmp_path / "out.json", "pandalm")
+    (row,) = json.loads((tmp_path / "out.json").read_text())
+    assert row["idx"] == 0 and (about.read, about.written) == (3, 1)
 
 
 @needs(FILE)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,21 +66,23 @@ def test_a_column_may_name_the_run_and_times_may_be_dates(tmp_path: Path):
     assert records(runs["b"]) == [{"step": 1, "time": 3600, "loss": 0.25}]
 
 
-def test_gzip_a_byte_order_mark_and_windows_lines_change_nothing(tmp_path: Path):
+def test_packing_a_byte_order_mark_and_windows_lines_change_nothing(tmp_path: Path):
     text = "step,loss\n1,0.5\n2,0.25\n"
     plain = read(tmp_path / "a.csv", text)["."]
     packed = tmp_path / "b.csv.gz"
     packed.write_bytes(gzip.compress(text.encode()))
+    other = tmp_path / "d.csv.zst"
+    other.write_bytes(pa.compress(text.encode(), "zstd", asbytes=True))
     marked = tmp_path / "c.csv"
     marked.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
-    for path in (packed, marked):
+    for path in (packed, other, marked):
         pd.testing.assert_frame_equal(read_curves(path)["."].rows, plain)
 
 
 def test_a_packed_file_that_is_torn_is_refused(tmp_path: Path):
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(b"step,loss\n" + b"1,0.5\n" * 40_000)[:-20])
-    with pytest.raises(DataError, match=r"a\.csv\.gz: not a whole gzip file: .*\. Fetch it again"):
+    with pytest.raises(DataError, match=r"a\.csv\.gz: cannot be read to its end: .*\. Fetch it again"):
         read_curves(path)
 
 

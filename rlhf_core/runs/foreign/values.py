@@ -1,44 +1,19 @@
-"""Up to twenty problems of a file at once, and what a step, a time and a value have to be."""
+"""What a step, a time and a value have to be."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
-from rlhf_core.data.io import MAX_PROBLEMS
-from rlhf_core.errors import DataError, shorten
+from rlhf_core.errors import shorten
 
 T = TypeVar("T")
 LATEST = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 LARGEST_STEP = 2**53
 WORDS = {"nan": math.nan, "inf": math.inf, "infinity": math.inf, "-inf": -math.inf, "-infinity": -math.inf}
 """Numbers that JSON and CSV files spell out."""
-
-
-class Problems:
-    """What is wrong in a file, as `file:line: field: what (found …), expected …`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.said, self.count = path, [], 0
-
-    def add(self, line: int | str, what: str) -> None:
-        """Note one problem; only the first twenty are kept in words."""
-        self.count += 1
-        if self.count <= MAX_PROBLEMS:
-            self.said.append(f"{self.path}:{line}: {what}")
-
-    def refuse(self, remedy: str) -> None:
-        """Raise what was noted, if anything.
-
-        Raises:
-            DataError: lists up to twenty problems.
-        """
-        if self.count:
-            more = [f"… and {self.count - MAX_PROBLEMS} more"] if self.count > MAX_PROBLEMS else []
-            raise DataError("\n".join([*self.said, *more]), remedy=f"Nothing was read from {self.path}. {remedy}")
 
 
 def checked(field: str, convert: Callable[[Any], T], value: Any) -> T:
