@@ -261,7 +261,8 @@ def test_simulated_votes_are_models_elsewhere(tmp_path: Path):
     ):
         exported(database, task)
     exported(database, task, simulated=True)
-    assert all(row.automatic for row in there_and_back(tmp_path / "votes.jsonl", "alpaca-eval-annotations"))
+    for name in ("alpaca-eval-annotations", "arena"):
+        assert all(row.automatic for row in there_and_back(tmp_path / "votes.jsonl", name))
 
 
 def test_the_command_writes_votes_and_says_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -15,8 +15,8 @@ from rlhf_core.errors import DataError
 
 VERDICTS = {"model_a": "a", "model_b": "b", "tie": "tie", "tie (bothbad)": "both_bad", "both_bad": "both_bad"}
 WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
-MODELS = ("gpt-", "gpt4")
-"""What the names of judges begin with that are models."""
+NOBODY = ("gpt-", "gpt4", "simulated-")
+"""What the names of judges begin with that are no people: models, and simulated labellers of ours."""
 LAST_MOMENT = 253402300799.0
 """Seconds from 1970 to the end of the year 9999."""
 
@@ -52,7 +52,7 @@ def _vote(row: BattleRow, reading: Reading) -> Iterator[PairVote]:
         "a": {"contender": row.model_a, "text": first[-1][1]},
         "b": {"contender": row.model_b, "text": second[-1][1]},
     }
-    automatic = row.judge.startswith(MODELS)
+    automatic = row.judge.startswith(NOBODY)
     known = row.judge == "unknown" or automatic
     rest = {
         "verdict": VERDICTS[row.winner],
