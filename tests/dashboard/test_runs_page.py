@@ -18,6 +18,7 @@ from dashboard.services.launching import RunRow, contention_words, failure_words
 from dashboard.services.settings import read_settings
 from rlhf_core.config import load_config
 from rlhf_core.data.io import write_json
+from rlhf_core.runs import launch
 from rlhf_core.runs.directory import RunDirectory
 from rlhf_core.runs.lineage import write_lineage
 from tests.dashboard.conftest import Studio, said
