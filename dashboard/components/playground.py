@@ -11,12 +11,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.components.announcer import announce
+from dashboard.components.imported import curves_alone
 from dashboard.components.play_answers import answers
 from dashboard.components.play_question import SIDES, asked, drawing, empty_the_field, question
 from dashboard.components.play_talk import current_talk, forget, hold, say_if_unkept
 from dashboard.components.states import empty_state
 from dashboard.services import playground
-from dashboard.services.catalogue import RunEntry
+from dashboard.services.catalogue import RunEntry, imported_from
 from dashboard.services.exchange import COMPLETE, FAILED, STOPPED, Exchange, turn_of
 from dashboard.services.playground import usual_drawing
 from dashboard.services.settings import Settings
@@ -40,6 +41,8 @@ def nobody_to_ask(entry: RunEntry, everyone: list[Contender]) -> None:
     if entry.recorded:
         text = "The recorded run brings its answers along but no models. Train one of your own, then ask it here."
         return empty_state("A recording cannot answer", text, "rlhf pipeline configs/quickstart.yaml --fetch")
+    if imported_from(entry):
+        return curves_alone("ask")
     if not everyone:
         text = "This run trains no contenders: a pipeline does."
         return empty_state("Nobody to ask", text, "rlhf pipeline configs/quickstart.yaml")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard.components.states import empty_state
-from dashboard.services.catalogue import RunEntry, first_choice, list_entries
+from dashboard.services.catalogue import RunEntry, first_choice, imported_from, list_entries
 from dashboard.services.settings import Settings
 from dashboard.services.wording import plain
 from rlhf_core.errors import RlhfError
@@ -51,7 +51,7 @@ def pick_run(settings: Settings) -> RunEntry | None:
     st.session_state[SHOWN] = entry.label
     if entry.recorded:
         st.sidebar.badge("recorded earlier, not live", icon=":material/history:", color="gray")
-    if imported := _imported(entry):
+    if imported := imported_from(entry):
         st.sidebar.badge(f"imported: {plain(imported)}", icon=":material/download:", color="gray")
     for other in entries:
         if other.path != entry.path and _state(other) == "running":
@@ -95,13 +95,6 @@ def refreshing(body: Callable[[], None]) -> None:
 
 def _signature(settings: Settings, entry: RunEntry) -> tuple[tuple[str, ...], str]:
     return tuple(sorted(other.label for other in list_entries(settings))), _state(entry)
-
-
-def _imported(entry: RunEntry) -> str:
-    try:
-        return entry.reader.status().imported
-    except RlhfError:
-        return ""
 
 
 def _state(entry: RunEntry) -> str:

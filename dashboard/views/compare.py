@@ -9,9 +9,10 @@ from dashboard.components.compare_phrases import phrases
 from dashboard.components.compare_prompts import prompts
 from dashboard.components.compare_slices import against_length, by_slices
 from dashboard.components.gate import current_settings
+from dashboard.components.imported import empty_place
 from dashboard.components.look import page_heading
 from dashboard.components.runs import live, pick_run
-from dashboard.components.states import empty_state, guarded
+from dashboard.components.states import guarded
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.compare_words import CHOSEN_BY_OUTCOME, against_sentence, headline
 from dashboard.services.comparing import pairs_of
@@ -36,7 +37,7 @@ def _body(settings: Settings, entry: RunEntry) -> None:
         if not pairs_of(entry):
             with heading:
                 page_heading("Compare")
-            empty_state("Nothing to compare yet", WHAT, "rlhf generate CONFIG.yaml")
+            empty_place(entry, "compare", "Nothing to compare yet", WHAT, "rlhf generate CONFIG.yaml")
             return
         browsed = browse(*choose(settings, entry))
         with heading:

@@ -60,7 +60,10 @@ def limitations(facts: Facts) -> tuple[str, ...]:
     """Return what this report cannot say, beside its caveats: rules on the facts, those about people first."""
     votes = main_votes(facts.human_votes, facts)
     said = (
-        (votes is None, "Nobody has judged these answers, so nothing here shows what people prefer."),
+        (
+            votes is None,
+            "Nobody has judged its answers, so nothing here shows what people prefer.",
+        ),
         (votes is not None and "for these" in votes.win_rate.method, _ONE_PANEL),
         (
             bool(facts.answers),
