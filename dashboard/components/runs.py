@@ -47,7 +47,9 @@ def pick_run(settings: Settings) -> RunEntry | None:
         persist_state="session",
         bind="query-params",
     )
-    entry = names[chosen or shown]
+    if chosen is None:  # the browser's Back to an address without a run empties the box, whatever the session holds
+        st.rerun()
+    entry = names[chosen]
     st.session_state[SHOWN] = entry.label
     if entry.recorded:
         st.sidebar.badge("recorded earlier, not live", icon=":material/history:", color="gray")

@@ -22,6 +22,9 @@ from dashboard.services.settings import Settings
 PARTS = {"Prompts": prompts, "Phrases": phrases, "Slices": by_slices, "Length": against_length}
 WHAT = "Answers of two contenders appear here side by side, prompt by prompt, with scores and votes."
 
+SKELETON = 620
+"""Pixels: the table of prompts and the first lines of both answers."""
+
 
 def show() -> None:
     """Draw the page."""
@@ -32,14 +35,15 @@ def show() -> None:
 
 
 def _body(settings: Settings, entry: RunEntry) -> None:
-    heading = st.container()
+    heading, choices = st.container(), st.container()
     with guarded("The comparison"):
         if not pairs_of(entry):
             with heading:
                 page_heading("Compare")
             empty_place(entry, "compare", "Nothing to compare yet", WHAT, "rlhf generate CONFIG.yaml")
             return
-        browsed = browse(*choose(settings, entry))
+        with st.skeleton(height=SKELETON), choices:
+            browsed = browse(*choose(settings, entry))
         with heading:
             _heading(browsed)
         part = st.segmented_control(

@@ -247,3 +247,13 @@ def test_the_rows_go_away_as_csv_that_no_spreadsheet_runs(studio: Studio) -> Non
     four = next(row for row in read if row["prompt_id"] == "p04")
     assert four["contender_answer"].startswith("'=2+2") and four["baseline_answer"].startswith("'=2+2")
     assert float(four[SCORE.column("change")]) == pytest.approx(0.6)
+
+
+def test_a_link_to_a_prompt_arrives_at_it_and_a_choice_does_not(studio: Studio) -> None:
+    studio.add_run()
+    arrivals = list(studio.open("Compare", **{"compare-prompt": "p08"}).get("bidi_component"))
+    assert len(arrivals) == 1 and json.loads(arrivals[0].proto.json) == {"place": "compare-chosen", "link": "p08"}
+    app = studio.open("Compare")
+    assert not app.get("bidi_component")
+    app = app.button(key="compare-on").click().run()
+    assert not app.get("bidi_component") and "2 of 12 in this order" in said(app)
