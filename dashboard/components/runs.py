@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from dashboard.components.states import empty_state
 from dashboard.services.catalogue import RunEntry, first_choice, imported_from, list_entries
@@ -36,7 +38,8 @@ def pick_run(settings: Settings) -> RunEntry | None:
     shown = next((name for name in (new, asked, before) if name in names), entries[first_choice(entries)].label)
     st.session_state["run"] = shown  # said every time: after a link the box is empty otherwise
     if asked != shown and new is None:  # what was chosen just now the widget says itself
-        st.query_params["run"] = shown
+        with suppress(StreamlitAPIException):  # after the browser's Back the address is the widget's already
+            st.query_params["run"] = shown
     st.sidebar.markdown(":small[Run]")  # the widget's own label would add that it is required
     chosen = st.sidebar.selectbox(
         *("Run", list(names)),

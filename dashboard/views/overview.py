@@ -88,7 +88,7 @@ def _provenance(entry: RunEntry, updated: float | None) -> str:
         commit = str(environment.get("commit") or "unknown")[:10]
         hardware = environment.get("accelerator") or environment.get("cpu")
         parts += [f"seed {environment.get('seed', 'unknown')}", f"commit {commit}", hardware]
-    when = "recorded" if entry.recorded else "last written"
+    when = "recorded" if entry.recorded else "imported" if imported_from(entry) else "last written"
     return " · ".join([f"{when} {wording.ago(updated)}", *(part for part in parts if part)])
 
 
@@ -98,7 +98,7 @@ def _what_next(settings: Settings, entry: RunEntry) -> None:
         st.markdown(f"**Next:** {wording.plain(status_sentence(status))} The same command goes on where it stopped:")
         st.code(str(entry.reader.environment.get("command") or START_COMMAND), language=None)
     elif status.imported:
-        link_to("Training", "Next: look at its curves beside those of other runs")
+        link_to("Training", "Next: look at its curves")
         curves_alone("compare")
     elif not can_judge(entry):
         link_to("Training", "Next: follow the curves while it trains")

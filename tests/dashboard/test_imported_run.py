@@ -78,6 +78,7 @@ def test_it_is_drawn_beside_a_run_of_ours(studio: Studio) -> None:
     add_imported(studio)
     app = studio.open("Training", run="demo", compare="theirs", stage="ppo")
     assert not app.exception and not app.error
+    assert "Of an imported run there is no configuration to compare." in said(app)
     drawn = next(chart for chart in app.get("plotly_chart") if "objective/kl" in str(chart.key))
     assert {"demo", "theirs"} <= {trace.get("name") for trace in json.loads(drawn.proto.spec)["data"]}
 
