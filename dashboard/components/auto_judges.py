@@ -45,9 +45,7 @@ def _preferred(judges: tuple[AutoJudge, ...]) -> None:
     whose = [f"{name}: {one.contender} against {one.baseline}" if several else name for name, one in rates]
     named = [f"{charts.cut(name, LETTERS)} (n = {one.items:,})" for name, (_, one) in zip(whose, rates, strict=True)]
     rows = [(one.win_rate.value, one.win_rate.low, one.win_rate.high) for _, one in rates if one.win_rate]
-    figure = charts.intervals(
-        named, rows, current_palette(), reference=0.5, x_title="share, 95% interval", share=True
-    )
+    figure = charts.intervals(named, rows, current_palette(), reference=0.5, x_title="share, 95% interval", share=True)
     if len(rows) == 1:
         figure.update_layout(height=LOWEST)
     said = "; ".join(f"{name} {share_or_dash(one.win_rate)}" for name, (_, one) in zip(named, rates, strict=True))

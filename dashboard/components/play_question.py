@@ -91,9 +91,7 @@ def _so_far(turns: Sequence[Turn]) -> None:
             st.text(visible(turn.message), width="stretch")
             st.caption(f"{plain(sentence_case(contender_name(turn.contender)))}, {SIDES[turn.side]}")
             st.text(visible(turn.answer), width="stretch")
-    st.caption(
-        "Both contenders are given this conversation. It is kept with the run: this page's address brings it back."
-    )
+    st.caption("Both contenders are given this conversation.")
 
 
 def _number(label: str, key: str, range_: tuple[float, float, float, float], about: str, busy: bool) -> None:

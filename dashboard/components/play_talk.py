@@ -58,10 +58,13 @@ def forget(entry: RunEntry) -> None:
     st.query_params.pop(TALK, None)
 
 
-def say_if_unkept(entry: RunEntry) -> None:
-    """Say why a reload would forget the conversation; nothing where it is kept."""
-    if problem := _all_held().get(entry.path, Held()).problem:
-        st.warning(plain(f"A reload forgets this conversation. {problem}"), icon=":material/warning:")
+def say_if_kept(entry: RunEntry) -> None:
+    """Say that the address brings the conversation back, or why it does not; nothing before the first answer."""
+    held = _all_held().get(entry.path, Held())
+    if held.problem:
+        st.warning(plain(f"A reload forgets this conversation. {held.problem}"), icon=":material/warning:")
+    elif held.name:
+        st.caption("Kept with the run: this page’s address brings it back, messages and answers.")
 
 
 def _fetch(settings: Settings, entry: RunEntry, name: str) -> Held:

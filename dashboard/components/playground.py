@@ -14,7 +14,7 @@ from dashboard.components.announcer import announce
 from dashboard.components.imported import curves_alone
 from dashboard.components.play_answers import answers
 from dashboard.components.play_question import SIDES, asked, drawing, empty_the_field, question
-from dashboard.components.play_talk import current_talk, forget, hold, say_if_unkept
+from dashboard.components.play_talk import current_talk, forget, hold, say_if_kept
 from dashboard.components.states import empty_state
 from dashboard.services import playground
 from dashboard.services.catalogue import RunEntry, imported_from
@@ -62,7 +62,7 @@ def desk(settings: Settings, entry: RunEntry, everyone: list[Contender]) -> None
     if lacking := [one for one in everyone if one.lacks]:
         st.caption(f"Not there yet: {_missing_words(lacking)}.")
     said = _buttons(settings, entry, talk)
-    say_if_unkept(entry)
+    say_if_kept(entry)
     if exchange is None:
         _nothing_yet(talk)
     elif busy:

@@ -132,7 +132,9 @@ def test_an_address_brings_back_the_conversation_and_the_browser_s_back_its_turn
     page.get_by_role("button", name="Start anew").click()
     expect(so_far).to_have_count(0)
     settle(page)
-    page.go_back()
+    for _ in range(2):  # Streamlit makes an address without the conversation, and another without its message
+        page.go_back()
+        settle(page)
     expect(so_far).to_contain_text(texts[0])
     assert _answers(page) == second
 

@@ -50,6 +50,7 @@ def test_a_reload_brings_back_the_answers_and_they_can_be_kept(studio: Studio) -
     assert app.text_area(key="prompt").value == "Why?" and app.number_input(key="seed").value == 5
     shown = [(metric.label.replace("\\", ""), metric.value) for metric in app.metric][:4]
     assert shown == [("Words", "3"), ("Tokens", "3"), ("Reward", "0.50"), ("profanity-check", "0.03")]
+    assert "Kept with the run: this page’s address brings it back" in said(app)
     assert "Kept as a judging item." in said(press(app, "play-keep"))
 
 
@@ -102,7 +103,7 @@ def test_where_it_cannot_be_kept_that_is_said_and_it_goes_on(studio: Studio) -> 
     (run / "playground").write_text("in the way")
     app = asked(studio, "Why?")
     assert "A reload forgets this conversation." in said(app) and "Make the folder writable" in said(app)
-    assert len(texts(app)) == 2 and "talk" not in app.query_params
+    assert len(texts(app)) == 2 and "talk" not in app.query_params and "Kept with the run" not in said(app)
     assert texts(press(app, "play-go-on-left")) == ["Why?", "base says Why?"]
 
 
