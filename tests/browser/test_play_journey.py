@@ -109,8 +109,9 @@ def test_an_address_brings_back_the_conversation_and_the_browser_s_back_its_turn
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("Name a colour.")
     assert _answers(page) == texts
     settle(page)
+    first = page.url
     answer.click()
-    expect(page.get_by_text(re.compile("First token after"))).to_have_count(0)
+    expect(page).not_to_have_url(first)
     assert _answers(page) == texts  # the same seed: drawn anew, and the same
 
     settle(page)
