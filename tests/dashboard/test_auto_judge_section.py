@@ -126,4 +126,4 @@ def test_the_rows_of_a_judge_with_a_long_name_are_told_apart_by_their_category(s
     assert all(
         any(row.split(" (n")[0].endswith(f", {one}") for row in rows) for one in ("helpful", "honest", "harmless")
     )
-    assert all(row.startswith("a-judge-whose-name") for row in rows)
+    assert all(row.startswith("a-judge-whose-") for row in rows)
