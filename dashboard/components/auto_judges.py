@@ -13,8 +13,10 @@ from rlhf_core.report.auto_judges import NOT_PEOPLE, judge_sentences, share_or_d
 from rlhf_core.report.judge_parts import AutoJudge
 from rlhf_core.report.judged_words import the
 
-LETTERS = 30
+LETTERS = 24
 """Of a row's name, so that its number of items is never cut."""
+LOWEST = 130
+"""Pixels of a chart of one row: in less the axis's title runs into its numbers."""
 
 
 def auto_judge_section(judges: tuple[AutoJudge, ...]) -> None:
@@ -43,9 +45,9 @@ def _preferred(judges: tuple[AutoJudge, ...]) -> None:
     whose = [f"{name}: {one.contender} against {one.baseline}" if several else name for name, one in rates]
     named = [f"{charts.cut(name, LETTERS)} (n = {one.items:,})" for name, (_, one) in zip(whose, rates, strict=True)]
     rows = [(one.win_rate.value, one.win_rate.low, one.win_rate.high) for _, one in rates if one.win_rate]
-    figure = charts.intervals(
-        named, rows, current_palette(), reference=0.5, x_title="win rate, 95% interval", share=True
-    )
+    figure = charts.intervals(named, rows, current_palette(), reference=0.5, x_title="share, 95% interval", share=True)
+    if len(rows) == 1:
+        figure.update_layout(height=LOWEST)
     said = "; ".join(f"{name} {share_or_dash(one.win_rate)}" for name, (_, one) in zip(named, rates, strict=True))
     show_figure(figure, "auto-judges", f"Win rates by automatic judges, which are not people: {said}")
 

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.components.answers import answers, scores_table
+from dashboard.components.arrival import arrive_at
 from dashboard.components.compare_choice import URL, Browsed, clear_filters
 from dashboard.components.states import empty_state
 from dashboard.components.vote_rows import vote_table
@@ -16,7 +17,7 @@ from dashboard.services import wording
 from dashboard.services.prompt_rows import as_csv, choice_sentence, display, orders
 from dashboard.services.prompt_table import in_order
 
-ROWS, PROMPT = "compare-rows", "compare-prompt"
+ROWS, PROMPT, CHOSEN, LINKED = "compare-rows", "compare-prompt", "compare-chosen", "compare-linked"
 LOW, HIGH = "Lowest first", "Highest first"
 TABLE_HEIGHT = 330
 WIDTHS = {
@@ -41,6 +42,7 @@ def prompts(browsed: Browsed) -> None:
         empty_state("No prompt fits the filters", "Loosen one of them, or take all off.")
         st.button("Take all filters off", key="compare-clear", on_click=clear_filters, icon=":material/filter_alt_off:")
         return
+    linked = st.session_state.setdefault(LINKED, st.query_params.get(PROMPT, ""))
     every = _order(browsed)
     rows = _sorted(browsed)
     table = st.container()
@@ -55,6 +57,8 @@ def prompts(browsed: Browsed) -> None:
         scores_table(browsed, row)
     with right:
         _votes(browsed, row)
+    if linked:
+        arrive_at(CHOSEN, linked)
 
 
 def _order(browsed: Browsed) -> bool:
@@ -90,7 +94,7 @@ def _sorted(browsed: Browsed) -> pd.DataFrame:
 def _choose(ids: list[str]) -> int:
     """Return the place of the chosen prompt, at first the first: by its name, a click on its row, or from another one on."""
     st.session_state["compare-ids"] = ids
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key=CHOSEN):
         place = ids.index(st.selectbox("Prompt", ids, key=PROMPT, bind=URL, width=260))
         st.button("Previous", key="compare-back", on_click=_step, args=(place - 1,), shortcut="K", disabled=place == 0)
         st.button(

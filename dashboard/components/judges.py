@@ -16,7 +16,7 @@ from rlhf_core.report.judged_words import JUDGED_HOW, decided_of, judge_sentence
 from rlhf_core.report.parts import Judge, Votes
 
 OUTCOMES = {"contender": "first named", "baseline": "second named", "tie": "tie", "both_bad": "both bad"}
-LETTERS = 32
+LETTERS = 26
 """So many letters of a judge and its category fit beside their interval and their n."""
 
 
@@ -41,15 +41,20 @@ def agreement_chart(judges: Sequence[Judge], key: str) -> None:
     """Draw how often each judge, and of each category, chooses as most people do."""
     st.markdown("**The same choice as most people**")
     palette = current_palette()
-    whose = [f"{j.scorer}, {j.category}" if j.category else j.scorer for j in judges]
-    named = [f"{charts.cut(name, LETTERS)} (n = {j.items:,})" for name, j in zip(whose, judges, strict=True)]
+    named = [f"{_row_name(judge)} (n = {judge.items:,})" for judge in judges]
     rows = [(j.agreement.value, j.agreement.low, j.agreement.high) for j in judges]
     colours = [palette.base if j.category else palette.tuned for j in judges]
     figure = charts.intervals(
-        named, rows, palette, reference=0.5, x_title="share of items, 95% interval", share=True, colours=colours
+        named, rows, palette, reference=0.5, x_title="share, 95% interval", share=True, colours=colours
     )
     said = "; ".join(f"{name} {share_of(j.agreement)}" for name, j in zip(named, judges, strict=True))
     show_figure(figure, key, f"Share of items with the same choice as most people: {said}")
+
+
+def _row_name(judge: Judge) -> str:
+    """Return a judge's name and category; where both are too long the name is cut, since the category tells its rows apart."""
+    category = charts.cut(f", {judge.category}" if judge.category else "", LETTERS * 2 // 3)
+    return charts.cut(judge.scorer, LETTERS - len(category)) + category
 
 
 def _confusion(results: Results, overall: list[Judge]) -> None:

@@ -1,18 +1,15 @@
 """What the playground asks: the conversation so far, the next message, a system prompt, who answers and how both draw.
 
-Owns `play-turns` and `play-next`, and what stands in the page's address: `prompt`, `system`, `left`, `right`, `temperature`,
-`top-p`, `seed` and `tokens`.
+Owns what stands in the page's address: `prompt`, `system`, `left`, `right`, `temperature`, `top-p`, `seed` and `tokens`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
-from dashboard.services.catalogue import RunEntry
-from dashboard.services.exchange import Exchange, Turn, history_of, turn_of
+from dashboard.services.exchange import Turn, history_of
 from dashboard.services.playground import Drawing, Question
 from dashboard.services.wording import contender_name, plain
 from rlhf_core.data.contenders import sides
@@ -24,7 +21,6 @@ LONGEST_PROMPT = 4000
 """Characters: the prompt stands in the address, and servers take no endless ones."""
 LONGEST_SYSTEM = 1000
 SIDES = ("left", "right")
-TURNS, NEXT = "play-turns", "play-next"
 SETTINGS = (*SIDES, "temperature", "top-p", "seed", "tokens")
 TEMPERATURE = "0 takes the likeliest token every time"
 TOP_P = "Draws from the likeliest tokens that hold this share of the probability; 1 from all"
@@ -36,19 +32,17 @@ SYSTEM = (
 )
 
 
-def question(entry: RunEntry, busy: bool) -> None:
+def question(turns: Sequence[Turn], busy: bool) -> None:
     """Show the conversation so far and the fields of what is asked next.
 
     They are disabled while answers are written, so that the keyboard is free for the buttons' keys.
     """
-    if turns := conversation(entry):
+    if turns:
         _so_far(turns)
-        st.text_area("Next message", key=NEXT, max_chars=LONGEST_PROMPT, height=100, disabled=busy)
-    else:
-        st.text_area(
-            "Prompt", key="prompt", bind="query-params", max_chars=LONGEST_PROMPT, height=100, disabled=busy,
-            placeholder="How do I get red wine out of a carpet?",
-        )  # fmt: skip
+    st.text_area(
+        "Next message" if turns else "Prompt", key="prompt", bind="query-params", max_chars=LONGEST_PROMPT, height=100,
+        disabled=busy, placeholder="" if turns else "How do I get red wine out of a carpet?",
+    )  # fmt: skip
     given = bool(st.query_params.get("system"))
     with st.expander("System prompt", given, key="play-system", icon=":material/tune:", type="compact"):
         st.text_area(
@@ -71,40 +65,22 @@ def drawing(names: Sequence[str], usual: Drawing, busy: bool) -> None:
         _number("Most tokens", "tokens", (1, MOST_TOKENS, usual.max_new_tokens, 1), TOKENS, busy)
 
 
-def asked(entry: RunEntry) -> tuple[Question, tuple[str, str], Drawing]:
+def asked(turns: Sequence[Turn]) -> tuple[Question, tuple[str, str], Drawing]:
     """Return what the fields hold now: the press of a button may have come before the page was drawn with it.
 
     Texts are given to their fields anew: a text area that is disabled in the run that takes its text may fall back on
     the text that it had at first.
     """
-    turns = conversation(entry)
-    for key in (typed := NEXT if turns else "prompt", "system"):
+    for key in ("prompt", "system"):
         st.session_state[key] = st.session_state[key] or ""
-    message, system = st.session_state[typed], st.session_state["system"]
+    message, system = st.session_state["prompt"], st.session_state["system"]
     left, right, temperature, top_p, seed, tokens = (st.session_state[key] for key in SETTINGS)
     drawn = Drawing(float(temperature), float(top_p), int(seed), int(tokens))
     return Question(message, history_of(turns), system), (left, right), drawn
 
 
-def conversation(entry: RunEntry) -> tuple[Turn, ...]:
-    """Return the turns that the next message goes on."""
-    run, turns = st.session_state.get(TURNS, (None, ()))
-    return turns if run == entry.path else ()
-
-
-def go_on(entry: RunEntry, exchange: Exchange, side: int) -> None:
-    """Let the next message go on one side's answer.
-
-    Raises:
-        DataError: the answers are not whole, or this one is empty.
-    """
-    held: tuple[Path, tuple[Turn, ...]] = entry.path, (*conversation(entry), turn_of(exchange, side))
-    st.session_state[TURNS], st.session_state[NEXT] = held, ""
-
-
-def start_anew() -> None:
-    """Forget the conversation; the next message is its first."""
-    st.session_state.pop(TURNS, None)
+def empty_the_field() -> None:
+    """Make room for the next message."""
     st.session_state["prompt"] = ""
 
 
@@ -115,7 +91,7 @@ def _so_far(turns: Sequence[Turn]) -> None:
             st.text(visible(turn.message), width="stretch")
             st.caption(f"{plain(sentence_case(contender_name(turn.contender)))}, {SIDES[turn.side]}")
             st.text(visible(turn.answer), width="stretch")
-    st.caption("Both contenders are given this conversation. It is not in the page's address.")
+    st.caption("Both contenders are given this conversation.")
 
 
 def _number(label: str, key: str, range_: tuple[float, float, float, float], about: str, busy: bool) -> None:

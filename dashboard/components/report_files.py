@@ -49,17 +49,23 @@ def preview(report: Report) -> None:
             st.iframe(report.html, height=HEIGHT, alt="Preview of the report")
         return
     text = {"Markdown": report.markdown, "Model card": report.card, "JSON": report.json}[chosen]
-    cut = f" Its first {SHOWN:,} of {len(text):,} characters:" if len(text) > SHOWN else ""
+    cut = f" Its first {SHOWN:,} of {len(text):,} characters; the download has the rest." if len(text) > SHOWN else ""
     st.caption(f"Below is exactly what is downloaded.{cut}")
     st.code(text[:SHOWN], language=TEXTS[chosen], height=HEIGHT)
 
 
 def _pages(pages: list[PreviewPage]) -> None:
     """Show the PDF's pages one below the other, as they are printed."""
-    more = f" Its first {PAGES} of {wording.count(len(pages), 'page')}:" if len(pages) > PAGES else ""
-    st.caption(f"Below are pictures of exactly what is downloaded.{more}")
+    st.caption(_how_many(len(pages)))
     with st.container(border=True, height=HEIGHT, horizontal_alignment="center", key="pdf-pages"):
         for number, page in enumerate(pages[:PAGES], 1):
             begins = f"; here begin: {'; '.join(page.sections)}" if page.sections else ""
             with st.container(border=True, width=PAGE_WIDTH):
                 st.image(page.image, alt=f"Page {number} of {len(pages)} of the PDF{begins}")
+
+
+def _how_many(pages: int) -> str:
+    """Say how many of the PDF's pages are shown, and where the rest is."""
+    if pages <= PAGES:
+        return f"Below {'is' if pages == 1 else 'are'} {wording.count(pages, 'page')}: all of the PDF, as it is downloaded."
+    return f"Below are the first {PAGES} of the PDF’s {pages} pages, as they are downloaded. Download PDF has the rest."

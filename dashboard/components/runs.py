@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from dashboard.components.states import empty_state
-from dashboard.services.catalogue import RunEntry, first_choice, list_entries
+from dashboard.services.catalogue import RunEntry, first_choice, imported_from, list_entries
 from dashboard.services.settings import Settings
 from dashboard.services.wording import plain
 from rlhf_core.errors import RlhfError
@@ -36,7 +38,8 @@ def pick_run(settings: Settings) -> RunEntry | None:
     shown = next((name for name in (new, asked, before) if name in names), entries[first_choice(entries)].label)
     st.session_state["run"] = shown  # said every time: after a link the box is empty otherwise
     if asked != shown and new is None:  # what was chosen just now the widget says itself
-        st.query_params["run"] = shown
+        with suppress(StreamlitAPIException):  # after the browser's Back the address is the widget's already
+            st.query_params["run"] = shown
     st.sidebar.markdown(":small[Run]")  # the widget's own label would add that it is required
     chosen = st.sidebar.selectbox(
         *("Run", list(names)),
@@ -47,11 +50,13 @@ def pick_run(settings: Settings) -> RunEntry | None:
         persist_state="session",
         bind="query-params",
     )
-    entry = names[chosen or shown]
+    if chosen is None:  # the browser's Back to an address without a run empties the box, whatever the session holds
+        st.rerun()
+    entry = names[chosen]
     st.session_state[SHOWN] = entry.label
     if entry.recorded:
         st.sidebar.badge("recorded earlier, not live", icon=":material/history:", color="gray")
-    if imported := _imported(entry):
+    if imported := imported_from(entry):
         st.sidebar.badge(f"imported: {plain(imported)}", icon=":material/download:", color="gray")
     for other in entries:
         if other.path != entry.path and _state(other) == "running":
@@ -95,13 +100,6 @@ def refreshing(body: Callable[[], None]) -> None:
 
 def _signature(settings: Settings, entry: RunEntry) -> tuple[tuple[str, ...], str]:
     return tuple(sorted(other.label for other in list_entries(settings))), _state(entry)
-
-
-def _imported(entry: RunEntry) -> str:
-    try:
-        return entry.reader.status().imported
-    except RlhfError:
-        return ""
 
 
 def _state(entry: RunEntry) -> str:

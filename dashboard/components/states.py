@@ -17,7 +17,7 @@ def empty_state(title: str, text: str, command: str | None = None) -> None:
         st.markdown(f"**{title}**")
         st.markdown(text)
         if command:
-            st.code(command, language=None)
+            st.code(command, language=None, wrap_lines=True)  # a line that scrolls is out of the keyboard's reach
 
 
 @contextmanager

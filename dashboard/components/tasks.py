@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components.imported import empty_place
 from dashboard.components.runs import pick_run
 from dashboard.components.states import empty_state
 from dashboard.services.access import READ
@@ -36,13 +37,15 @@ def pick_task(settings: Settings) -> JudgingTask | None:
         return None
     if not can_judge(entry):
         text = "Pairs of answers appear here once the run has written its completions."
-        return _nothing("Nothing to judge yet", text, "rlhf generate CONFIG.yaml")
+        st.title("Judge", anchor=False)
+        empty_place(entry, "judge", "Nothing to judge yet", text, "rlhf generate CONFIG.yaml")
+        return None
     return task_of_run(settings, entry)
 
 
-def _nothing(title: str, text: str, command: str | None = None) -> None:
+def _nothing(title: str, text: str) -> None:
     st.title("Judge", anchor=False)
-    empty_state(title, text, command)
+    empty_state(title, text)
 
 
 def pick_results(settings: Settings) -> RunEntry | TaskInfo | None:

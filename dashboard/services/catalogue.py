@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dashboard.services.access import READ
 from dashboard.services.settings import Settings
+from rlhf_core.errors import RlhfError
 from rlhf_core.runs.directory import OTHER, PRETRAIN
 from rlhf_core.runs.reader import LOGGED_STAGES, RunReader, is_run, list_runs
 from rlhf_core.visible import one_line
@@ -68,6 +69,14 @@ def find_entries(settings: Settings) -> list[RunEntry]:
 def first_choice(entries: list[RunEntry]) -> int:
     """Return which run to show first: the newest with a result to look at, or else the newest."""
     return next((n for n, entry in enumerate(entries) if (entry.path / RESULT).is_file()), 0)
+
+
+def imported_from(entry: RunEntry) -> str:
+    """Return what the curves of a run that was trained elsewhere were read from; empty for every other run."""
+    try:
+        return entry.reader.status().imported
+    except RlhfError:
+        return ""
 
 
 def newest_stage(entry: RunEntry) -> str:

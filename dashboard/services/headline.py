@@ -73,7 +73,7 @@ def status_sentence(status: RunStatus) -> str:
 
 def _verdict(gain: Mapping[str, Any] | None, status: RunStatus) -> str:
     if gain is None:
-        return f"No result yet. {status_sentence(status)}"
+        return status_sentence(status) if status.imported else f"No result yet. {status_sentence(status)}"
     size = wording.interval(abs(gain["difference"]), *sorted((abs(gain["low"]), abs(gain["high"]))))
     if gain["low"] > 0:
         return f"The tuned model scores {size} base SD above the base model, by its own reward model."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,9 +12,10 @@ from uuid import uuid4
 
 from dashboard.services.access import MANAGE
 from dashboard.services.catalogue import RunEntry
-from dashboard.services.exchange import Exchange, whole_answers
+from dashboard.services.exchange import Exchange, failed, whole_answers
 from dashboard.services.player import Player, Ticket, worker_command
 from dashboard.services.settings import Settings
+from dashboard.services.talks import Talk, read_talk, write_talk
 from dashboard.services.task_drafts import create, stored_already
 from dashboard.services.voting import open_store, read_instructions
 from rlhf_core.data.records import Message
@@ -25,6 +26,9 @@ from rlhf_core.playground.kept import KeptPair, by_contenders, keep_pair, kept_p
 from rlhf_core.playground.protocol import MOST_TOKENS, Request
 
 Stamp = tuple[int, ...]
+HELD = 100
+"""So many requests' answers are held until a page has kept them."""
+CUT_OFF = "It was cut off: the dashboard has been started anew since. Press Answer again."
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Players:
     def __init__(self) -> None:
         self._lock = Lock()
         self._players: dict[Path, tuple[Player, Stamp]] = {}
+        self._tickets: dict[str, Ticket] = {}
 
     def ask(self, run: Path, request: Request) -> Ticket:
         """Send a request to the run's worker, starting one where there is none, or where its models have changed since.
@@ -65,12 +70,19 @@ class Players:
                 self._close_idle()
                 player = Player(worker_command(run))
                 self._players[run] = player, _stamp(run)
-            return player.ask(request)
+            ticket = self._tickets[request.id] = player.ask(request)
+            for old in list(self._tickets)[:-HELD]:
+                del self._tickets[old]
+            return ticket
 
-    def stop(self, run: Path, ticket: Ticket) -> None:
+    def ticket(self, number: str) -> Ticket | None:
+        """Return the ticket of a request by its id, whoever asked; None where it is not held any more."""
+        return self._tickets.get(number)
+
+    def stop(self, run: Path, number: str) -> None:
         """End a request that is being answered."""
         player, _ = self._players.get(run, (None, ()))
-        if player is not None:
+        if player is not None and (ticket := self.ticket(number)) is not None:
             player.stop(ticket)
 
     def close(self) -> None:
@@ -104,8 +116,8 @@ def usual_drawing(entry: RunEntry) -> Drawing:
     return Drawing(float(generate.get("temperature", 0.7)), float(generate.get("top_p", 1.0)), 0, most)
 
 
-def ask(settings: Settings, entry: RunEntry, question: Question, pair: tuple[str, str], drawing: Drawing) -> Ticket:
-    """Ask two contenders; returns at once.
+def ask(settings: Settings, entry: RunEntry, question: Question, pair: tuple[str, str], drawing: Drawing) -> Exchange:
+    """Ask two contenders; returns at once, with what has come so far.
 
     Raises:
         DataError: an empty message, or the same contender twice.
@@ -118,13 +130,46 @@ def ask(settings: Settings, entry: RunEntry, question: Question, pair: tuple[str
         raise DataError(f"Both sides are {pair[0]}", remedy="Choose another contender for one of them.")
     asked = {"prompt": question.message, "history": question.history, "system_prompt": question.system_prompt}
     request = Request(id=uuid4().hex, contenders=pair, **asked, **vars(drawing))
-    return PLAYERS.ask(entry.path, request)
+    return PLAYERS.ask(entry.path, request).exchange
 
 
-def stop(settings: Settings, entry: RunEntry, ticket: Ticket) -> None:
+def stop(settings: Settings, entry: RunEntry, exchange: Exchange) -> None:
     """End a request; what was written stays on the page."""
     settings.visitor.require(MANAGE)
-    PLAYERS.stop(entry.path, ticket)
+    PLAYERS.stop(entry.path, exchange.request.id)
+
+
+def as_it_stands(talk: Talk) -> Talk:
+    """Return a conversation with what has been written since; cut off where nobody writes it any more."""
+    if talk.exchange is None or not talk.exchange.active:
+        return talk
+    ticket = PLAYERS.ticket(talk.exchange.request.id)
+    return replace(talk, exchange=ticket.exchange if ticket else failed(talk.exchange, CUT_OFF))
+
+
+def new_name() -> str:
+    """Return a name for another conversation."""
+    return uuid4().hex[:12]
+
+
+def keep_talk(settings: Settings, entry: RunEntry, name: str, talk: Talk) -> None:
+    """Keep a conversation with its run under a name.
+
+    Raises:
+        RunError: the run's folder cannot be written.
+    """
+    settings.visitor.require(MANAGE)
+    write_talk(entry.path, name, talk)
+
+
+def find_talk(settings: Settings, entry: RunEntry, name: str) -> Talk | None:
+    """Return the conversation of a name, as it was kept; None where there is none.
+
+    Raises:
+        RunError: its file is damaged.
+    """
+    settings.visitor.require(MANAGE)
+    return read_talk(entry.path, name)
 
 
 def keep(settings: Settings, entry: RunEntry, exchange: Exchange) -> bool:

@@ -9,9 +9,10 @@ from dashboard.components.compare_phrases import phrases
 from dashboard.components.compare_prompts import prompts
 from dashboard.components.compare_slices import against_length, by_slices
 from dashboard.components.gate import current_settings
+from dashboard.components.imported import empty_place
 from dashboard.components.look import page_heading
 from dashboard.components.runs import live, pick_run
-from dashboard.components.states import empty_state, guarded
+from dashboard.components.states import guarded
 from dashboard.services.catalogue import RunEntry
 from dashboard.services.compare_words import CHOSEN_BY_OUTCOME, against_sentence, headline
 from dashboard.services.comparing import pairs_of
@@ -20,6 +21,9 @@ from dashboard.services.settings import Settings
 
 PARTS = {"Prompts": prompts, "Phrases": phrases, "Slices": by_slices, "Length": against_length}
 WHAT = "Answers of two contenders appear here side by side, prompt by prompt, with scores and votes."
+
+SKELETON = 620
+"""Pixels: the table of prompts and the first lines of both answers."""
 
 
 def show() -> None:
@@ -31,14 +35,15 @@ def show() -> None:
 
 
 def _body(settings: Settings, entry: RunEntry) -> None:
-    heading = st.container()
+    heading, choices = st.container(), st.container()
     with guarded("The comparison"):
         if not pairs_of(entry):
             with heading:
                 page_heading("Compare")
-            empty_state("Nothing to compare yet", WHAT, "rlhf generate CONFIG.yaml")
+            empty_place(entry, "compare", "Nothing to compare yet", WHAT, "rlhf generate CONFIG.yaml")
             return
-        browsed = browse(*choose(settings, entry))
+        with st.skeleton(height=SKELETON), choices:
+            browsed = browse(*choose(settings, entry))
         with heading:
             _heading(browsed)
         part = st.segmented_control(

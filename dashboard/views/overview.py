@@ -6,13 +6,14 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.components.gate import current_settings
+from dashboard.components.imported import curves_alone
 from dashboard.components.links import link_to
 from dashboard.components.look import page_heading
 from dashboard.components.runs import START_COMMAND, live, pick_run
 from dashboard.components.stages import stage_table
 from dashboard.components.states import guarded
 from dashboard.services import wording
-from dashboard.services.catalogue import RunEntry
+from dashboard.services.catalogue import RunEntry, imported_from
 from dashboard.services.headline import Check, Figure, build_headline, status_sentence
 from dashboard.services.judged import results_of_run
 from dashboard.services.settings import Settings
@@ -38,18 +39,19 @@ def show() -> None:
 
 
 def _body(settings: Settings, entry: RunEntry) -> None:
-    headline = None
+    headline, imported = None, imported_from(entry)
     with guarded("The result"):
         with st.skeleton(height=SKELETON):
             headline = build_headline(entry, results_of_run(settings, entry))
         page_heading("Overview", headline.sentence, headline.people)
-        _cards(headline.figures)
+        if not imported:
+            _cards(headline.figures)
     with guarded("The state of the stages"):
         st.markdown("#### What was trained")
         status = entry.reader.status()
         stage_table(status)
         st.caption(wording.plain(_provenance(entry, status.updated)))
-    if headline:
+    if headline and not imported:
         st.markdown("#### Can I trust it?")
         _checks(headline.checks)
     with guarded("The next step"):
@@ -86,7 +88,7 @@ def _provenance(entry: RunEntry, updated: float | None) -> str:
         commit = str(environment.get("commit") or "unknown")[:10]
         hardware = environment.get("accelerator") or environment.get("cpu")
         parts += [f"seed {environment.get('seed', 'unknown')}", f"commit {commit}", hardware]
-    when = "recorded" if entry.recorded else "last written"
+    when = "recorded" if entry.recorded else "imported" if imported_from(entry) else "last written"
     return " · ".join([f"{when} {wording.ago(updated)}", *(part for part in parts if part)])
 
 
@@ -95,9 +97,11 @@ def _what_next(settings: Settings, entry: RunEntry) -> None:
     if status.state in STOPPED:
         st.markdown(f"**Next:** {wording.plain(status_sentence(status))} The same command goes on where it stopped:")
         st.code(str(entry.reader.environment.get("command") or START_COMMAND), language=None)
+    elif status.imported:
+        link_to("Training", "Next: look at its curves")
+        curves_alone("compare")
     elif not can_judge(entry):
-        words = "Next: look at its curves" if status.imported else "Next: follow the curves while it trains"
-        link_to("Training", words)
+        link_to("Training", "Next: follow the curves while it trains")
     elif len(human_votes(settings, entry)) < ENOUGH_VOTES:
         link_to("Judge", "Next: judge some pairs, blind")
     else:

@@ -11,6 +11,7 @@ from dashboard.components import pair_results
 from dashboard.components.auto_judges import auto_judge_section
 from dashboard.components.contenders import choose_pair, standings
 from dashboard.components.gate import current_settings
+from dashboard.components.imported import curves_alone
 from dashboard.components.judges import judges_section
 from dashboard.components.links import link_to
 from dashboard.components.look import page_heading
@@ -24,7 +25,7 @@ from dashboard.components.trust import trust, who_judged
 from dashboard.components.vote_rows import vote_rows
 from dashboard.services import wording
 from dashboard.services.auto_judges import auto_judges_of_run, auto_judges_of_task
-from dashboard.services.catalogue import RunEntry
+from dashboard.services.catalogue import RunEntry, imported_from
 from dashboard.services.judged import Judged, addresses, results_of_run, results_of_task
 from dashboard.services.results import Results
 from dashboard.services.settings import Settings
@@ -77,13 +78,20 @@ def _guarded_votes(settings: Settings, read: Callable[[], Judged], entry: RunEnt
         if results is None:
             with heading:
                 page_heading("Results", f"Nobody has judged this {'run' if entry else 'task'} yet.")
-            empty_state("No human votes yet", NO_VOTES)
-            link_to("Judge", "Judge some pairs, blind")
+            _no_votes(entry)
             return
         if results.simulated:
             _say_simulated(entry)
         pair = _evidence(heading, results)
         vote_rows(results.votes_of(pair), addresses(settings, judged, pair, st.context.url))
+
+
+def _no_votes(entry: RunEntry | None) -> None:
+    if entry and imported_from(entry):
+        curves_alone("judge")
+        return
+    empty_state("No human votes yet", NO_VOTES)
+    link_to("Judge", "Judge some pairs, blind")
 
 
 def _choose(judged: Judged) -> str:

@@ -8,10 +8,11 @@ import streamlit as st
 
 from dashboard import charts
 from dashboard.components.gate import current_settings
+from dashboard.components.imported import empty_place
 from dashboard.components.links import BOTH_ANSWERS, answers_column
 from dashboard.components.look import current_palette, data_behind, page_heading, show_figure
 from dashboard.components.runs import live, pick_run
-from dashboard.components.states import empty_state, guarded
+from dashboard.components.states import guarded
 from dashboard.services import wording
 from dashboard.services.addresses import answers_address
 from dashboard.services.catalogue import RunEntry
@@ -33,7 +34,7 @@ def _body(entry: RunEntry) -> None:
         if not measures:
             page_heading("Toxicity")
             text = "It compares how toxic the answers of the base and the tuned model are, prompt by prompt."
-            empty_state("Not scored yet", text, "rlhf evaluate CONFIG.yaml")
+            empty_place(entry, "score", "Not scored yet", text, "rlhf evaluate CONFIG.yaml")
     if measures:
         with guarded("Toxicity"):
             _scored(entry, measures)

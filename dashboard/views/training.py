@@ -15,7 +15,7 @@ from dashboard.components.runs import live, pick_more_runs, pick_run
 from dashboard.components.samples import samples_section
 from dashboard.components.states import guarded
 from dashboard.services import wording
-from dashboard.services.catalogue import STAGE_NAMES, RunEntry, newest_stage, shown_stages
+from dashboard.services.catalogue import STAGE_NAMES, RunEntry, imported_from, newest_stage, shown_stages
 from dashboard.services.configuration import differences
 from dashboard.services.curves import read_metrics
 from dashboard.services.headline import status_sentence
@@ -69,8 +69,11 @@ def _body(settings: Settings, entries: list[RunEntry]) -> None:
 
 
 def _configurations(entries: list[RunEntry]) -> None:
-    differing = differences(entries)
-    if differing.empty:
+    known = [entry for entry in entries if not imported_from(entry)]
+    differing = differences(known)
+    if len(known) < 2:
+        st.caption("Of an imported run there is no configuration to compare.")
+    elif differing.empty:
         st.caption("These runs have the same configuration.")
     else:
         data_behind(differing, "data-configuration", f"Configuration: {wording.count(len(differing), 'difference')}")

@@ -178,6 +178,7 @@ def _run(reader: RunReader) -> Run:
         policy_model=(config.get("policy") or {}).get("model"),
         reward_model=(config.get("reward") or {}).get("model"),
         stages=tuple(Stage(s.name, s.state, s.step, s.total, s.seconds) for s in status.stages),
+        imported=status.imported,
     )
 
 

@@ -79,9 +79,9 @@ def _exchange(block: Exchange, level: int) -> list[str]:
 
 
 def _state(facts: Facts) -> str:
-    recorded = ", recorded run" if facts.run.recorded else ""
+    kind = f", {facts.run.kind}" if facts.run.kind else ""
     started = f", run of {facts.run.started[:10]}" if facts.run.started else ""
-    return f"State: {escape(facts.run.state)}{recorded}{started}."
+    return f"State: {escape(facts.run.state)}{kind}{started}."
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -23,6 +23,7 @@ NOT_CORRECTED = (
     "Intervals cover 95% one by one and are not corrected for their number: among twenty rows without any effect, one is expected "
     "to miss 0."
 )
+_EXAMPLES = "The prompts whose reward-model score rose most and fell most are shown; nobody chose them."
 
 
 def method(facts: Facts, settings: Settings) -> tuple[Passage, ...]:
@@ -34,9 +35,7 @@ def method(facts: Facts, settings: Settings) -> tuple[Passage, ...]:
         Passage("Judged by people", _judged(facts)),
         Passage("Scored by machines", _scored(facts)),
         Passage("Intervals", _intervals(facts)),
-        Passage(
-            "Examples", "The prompts whose reward-model score rose most and fell most are shown; nobody chose them."
-        ),
+        Passage("Examples", _EXAMPLES if facts.gains else ""),
     )
     return tuple(passage for passage in told if passage.text)
 
@@ -60,7 +59,10 @@ def limitations(facts: Facts) -> tuple[str, ...]:
     """Return what this report cannot say, beside its caveats: rules on the facts, those about people first."""
     votes = main_votes(facts.human_votes, facts)
     said = (
-        (votes is None, "Nobody has judged these answers, so nothing here shows what people prefer."),
+        (
+            votes is None,
+            "Nobody has judged its answers, so nothing here shows what people prefer.",
+        ),
         (votes is not None and "for these" in votes.win_rate.method, _ONE_PANEL),
         (
             bool(facts.answers),

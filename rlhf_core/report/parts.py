@@ -44,6 +44,13 @@ class Run:
     policy_model: str | None
     reward_model: str | None
     stages: tuple[Stage, ...]
+    imported: str = ""
+    """What the curves of a run that was trained elsewhere were read from; empty for every other."""
+
+    @property
+    def kind(self) -> str:
+        """What sets it apart from a run that was trained here and now; empty where nothing does."""
+        return "imported curves" if self.imported else "recorded run" if self.recorded else ""
 
     @property
     def seconds(self) -> float:

@@ -183,7 +183,7 @@ def _content(facts: Facts) -> dict[str, Any]:
     run = facts.run
     state = [
         run.state,
-        *(["recorded run"] if run.recorded else []),
+        *([run.kind] if run.kind else []),
         *([f"run of {run.started[:10]}"] if run.started else []),
     ]
     return {

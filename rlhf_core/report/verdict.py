@@ -19,6 +19,10 @@ from rlhf_core.report.words import (
 )
 
 NO_FIGURE = "not measured"
+CURVES_ALONE = (
+    "Answers, scores and votes: this run was trained elsewhere, and only its curves were imported. `rlhf contender add` lets "
+    "its model answer the prompts of a run that was trained here."
+)
 
 
 def verdict(facts: Facts) -> str:
@@ -28,6 +32,10 @@ def verdict(facts: Facts) -> str:
         return preference_sentence(votes)
     if gain is not None:
         return f"No person has judged this run yet; {_by_reward_model(gain)}."
+    if facts.run.imported:
+        return (
+            f"There is no result: of this run there are the training curves alone, imported from {facts.run.imported}."
+        )
     return f"There is no result yet: {_progress(facts)}."
 
 
@@ -51,6 +59,8 @@ def figures(facts: Facts) -> tuple[Figure, ...]:
 
 def missing(facts: Facts) -> tuple[str, ...]:
     """Return what the run does not have (yet), and the command that adds it."""
+    if facts.run.imported:
+        return (CURVES_ALONE,)
     said: Iterable[tuple[bool, str]] = (
         (not facts.answers, "No completions: `rlhf generate` writes them."),
         (not facts.comparisons, "No comparison of contenders: `rlhf evaluate` writes it."),

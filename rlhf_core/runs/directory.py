@@ -7,6 +7,7 @@ Layout of `<run_root>/<name>/`::
     completions/<contender>.jsonl     completions/refusals/<contender>.jsonl
     evaluation/*.json
     playground.jsonl             pairs kept on the Playground page
+    playground/<name>.json       conversations of that page, the last 100
 
 Appends are whole lines; whole files are written aside and renamed.
 """

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Dashboard, judged_so_far, leave_instructions, served
-from tests.browser.settling import press, settle
+from tests.browser.settling import open_page, press, settle
 from tests.browser.test_judging_access import assert_accessible
 from tests.play_factory import write_playable_run
 
@@ -50,13 +50,10 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
     settle(page)  # keys that are pressed while the page is still being drawn are Streamlit's to lose
     prompt.fill("Name a colour.")
     page.keyboard.press("Control+Enter")
-    left, right = page.locator(".st-key-play-panel-0"), page.locator(".st-key-play-panel-1")
-    expect(left.get_by_text(re.compile("Loading"))).to_be_visible()
-    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
-    for panel, name in ((left, "Base model"), (right, "Tuned model")):
-        expect(panel.get_by_role("heading", name=name)).to_be_visible()
-    texts = [panel.get_by_test_id("stText").inner_text() for panel in (left, right)]
-    assert all(texts) and texts[0] != texts[1]
+    expect(page.locator(".st-key-play-panel-0").get_by_text(re.compile("Loading"))).to_be_visible()
+    texts = _answers(page)
+    for side, name in enumerate(("Base model", "Tuned model")):
+        expect(page.locator(f".st-key-play-panel-{side}").get_by_role("heading", name=name)).to_be_visible()
     assert re.search(r"prompt=Name\+a\+colour", page.url) and "seed=5" in page.url
 
     expect(page.get_by_role("button", name=re.compile("Keep the pair"))).to_be_enabled()
@@ -67,25 +64,15 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
 
     assert_accessible(page, "answers, kept")
     page.set_viewport_size({"width": 1440, "height": 900})
-
-    page.goto(page.url)  # the address alone brings the same question, and the same answers
-    expect(prompt).to_have_value("Name a colour.")
-    settle(page)
-    page.get_by_role("button", name=re.compile("^Answer")).click()
-    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
-    assert [panel.get_by_test_id("stText").inner_text() for panel in (left, right)] == texts
-
     page.get_by_role("button", name="Go on with the right answer").click()
     message = page.get_by_label("Next message")
     expect(page.locator(".st-key-play-so-far").get_by_text("Tuned model, right")).to_be_visible()
     settle(page)
-    assert "prompt=" not in page.url  # a link would bring the message without the turns before it
     message.fill("Another one.")
     page.keyboard.press("Control+Enter")
-    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
+    second = _answers(page)
     expect(message).to_have_value("Another one.")
-    second = [panel.get_by_test_id("stText").inner_text() for panel in (left, right)]
-    assert all(second) and second[0] != second[1] and second != texts
+    assert second != texts
     settle(page)
     press(page, "k")
     expect(page.get_by_text("2 pairs of base and tuned")).to_be_visible()
@@ -104,6 +91,61 @@ def test_a_pair_is_asked_for_kept_and_judged(playing: Dashboard, page: Page) -> 
     assert sorted(judged) == sorted(map(sorted, (texts, second)))
     press(page, "1")
     expect(judged_so_far(page, 2, 2)).to_be_visible()
+
+
+def test_an_address_brings_back_the_conversation_and_the_browser_s_back_its_turns(
+    playing: Dashboard, page: Page, browser: Browser
+) -> None:
+    page.goto(f"{playing.address}/playground?prompt=Name+a+colour.&tokens=8&seed=5")
+    answer = page.get_by_role("button", name=re.compile("^Answer"))
+    answer.wait_for()
+    settle(page)
+    answer.click()
+    expect(page.get_by_text("Loading", exact=False).first).to_be_visible()
+    page.reload()  # while the models are loaded for it
+    texts = _answers(page)
+    settle(page)
+    page.reload()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("Name a colour.")
+    assert _answers(page) == texts
+    settle(page)
+    first = page.url
+    answer.click()
+    expect(page).not_to_have_url(first)
+    assert _answers(page) == texts  # the same seed: drawn anew, and the same
+
+    settle(page)
+    page.get_by_role("button", name="Go on with the left answer").click()
+    message, so_far = page.get_by_label("Next message"), page.locator(".st-key-play-so-far")
+    expect(so_far).to_contain_text(texts[0])
+    settle(page)
+    message.fill("Another one.")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("Answers appear here")).to_have_count(0)
+    second = _answers(page)
+    settle(page)
+    other = open_page(browser)
+    other.goto(page.url)
+    expect(other.locator(".st-key-play-so-far")).to_contain_text(texts[0])
+    expect(other.get_by_label("Next message")).to_have_value("Another one.")
+    assert _answers(other) == second
+    other.close()
+    page.get_by_role("button", name="Start anew").click()
+    expect(so_far).to_have_count(0)
+    settle(page)
+    for _ in range(2):  # Streamlit makes an address without the conversation, and another without its message
+        page.go_back()
+        settle(page)
+    expect(so_far).to_contain_text(texts[0])
+    assert _answers(page) == second
+
+
+def _answers(page: Page) -> list[str]:
+    """Both answers once they are whole; they differ."""
+    expect(page.get_by_text(re.compile("First token after"))).to_have_count(2, timeout=LOADING)
+    texts = [page.locator(f".st-key-play-panel-{side}").get_by_test_id("stText").inner_text() for side in (0, 1)]
+    assert all(texts) and texts[0] != texts[1]
+    return texts
 
 
 def _pair(page: Page) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.services.voting import open_store
+from rlhf_core.runs import launch, standing
 from tests.run_factory import write_run
 
 INSTRUCTIONS = "# How to judge\n\nPrefer the answer that helps more.\n"
@@ -64,6 +67,30 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     yield studio
     open_store(studio.votes).close()
     open_store.cache_clear()
+
+
+@pytest.fixture
+def spawned(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
+    """What would be started: the arguments of `rlhf`; in its place a process sleeps under the name of one of ours."""
+    asked: list[list[str]] = []
+    made: list[subprocess.Popen[bytes]] = []
+
+    def spawn(arguments: list[str], log: Path, folder: Path | None) -> subprocess.Popen[bytes]:
+        asked.append(arguments)
+        made.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "rlhf_core"]))
+        return made[-1]
+
+    monkeypatch.setattr(launch, "spawn", spawn)
+    yield asked
+    for process in made:
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture
+def ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take this process for an `rlhf` command."""
+    monkeypatch.setattr(standing, "_is_ours", lambda words: True)
 
 
 def said(app: AppTest) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,19 @@ def test_labellers_do_not_see_them(studio: Studio) -> None:
     task = fill(studio, make_spec(6))
     with pytest.raises(AccessError):
         auto_judges_of_task(replace(read_settings(), visitor=NOBODY), task)
+
+
+def test_the_rows_of_a_judge_with_a_long_name_are_told_apart_by_their_category(studio: Studio) -> None:
+    run = studio.add_run()
+    name = "a-judge-whose-name-is-longer-than-any-row"
+    write_verdicts(folder_of_run(run) / f"{name}.jsonl", pairs(run))
+    (entry,) = list_entries(read_settings())
+    judge_all(open_store(studio.votes), open_task(read_settings(), entry))
+    app = studio.open("Results")
+    (figure,) = [one for one in app.get("plotly_chart") if one.key == "auto-judges-agreement"]
+    rows = json.loads(figure.proto.spec)["layout"]["yaxis"]["ticktext"]
+    assert len(rows) == len(set(rows)) == 4  # all, and each of three categories
+    assert all(
+        any(row.split(" (n")[0].endswith(f", {one}") for row in rows) for one in ("helpful", "honest", "harmless")
+    )
+    assert all(row.startswith("a-judge-whose-") for row in rows)

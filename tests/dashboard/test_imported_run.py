@@ -10,6 +10,8 @@ import pytest
 from dashboard.services import curve_names
 from dashboard.services.catalogue import list_entries, shown_stages
 from dashboard.services.settings import read_settings
+from rlhf_core.report.exports import report_files
+from rlhf_core.report.facts import build_facts
 from rlhf_core.runs.importing import import_curves
 from tests.dashboard.conftest import Studio, said
 
@@ -76,6 +78,7 @@ def test_it_is_drawn_beside_a_run_of_ours(studio: Studio) -> None:
     add_imported(studio)
     app = studio.open("Training", run="demo", compare="theirs", stage="ppo")
     assert not app.exception and not app.error
+    assert "Of an imported run there is no configuration to compare." in said(app)
     drawn = next(chart for chart in app.get("plotly_chart") if "objective/kl" in str(chart.key))
     assert {"demo", "theirs"} <= {trace.get("name") for trace in json.loads(drawn.proto.spec)["data"]}
 
@@ -97,3 +100,40 @@ def test_losses_logged_apart_from_the_rate_are_no_finding(studio: Studio) -> Non
     app = studio.open("Training")
     assert "The loss is not a number" not in said(app)
     assert "Nothing stands out in what was imported." in said(app)
+
+
+@pytest.mark.parametrize(
+    ("page", "what"),
+    [
+        *(("Overview", "compare"), ("Compare", "compare"), ("Judge", "judge"), ("Results", "judge")),
+        *(("Toxicity", "score"), ("Playground", "ask")),
+    ],
+)
+def test_where_only_answers_would_help_it_says_so_and_how_its_model_comes_in(
+    studio: Studio, page: str, what: str
+) -> None:
+    add_imported(studio)
+    text = said(studio.open(page))
+    assert "**Only curves were imported**" in text and f"so there is nothing to {what}." in text
+    assert "rlhf contender add runs/quickstart theirs --model FOLDER" in text
+    assert not [line for line in text.splitlines() if line.startswith(("rlhf generate", "rlhf evaluate", "rlhf ppo"))]
+
+
+def test_its_overview_shows_no_empty_figures(studio: Studio) -> None:
+    add_imported(studio)
+    app = studio.open("Overview")
+    assert not app.metric and "Can I trust it?" not in said(app) and "PPO" in str(app.table[0].value)
+    studio.add_run()
+    assert studio.open("Overview", run="demo").metric
+
+
+def test_its_report_says_that_there_are_curves_alone(studio: Studio) -> None:
+    facts = build_facts(add_imported(studio))
+    source = f"CSV, {studio.root.name}/theirs.csv"
+    wanted = f"There is no result: of this run there are the training curves alone, imported from {source}."
+    assert facts.verdict == wanted
+    assert len(facts.missing) == 1 and "`rlhf contender add`" in facts.missing[0]
+    files = report_files(facts)
+    for name in ("report.md", "report.html"):
+        text = files[name].decode()
+        assert "imported curves" in text and "rlhf generate" not in text and "recorded run" not in text

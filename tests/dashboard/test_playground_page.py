@@ -16,6 +16,7 @@ from dashboard.services.access import Visitor
 from dashboard.services.catalogue import list_entries
 from dashboard.services.playground import PLAYERS, Drawing, Question
 from dashboard.services.settings import read_settings
+from dashboard.services.talks import Talk
 from dashboard.services.voting import open_store
 from rlhf_core.data.io import write_text
 from rlhf_core.errors import AccessError, DataError
@@ -159,7 +160,7 @@ def test_a_conversation_goes_on_with_one_sides_answer_and_starts_anew(studio: St
     assert "The conversation goes on with the right answer. Write the next message." in said(app)
     assert [element.value for element in app.text] == ["Why?", "tuned says Why?"]
     assert [one.value for one in app.caption][:2] == ["You", "Tuned model, right"]
-    app.text_area(key="play-next").set_value("And?")
+    app.text_area(key="prompt").set_value("And?")
     app = press(app, "play-answer")
     assert [element.value for element in app.text][2:] == [
         "base says And? after tuned says Why?", "tuned says And? after tuned says Why?",
@@ -172,7 +173,7 @@ def test_a_conversation_goes_on_with_one_sides_answer_and_starts_anew(studio: St
 
     app = press(app, "play-go-on-left")
     assert [element.value for element in app.text][2:] == ["And?", "base says And? after tuned says Why?"]
-    assert app.text_area(key="play-next").value == "" and "Base model, left" in [one.value for one in app.caption]
+    assert app.text_area(key="prompt").value == "" and "Base model, left" in [one.value for one in app.caption]
     assert "The message is empty. Write one." in said(press(app, "play-answer"))
     app = press(app, "play-anew")
     assert not app.text and app.text_area(key="prompt").value == ""
@@ -204,12 +205,12 @@ def test_there_is_no_going_on_with_nothing_or_before_the_end(studio: Studio):
 def test_a_system_prompt_reaches_both_sides_and_such_a_pair_cannot_be_kept(studio: Studio):
     run = playable(studio)
     app = asked(studio, "Why?", system="Rhyme.")
-    ticket = app.session_state["play-ticket"][1]
-    assert ticket.exchange.request.system_prompt == "Rhyme." and app.text_area(key="system").value == "Rhyme."
+    exchange = app.session_state["play-talks"][run].talk.exchange
+    assert exchange.request.system_prompt == "Rhyme." and app.text_area(key="system").value == "Rhyme."
     assert app.button(key="play-keep").disabled
     assert "These answers follow a system prompt, which labellers would not see: the pair cannot be kept." in said(app)
     with pytest.raises(DataError, match="these answers follow a system prompt"):
-        playground.keep(read_settings(), list_entries(read_settings())[0], ticket.exchange)
+        playground.keep(read_settings(), list_entries(read_settings())[0], exchange)
     app.text_area(key="system").set_value("")
     app = press(app, "play-answer")
     assert not app.button(key="play-keep").disabled
@@ -278,6 +279,8 @@ def test_services_refuse_who_may_not_know_names(studio: Studio, role: str):
         lambda: playground.contenders(settings, entry),
         lambda: playground.ask(settings, entry, Question("Why?"), ("base", "tuned"), Drawing(0.7, 1.0, 0, 8)),
         lambda: playground.kept(settings, entry),
+        lambda: playground.keep_talk(settings, entry, "0" * 12, Talk()),
+        lambda: playground.find_talk(settings, entry, "0" * 12),
         lambda: playground.make_task(settings, entry, ("base", "tuned")),
     ):
         with pytest.raises(AccessError):

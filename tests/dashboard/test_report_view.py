@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.components import report_files
 from dashboard.services import reports
 from dashboard.services.catalogue import list_entries
 from dashboard.services.reports import pages_of, report_of
@@ -32,10 +33,24 @@ def test_the_address_says_what_is_previewed(studio: Studio, chosen: str, start: 
 def test_the_pdf_is_previewed_page_by_page_with_words_for_who_cannot_see_it(studio: Studio) -> None:
     studio.add_run()
     app = studio.open("Report", preview="PDF")
-    assert not app.exception and not app.get("iframe") and "pictures of exactly what is downloaded" in said(app)
+    assert not app.exception and not app.get("iframe")
     shown = [image.proto.imgs[0] for image in app.get("image")]
-    assert 3 < len(shown) <= 12
+    assert 3 < len(shown) <= 12 and f"Below are {len(shown)} pages: all of the PDF" in said(app)
     assert shown[0].alt.startswith(f"Page 1 of {len(shown)} of the PDF; here begin: Keep in mind; ")
+
+
+def test_a_long_pdf_says_how_many_pages_are_not_shown_and_where_they_are(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.add_run()
+    monkeypatch.setattr(report_files, "PAGES", 2)
+    app = studio.open("Report", preview="PDF")
+    (entry,) = list_entries(read_settings())
+    every = len(pages_of(report_of(read_settings(), entry)))
+    assert len(app.get("image")) == 2 < every
+    assert f"Below are the first 2 of the PDF’s {every} pages" in said(app) and "Download PDF has the rest." in said(
+        app
+    )
 
 
 def test_pages_are_drawn_when_they_are_looked_at_and_once_for_unchanged_facts(

@@ -1,13 +1,15 @@
-"""For tests of commands: one that must fail, and signals as they were before it."""
+"""For tests of commands: one that must fail, and signals as they were before it; and a configuration in a file."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from rlhf_core.cli import main
+from tests.config_factory import MINIMAL
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +33,11 @@ def fail(capsys: pytest.CaptureFixture[str]):
         return text + capsys.readouterr().err
 
     return run
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration that says no more than it must."""
+    path = tmp_path / "run.yaml"
+    path.write_text(MINIMAL)
+    return path

@@ -81,7 +81,7 @@ def test_limits_follow_from_the_facts(facts: Facts):
     assert any("Over-refusal was not tested" in text for text in said)
     assert "One training run with seed 0; other seeds reach other figures." in said
     unjudged = limitations(replace(facts, human_votes=()))
-    assert unjudged[0] == "Nobody has judged these answers, so nothing here shows what people prefer."
+    assert unjudged[0] == "Nobody has judged its answers, so nothing here shows what people prefer."
     assert not any("others would choose" in text for text in unjudged)
 
 
