@@ -53,8 +53,7 @@ def _body(settings: Settings, entries: list[RunEntry]) -> None:
             early_end(entries[0])
     with guarded("What stands out"):
         health_panel(entries[0], stage)
-    with guarded(f"{STAGE_NAMES[stage]} curves"):
-        curves_panel(entries, stage)
+    _curves(entries, stage)
     if len(entries) > 1:
         with guarded("What differs in the configurations"):
             _configurations(entries)
@@ -66,6 +65,13 @@ def _body(settings: Settings, entries: list[RunEntry]) -> None:
             drift_section(entries[0])
         with guarded("Completions through training"):
             samples_section(entries[0])
+
+
+@st.fragment
+def _curves(entries: list[RunEntry], stage: str) -> None:
+    """The curves: what is chosen there redraws them alone."""
+    with guarded(f"{STAGE_NAMES[stage]} curves"):
+        curves_panel(entries, stage)
 
 
 def _configurations(entries: list[RunEntry]) -> None:
