@@ -22,8 +22,8 @@ def policy() -> str:
     """Return the Content-Security-Policy of the app: as strict as Streamlit's pages bear.
 
     Scripts come from the app itself; the few lines inside its page are named by their SHA-256. Streamlit's components set
-    styles on elements, show pictures as data, and run workers from blobs; charts compile expressions. The preview of a report
-    keeps its script.
+    styles on elements, show pictures as data, and run their own code and workers from blobs, which only code that runs already can
+    make; charts compile expressions. The preview of a report keeps its script.
     """
     page = Path(streamlit.__file__).with_name("static") / "index.html"
     hashes = [
@@ -32,7 +32,7 @@ def policy() -> str:
     return "; ".join(
         (
             "default-src 'self'",
-            f"script-src 'self' 'unsafe-eval' {' '.join(hashes)}",
+            f"script-src 'self' 'unsafe-eval' blob: {' '.join(hashes)}",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",

@@ -112,6 +112,7 @@ def test_hostile_answers_are_shown_letter_by_letter_and_run_nothing(page: Page, 
 
 def choose_row(page: Page, row: int) -> None:
     """Click the box at the left of a table's row; the table is a canvas, its header 35 px high, as is each row."""
+    settle(page)
     table = page.get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
     settle(page)

@@ -118,8 +118,8 @@ def test_a_run_that_is_killed_is_interrupted_and_goes_on(settings: Settings) -> 
 
 
 def test_a_pause_that_is_hurried_stops_at_once_and_goes_on_from_the_checkpoint_before(settings: Settings) -> None:
-    """Each iteration writes hundreds of tokens: too long to be over between two signals."""
-    long = ("ppo.response_length=200", "ppo.batch_size=16", "ppo.iterations=3")
+    """Each iteration writes tens of thousands of tokens: too long to be over between two signals."""
+    long = ("ppo.response_length=200", "ppo.batch_size=160", "ppo.iterations=3")
     launching.start(settings, config(settings, *long))
     wait(settings, "tiny", lambda row: row.state == "failed" or "ppo: started" in launching.log_tail(row.entry))
     wait(settings, "tiny", lambda row: (row.entry.path / "ppo" / "metrics.jsonl").is_file())  # step 0 is measured
