@@ -32,9 +32,7 @@ def pick_run(settings: Settings) -> RunEntry | None:
         return None
     names = {entry.label: entry for entry in entries}
     held, asked, before = st.session_state.get("run"), st.query_params.get("run"), st.session_state.get(SHOWN)
-    new = (
-        held if held != before else None
-    )  # what was chosen just now; else the address decides, and says which run it is
+    new = held if held != before else None  # chosen just now; else the address decides, and says which run it is
     shown = next((name for name in (new, asked, before) if name in names), entries[first_choice(entries)].label)
     st.session_state["run"] = shown  # said every time: after a link the box is empty otherwise
     if asked != shown and new is None:  # what was chosen just now the widget says itself
