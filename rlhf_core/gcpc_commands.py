@@ -38,7 +38,7 @@ def gcpc(
     """Run a job of Google Cloud's `rlhf_pipeline` here: its parameters by their names, its datasets in their format.
 
     PARAMS.yaml (or JSON) holds what you gave as `parameter_values`. Paths start from its folder; of gs://bucket/a/b.jsonl a copy
-    is looked for there as bucket/a/b.jsonl, a/b.jsonl and b.jsonl, with patterns too.
+    is looked for there as bucket/a/b.jsonl, a/b.jsonl and b.jsonl; of patterns, with at least the last folder.
 
     It says which parameter becomes which setting, which are done better here, and which are not needed; checks every row;
     writes prompts, demonstrations, preferences and pipeline.yaml to FOLDER; and runs sft → reward → ppo → generate → evaluate.

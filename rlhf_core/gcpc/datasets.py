@@ -39,6 +39,8 @@ class Rows:
     demonstrations: list[Demonstration]
     preferences: list[Preference]
     left_out: Counter[str] = field(default_factory=Counter)
+    files: dict[str, list[Path]] = field(default_factory=dict)
+    """The files of each dataset."""
 
     def write(self, folder: Path) -> None:
         """Write each kind to `folder` as `<kind>.jsonl`."""
@@ -48,7 +50,12 @@ class Rows:
     def describe(self) -> list[str]:
         """Return in lines for people what there is, and what was left out."""
         held_out = sum(prompt.split == "eval" for prompt in self.prompts)
+        places = {name: sorted({str(file.parent) for file in files}) for name, files in self.files.items()}
         return [
+            *(
+                f"{name}: {counted(len(self.files[name]), 'files')} in {', '.join(found)}"
+                for name, found in places.items()
+            ),
             f"{counted(len(self.prompts) - held_out, 'prompts')} to train on, {held_out:,} held out to be judged on",
             f"{counted(len(self.preferences), 'preferences')}; {len(self.demonstrations):,} preferred answers to imitate",
             *(f"{count:,} left out: {why}" for why, count in self.left_out.most_common()),
@@ -78,7 +85,8 @@ def read_rows(parameters: Parameters, folder: Path, limits: Limits, seed: int) -
         if not rows:
             raise DataError(f"nothing is left to {name}", where=folder, value="; ".join(left_out) or None)
     judged = [prompt.model_copy(update={"id": f"eval-{prompt.id}", "split": "eval"}) for prompt in held_out]
-    return Rows([*prompts, *judged], _demonstrations(preferences, limits, left_out), preferences, left_out)
+    shown = _demonstrations(preferences, limits, left_out)
+    return Rows([*prompts, *judged], shown, preferences, left_out, reader.files)
 
 
 class _Reader:
@@ -86,12 +94,14 @@ class _Reader:
 
     def __init__(self, folder: Path, limits: Limits, left_out: Counter[str]) -> None:
         self._folder, self._limits, self._left_out = folder, limits, left_out
+        self.files: dict[str, list[Path]] = {}
 
     def read(self, name: str, place: str, record: type[A]) -> list[A]:
         """Return the rows of all files of a dataset, numbered through; what is asked twice is one prompt."""
         kind = f"{record.__name__.lower()}s"
         found: list[A] = []
-        for file in find_files(place, self._folder):
+        self.files[name] = find_files(place, self._folder)
+        for file in self.files[name]:
             with TemporaryDirectory() as aside:
                 done = import_file(ImportRequest(file, kind, FAMILY), Path(aside) / "rows.jsonl")
                 found += read_jsonl(Path(aside) / "rows.jsonl", record)

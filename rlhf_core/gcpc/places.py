@@ -15,8 +15,8 @@ def find_files(place: str, folder: Path) -> list[Path]:
     """Return the files that a dataset's path, pattern or `gs://` address means, in the order of their names.
 
     Paths start from `folder`. Of an address, a copy is looked for there under as much of the address as there is: for
-    `gs://bucket/text/train/*.jsonl` the pattern `bucket/text/train/*.jsonl`, then `text/train/*.jsonl`, `train/*.jsonl`,
-    `*.jsonl`.
+    `gs://bucket/text/train/*.jsonl` the pattern `bucket/text/train/*.jsonl`, then `text/train/*.jsonl`, `train/*.jsonl`. A
+    pattern alone, `*.jsonl`, would take the files of other datasets too.
 
     Raises:
         DataError: nothing is there.
@@ -26,7 +26,7 @@ def find_files(place: str, folder: Path) -> list[Path]:
         if found := _matching(folder, pattern):
             return found
     if place.startswith(CLOUD):
-        target = folder / Path(tried[-2] if len(tried) > 1 else tried[-1]).parent
+        target = folder / Path(tried[0] if tried else "").parent
         remedy = f"Fetch a copy: gcloud storage cp '{place}' {target}/"
         raise DataError("lies in Cloud Storage, and no copy here", where=place, remedy=remedy)
     raise DataError("no such file", where=folder / place, remedy="Paths start from the folder of the parameters")
@@ -37,13 +37,18 @@ def _patterns(place: str) -> Iterator[str]:
         yield place
         return
     parts = [part for part in place.removeprefix(CLOUD).split("/") if part not in ("", ".", "..")]
-    for start in range(len(parts)):
+    fewest = 2 if _is_pattern(place) else 1
+    for start in range(len(parts) - fewest + 1):
         yield "/".join(parts[start:])
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
     path = Path(pattern).expanduser()
-    if not any(sign in pattern for sign in PATTERN):
+    if not _is_pattern(pattern):
         return [folder / path] if (folder / path).is_file() else []
     root = Path(path.anchor) if path.is_absolute() else folder
     return sorted(found for found in root.glob(str(path.relative_to(path.anchor))) if found.is_file())
+
+
+def _is_pattern(text: str) -> bool:
+    return any(sign in text for sign in PATTERN)

@@ -54,6 +54,7 @@ def test_what_is_asked_compared_and_held_out_becomes_files(tmp_path: Path) -> No
     assert [(p.prompt, p.chosen, p.rejected) for p in found.preferences] == [("c", "c 0", "c 1"), ("d", "d 1", "d 0")]
     assert [(d.prompt, d.response) for d in found.demonstrations] == [("c", "c 0"), ("d", "d 1")]
     assert found.describe() == [
+        *(f"{name}_dataset: 1 file in {tmp_path}" for name in ("prompt", "preference", "eval")),
         "2 prompts to train on, 1 held out to be judged on",
         "2 preferences; 2 preferred answers to imitate",
     ]
@@ -155,6 +156,7 @@ def test_rows_are_written_as_a_pipeline_reads_them(tmp_path: Path) -> None:
 
 def test_copies_of_what_an_address_names_are_found_under_as_much_of_it_as_there_is(tmp_path: Path) -> None:
     address = "gs://bucket/text/train/*.jsonl"
+    write(tmp_path / "all.jsonl", [])  # a pattern alone would take it, and the files of every other dataset
     far = write(tmp_path / "train" / "x.jsonl", [])
     assert find_files(address, tmp_path) == [far]
     near = [write(tmp_path / "text" / "train" / name, []) for name in ("a.jsonl", "b.jsonl")]
@@ -172,9 +174,12 @@ def test_a_path_is_found_from_the_folder_or_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("gs://bucket/text/train/*.jsonl", r"Fetch a copy: gcloud storage cp 'gs://bucket/text/train/\*\.jsonl' .*train/"),
+        ("gs://bucket/text/train/*.jsonl", r"gcloud storage cp 'gs://bucket/text/train/\*\.jsonl' .*/bucket/text/train/"),
         ("gs://bucket/x.jsonl", r"no copy here\. Fetch a copy"),
         ("gs://bucket/../../etc/passwd", "no copy here"),
+        ("gs://bucket/*.jsonl", "no copy here"),
+        ("gs://*.jsonl", "no copy here"),
+        ("gs://", "no copy here"),
         ("none.jsonl", r"none\.jsonl: no such file\. Paths start from the folder of the parameters"),
         ("*.jsonl", "no such file"),
     ],
