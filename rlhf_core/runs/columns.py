@@ -44,14 +44,25 @@ def _parse(lines: bytes) -> pd.DataFrame | None:
         table = arrow_json.read_json(pa.BufferReader(lines), read_options=arrow_json.ReadOptions(block_size=BLOCK))
     except pa.ArrowInvalid:
         return None
-    one_each = table.num_rows == lines.count(b"\n")
-    if not one_each or "step" not in table.column_names or any(not _numeric(field) for field in table.schema):
+    if (
+        not _one_each(lines, table.num_rows)
+        or "step" not in table.column_names
+        or any(not _numeric(field) for field in table.schema)
+    ):
         return None
     columns = {name: table[name].to_numpy() for name in table.column_names}
     if columns["step"].dtype != np.int64:  # fractions, or a row without a step
         return None
     others = {name: values.astype(np.float64, copy=False) for name, values in columns.items() if name != "step"}
     return pd.DataFrame({"step": columns["step"]} | others)
+
+
+def _one_each(lines: bytes, rows: int) -> bool:
+    """Say whether each line is one row: as many rows as lines, and none that is blank or goes on with an earlier one."""
+    text = np.frombuffer(lines, np.uint8)
+    ends = np.flatnonzero(text == ord("\n"))
+    starts = np.append(0, ends[:-1] + 1)
+    return rows == len(ends) and bool((text[starts] == ord("{")).all())
 
 
 def _numeric(field: pa.Field) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rlhf_core.runs import tail
@@ -55,6 +55,8 @@ def is_number(value: object) -> bool:
         return False
 
 
+@example(["", '{"step": 4} {"step": 5}'])
+@example(['{"step":', "4}"])
 @given(st.lists(LINES, max_size=12))
 def test_any_lines_give_the_numbers_they_hold(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = tmp_path_factory.mktemp("metrics") / "metrics.jsonl"
