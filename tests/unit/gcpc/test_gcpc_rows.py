@@ -157,6 +157,8 @@ def test_rows_are_written_as_a_pipeline_reads_them(tmp_path: Path) -> None:
 def test_copies_of_what_an_address_names_are_found_under_as_much_of_it_as_there_is(tmp_path: Path) -> None:
     address = "gs://bucket/text/train/*.jsonl"
     write(tmp_path / "all.jsonl", [])  # a pattern alone would take it, and the files of every other dataset
+    with pytest.raises(DataError, match="no copy here"):
+        find_files(address, tmp_path)
     far = write(tmp_path / "train" / "x.jsonl", [])
     assert find_files(address, tmp_path) == [far]
     near = [write(tmp_path / "text" / "train" / name, []) for name in ("a.jsonl", "b.jsonl")]
